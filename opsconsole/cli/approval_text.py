@@ -1,0 +1,57 @@
+"""An approval in words: what exactly would run, why it is held and, apart, what the agent says; it decides nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from opsconsole.cli import output
+
+QUOTE = "    | "
+"""Stands before every line of the agent's own words."""
+
+
+def approval_lines(row: dict[str, Any], now: float) -> str:
+    """Everything a person needs to decide on one held call."""
+    left = float(row.get("expires_at", now)) - now
+    status = str(row.get("status", ""))
+    expires = f"in {output.span(left)}" if status == "pending" else ""
+    parts = [
+        output.fields(
+            {
+                "approval": output.cell(row.get("approval")),
+                "run": f"{output.cell(row.get('run'))} ({output.cell(row.get('agent'))})",
+                "call": f"{output.cell(row.get('kind'))} {output.cell(row.get('tool'), 200)}",
+                "risk": output.tone(output.cell(row.get("risk"))),
+                "status": output.tone(output.cell(status)),
+                "expires": expires,
+                "rule": f"{output.cell(row.get('rule'))}: {output.cell(row.get('why'), 400)}",
+                "decided": _decided(row),
+                "note": output.cell(row.get("note"), 400),
+                "digest": output.cell(row.get("digest"), 100),
+            }
+        ),
+        "arguments (secrets masked; the digest covers them unmasked)" if row.get("masked") else "arguments",
+        output.block(pretty(row.get("args")), "    "),
+    ]
+    if row.get("edited_args") is not None:
+        parts += ["edited to", output.block(pretty(row["edited_args"]), "    ")]
+    if row.get("response") is not None:
+        parts += ["answered by the operator", output.block(str(row["response"]), "    ")]
+    if row.get("agent_reason"):
+        parts += ["the agent says", output.block(str(row["agent_reason"]), QUOTE)]
+    if row.get("result"):
+        parts += ["result", output.block(str(row["result"]), QUOTE)]
+    return "\n".join(parts)
+
+
+def pretty(args: Any) -> str:
+    """Arguments as indented JSON."""
+    return json.dumps(args, indent=2, ensure_ascii=False)
+
+
+def _decided(row: dict[str, Any]) -> str:
+    if not row.get("decided_by"):
+        return ""
+    who, when = output.cell(row["decided_by"]), output.clock(row.get("decided_at"))
+    return f"by {who} at {when}, {output.cell(row.get('delivery'))}"

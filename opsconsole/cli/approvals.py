@@ -1,0 +1,209 @@
+"""`approvals` and the four answers to one; each answer quotes the digest of what was shown, so nothing else can run."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+from ulid import ULID
+
+from opsconsole.cli import output
+from opsconsole.cli.approval_text import approval_lines
+from opsconsole.cli.client import HubClient, connect
+from opsconsole.cli.exits import Exit
+from opsconsole.cli.options import duration, json_option, shared_options
+from opsconsole.cli.resolve import one_approval
+from opsconsole.config import Settings
+from opsconsole.domain.command import Role
+from opsconsole.protocol.limits import ARGS_BYTES_MAX
+
+HEADERS = ("APPROVAL", "RISK", "AGENT", "RUN", "TOOL", "EXPIRES", "ARGUMENTS")
+SETTLED_HEADERS = ("APPROVAL", "STATUS", "AGENT", "RUN", "TOOL", "BY", "ARGUMENTS")
+
+digest_option = click.option(
+    "--digest", help="The digest you were shown; without it the call is fetched and shown now."
+)
+wait_option = click.option(
+    "--timeout", type=duration, default="0", help="Wait so long for the agent to apply it; 3 if it did not [0]."
+)
+
+
+@click.command()
+@click.option("--all", "every", is_flag=True, help="Settled ones too.")
+@click.option("--run", help="Only those of this run.")
+@json_option
+@shared_options
+def approvals(settings: Settings, every: bool, run: str | None, as_json: bool) -> None:
+    """List the calls that wait for a decision."""
+    with connect(settings, Role.OPERATOR) as client:
+        rows = client.rows("approvals", status="all" if every else "pending", run=run)
+    rows.sort(key=lambda row: float(row.get("requested_at", 0)))
+    if as_json:
+        output.echo_json(rows)
+    elif rows:
+        headers = SETTLED_HEADERS if every else HEADERS
+        output.echo(output.table(headers, [_cells(row, every) for row in rows]))
+    else:
+        output.note("no approvals" if every else "nothing waits for a decision")
+
+
+@click.command()
+@click.argument("approval")
+@digest_option
+@click.option("--note", help="Why, for the audit.")
+@wait_option
+@json_option
+@shared_options
+def approve(
+    settings: Settings, approval: str, digest: str | None, timeout: float, as_json: bool, **answer: Any
+) -> Exit:
+    """Let one held call run exactly as it was shown."""
+    return _decide(settings, approval, "approve", digest, timeout, as_json, answer)
+
+
+@click.command()
+@click.argument("approval")
+@click.option("--args", "arguments", required=True, metavar="JSON|@FILE|-", help="The whole new arguments.")
+@digest_option
+@click.option("--note", help="Why, for the audit.")
+@wait_option
+@json_option
+@shared_options
+def edit(
+    settings: Settings, approval: str, arguments: str, digest: str | None, timeout: float, as_json: bool, **answer: Any
+) -> Exit:
+    """Let one held call run with other arguments."""
+    answer["args"] = json_object(arguments, "--args")
+    return _decide(settings, approval, "edit", digest, timeout, as_json, answer)
+
+
+@click.command()
+@click.argument("approval")
+@click.option("--reason", "note", required=True, help="Why; the agent's model reads it.")
+@digest_option
+@wait_option
+@json_option
+@shared_options
+def reject(settings: Settings, approval: str, digest: str | None, timeout: float, as_json: bool, **answer: Any) -> Exit:
+    """Refuse one held call; the agent reads the reason."""
+    return _decide(settings, approval, "reject", digest, timeout, as_json, answer)
+
+
+@click.command()
+@click.argument("approval")
+@click.option("--text", metavar="TEXT|@FILE|-", help="Your answer, in place of the tool's result or the model's reply.")
+@click.option("--call", "name", help="A call to make, when you answer as the model.")
+@click.option("--args", "arguments", metavar="JSON|@FILE|-", help="The arguments of --call.")
+@digest_option
+@click.option("--note", help="Why, for the audit.")
+@wait_option
+@json_option
+@shared_options
+def respond(
+    settings: Settings,
+    approval: str,
+    text: str | None,
+    name: str | None,
+    arguments: str | None,
+    digest: str | None,
+    timeout: float,
+    as_json: bool,
+    **answer: Any,
+) -> Exit:
+    """Answer one held call yourself, instead of the tool or the model.
+
+    For a held model call (a run you have taken over) the answer may be words, a call, or both.
+    """
+    if text is None and name is None:
+        raise click.UsageError("give --text, --call, or both")
+    if arguments is not None and name is None:
+        raise click.UsageError("--args belongs to --call")
+    if text is not None:
+        answer["text"] = words(text, "--text")
+    if name is not None:
+        args = json_object(arguments, "--args") if arguments is not None else {}
+        answer["calls"] = [{"id": f"call_{ULID()}", "name": name, "args": args}]
+    return _decide(settings, approval, "respond", digest, timeout, as_json, answer)
+
+
+def _decide(
+    settings: Settings,
+    wanted: str,
+    answer: str,
+    digest: str | None,
+    timeout: float,
+    as_json: bool,
+    rest: dict[str, Any],
+) -> Exit:
+    with connect(settings, Role.OPERATOR) as client:
+        row = one_approval(client, wanted)
+        if digest is None and not as_json:
+            output.echo(approval_lines(row, time.time()))
+        shown = digest or str(row["digest"])
+        cmd = client.command("decide", approval=row["approval"], answer=answer, digest=shown, **rest)
+        return _told(client, cmd, row, answer, timeout, as_json)
+
+
+def _told(client: HubClient, cmd: str, row: dict[str, Any], answer: str, timeout: float, as_json: bool) -> Exit:
+    """Prints what came of a recorded decision. Recorded is done, unless the caller waits for more."""
+    status = "recorded"
+    if timeout > 0:
+        report = client.follow(cmd, timeout)
+        status = str(report.get("status", status))
+    if as_json:
+        output.echo_json(
+            {"cmd": cmd, "approval": row["approval"], "run": row["run"], "answer": answer, "status": status}
+        )
+    else:
+        output.echo(f"{answer}: {output.cell(row['approval'])} {output.cell(status)}")
+    return Exit.OK if timeout <= 0 or status == "applied" else Exit.UNCONFIRMED
+
+
+def words(given: str, option: str) -> str:
+    """A text of the command line: itself, `@FILE`, or `-` for stdin. Raises: click.BadParameter."""
+    try:
+        if given == "-":
+            return sys.stdin.read(ARGS_BYTES_MAX + 1)
+        if given.startswith("@"):
+            with Path(given[1:]).open(encoding="utf-8") as file:
+                return file.read(ARGS_BYTES_MAX + 1)
+    except (OSError, UnicodeDecodeError) as error:
+        raise click.BadParameter(f"{option}: {given!r} cannot be read: {error}") from None
+    return given
+
+
+def json_object(given: str, option: str) -> dict[str, Any]:
+    """A JSON object of the command line. Raises: click.BadParameter."""
+    text = words(given, option)
+    if len(text) > ARGS_BYTES_MAX:
+        raise click.BadParameter(f"{option} is longer than {ARGS_BYTES_MAX} characters")
+    try:
+        value = json.loads(text, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise click.BadParameter(f"{option} is not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise click.BadParameter(f'{option} is not a JSON object; accepted: something like {{"path": "/tmp"}}')
+    return value
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _cells(row: dict[str, Any], every: bool) -> list[str]:
+    left = float(row.get("expires_at", 0)) - time.time()
+    what = [output.cell(row.get("status"))] if every else [output.cell(row.get("risk"))]
+    late = [output.cell(row.get("decided_by"))] if every else [output.span(left)]
+    return [
+        output.cell(row.get("approval")),
+        *what,
+        output.cell(row.get("agent"), 24),
+        output.cell(row.get("run")),
+        output.cell(row.get("tool"), 30),
+        *late,
+        output.cell(row.get("args")),
+    ]

@@ -1,0 +1,68 @@
+"""`hub`: runs a hub in the foreground from the settings; everything it does is opsconsole.hub's."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from opsconsole.config import Settings, load
+from opsconsole.hub.serve import serve
+from opsconsole.hub.settings import HubSettings
+
+OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
+    ("--host", "server.host", {"help": "Where to listen [127.0.0.1]."}),
+    ("--port", "server.port", {"help": "Where to listen; 0 = any free port [8787]."}),
+    ("--data-dir", "data_dir", {"help": "The data directory (OPSCONSOLE_DATA_DIR)."}),
+    ("--tls-cert", "server.tls_cert", {"metavar": "PEM", "help": "The certificate; with --tls-key."}),
+    ("--tls-key", "server.tls_key", {"metavar": "PEM", "help": "Its key."}),
+    ("--checkpoint-copy", "server.checkpoint_copy", {"metavar": "FILE", "help": "A second file for the checkpoint."}),
+    ("--events-days", "server.events_days", {"help": "Days that events are kept [30]."}),
+    ("--config", "config", {"metavar": "FILE", "help": "The TOML file of settings (OPSCONSOLE_CONFIG)."}),
+)
+"""flag, the setting it gives, how click shows it."""
+
+
+def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+    options = [click.option(flag, _name(key), **shown) for flag, key, shown in OPTIONS]
+    return functools.reduce(lambda made, option: option(made), reversed(options), function)
+
+
+def _name(key: str) -> str:
+    return key.replace(".", "__")
+
+
+@click.command()
+@_options
+@click.option("--insecure-bind", is_flag=True, default=None, help="Listen beyond loopback without TLS all the same.")
+@click.option("--allow-origin", "allowed_origins", multiple=True, metavar="ORIGIN", help="A web page's origin; repeat.")
+@click.pass_context
+def hub(context: click.Context, /, insecure_bind: bool | None, allowed_origins: tuple[str, ...], **given: Any) -> int:
+    """Run a hub in the foreground; SIGTERM or Ctrl-C ends it."""
+    outer = context.obj if isinstance(context.obj, dict) else {}
+    flags = {**outer, **{name.replace("__", "."): value for name, value in given.items() if value is not None}}
+    flags["server.insecure_bind"] = insecure_bind
+    flags["server.allowed_origins"] = list(allowed_origins) or None
+    return serve(hub_settings(load(flags)))
+
+
+def hub_settings(settings: Settings) -> HubSettings:
+    """What the hub needs of the settings."""
+    server, limits = settings.server, settings.limits
+    return HubSettings(
+        host=server.host,
+        port=server.port,
+        data_dir=settings.data_dir,
+        tls_cert=server.tls_cert,
+        tls_key=server.tls_key,
+        insecure_bind=server.insecure_bind,
+        allowed_origins=server.allowed_origins,
+        checkpoint_copy=server.checkpoint_copy,
+        events_days=server.events_days,
+        cost_usd=limits.cost_usd,
+        turns=limits.turns,
+        tokens=limits.tokens,
+        approval_ttl_seconds=limits.approval_ttl_seconds,
+    )

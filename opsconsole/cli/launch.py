@@ -1,0 +1,95 @@
+"""Starts a hub as a process of its own where none answers, and waits until it is ready; it never stops one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from opsconsole.config import DEFAULT_PORT, Settings
+from opsconsole.errors import HubUnreachable
+
+READY_SECONDS = 20.0
+"""A hub replays at most ten seconds of history before it is ready; a small machine takes its time."""
+LOOK_SECONDS = 0.05
+ASK_SECONDS = 2.0
+LOG_NAME = "hub.log"
+LOG_TAIL_BYTES = 2_000
+"""What is quoted of the log when a hub did not start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StartedHub:
+    """A hub that we started: its process goes on when we end."""
+
+    pid: int
+    log: Path
+
+
+def answers(url: str) -> bool:
+    """Whether anything that speaks HTTP listens at the address."""
+    try:
+        _ready(url)
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        return False
+    except httpx.TransportError:
+        return True
+    return True
+
+
+def ensure_hub(settings: Settings) -> StartedHub | None:
+    """Starts a hub if none answers and its address is on loopback; None when one was there.
+
+    Raises: HubUnreachable when none answers elsewhere, or ours did not become ready.
+    """
+    if answers(settings.hub):
+        return None
+    parts = urlsplit(settings.hub)
+    if not settings.hub_is_local or parts.scheme != "http" or parts.path:
+        raise HubUnreachable(f"no hub answers at {settings.hub} ({settings.source['hub']})")
+    return start_hub(settings, parts.hostname or "127.0.0.1", parts.port or DEFAULT_PORT)
+
+
+def start_hub(settings: Settings, host: str, port: int) -> StartedHub:
+    """Starts `opsconsole hub` in a session of its own and waits until it is ready. Raises: HubUnreachable."""
+    logs = settings.data_dir / "logs"
+    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    log = logs / LOG_NAME
+    command = [sys.executable, "-P", "-m", "opsconsole.cli", "hub", "--host", host, "--port", str(port)]
+    command += ["--data-dir", str(settings.data_dir)]
+    with open(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as sink:
+        began = sink.tell()
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, cwd=settings.data_dir
+        )
+    _await_ready(settings.hub, process, log, began)
+    return StartedHub(pid=process.pid, log=log)
+
+
+def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path, began: int) -> None:
+    until = time.monotonic() + READY_SECONDS
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise HubUnreachable(f"the hub ended with status {process.returncode}: {_tail(log, began)}")
+        with suppress(httpx.TransportError):
+            if _ready(url):
+                return
+        time.sleep(LOOK_SECONDS)
+    raise HubUnreachable(f"the hub (process {process.pid}) is not ready after {READY_SECONDS:.0f} s: see {log}")
+
+
+def _ready(url: str) -> bool:
+    return httpx.get(f"{url}/readyz", timeout=ASK_SECONDS, trust_env=False).status_code == 200
+
+
+def _tail(log: Path, began: int) -> str:
+    with log.open("rb") as file:
+        file.seek(max(began, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
+        return file.read().decode("utf-8", "replace").strip() or f"see {log}"

@@ -1,0 +1,86 @@
+"""Finds what an id on the command line means: whole, or a unique beginning of one; it never guesses between two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from opsconsole.cli.client import HubClient
+from opsconsole.domain.ids import is_id
+from opsconsole.domain.text import safe_line
+from opsconsole.errors import CommandFailed
+
+LISTED_MAX = 10
+"""Candidates named when a beginning fits several."""
+
+
+def match(wanted: str, ids: Iterable[str], what: str, prefix: str) -> str:
+    """The one id that is `wanted`, or begins with it (with or without its usual `prefix`).
+
+    Raises: CommandFailed, `not_found` or `ambiguous` with the candidates.
+    """
+    known = set(ids)
+    if wanted in known:
+        return wanted
+    found = sorted(one for one in known if wanted and one.startswith((wanted, prefix + wanted)))
+    if len(found) == 1:
+        return found[0]
+    if not found:
+        raise CommandFailed(f"there is no {what} {safe_line(wanted)!r}", code="not_found")
+    listed = ", ".join(safe_line(one) for one in found[:LISTED_MAX])
+    more = f" and {len(found) - LISTED_MAX} more" if len(found) > LISTED_MAX else ""
+    raise CommandFailed(
+        f"{safe_line(wanted)!r} is the beginning of {len(found)} {what}s: {listed}{more}", code="ambiguous"
+    )
+
+
+def one_run(client: HubClient, wanted: str) -> str:
+    """The id of one run. Raises: CommandFailed."""
+    found, problems = many_runs(client, [wanted])
+    for problem in problems.values():
+        raise problem
+    return found[0]
+
+
+def many_runs(client: HubClient, wanted: Sequence[str]) -> tuple[list[str], dict[str, CommandFailed]]:
+    """The ids that are clear, in order and each once, and what is wrong with each of the others."""
+    found: dict[str, None] = {}
+    problems: dict[str, CommandFailed] = {}
+    listed: list[str] | None = None
+    for text in wanted:
+        try:
+            if _exists(client, text):
+                found[text] = None
+                continue
+            if listed is None:
+                listed = [str(row.get("run", "")) for row in client.rows("runs", live=0)]
+            found[match(text, listed, "run", "run_")] = None
+        except CommandFailed as error:
+            if error.code not in ("not_found", "ambiguous"):
+                raise
+            problems[text] = error
+    return list(found), problems
+
+
+def one_approval(client: HubClient, wanted: str) -> dict[str, Any]:
+    """The row of one approval, pending ones first. Raises: CommandFailed."""
+    pending = {str(row["approval"]): row for row in client.rows("approvals", status="pending")}
+    try:
+        return pending[match(wanted, pending, "approval", "apr_")]
+    except CommandFailed as error:
+        if error.code != "not_found":
+            raise
+    every = {str(row["approval"]): row for row in client.rows("approvals", status="all")}
+    return every[match(wanted, every, "approval", "apr_")]
+
+
+def _exists(client: HubClient, run: str) -> bool:
+    if not is_id(run):
+        return False
+    try:
+        client.get("runs", run)
+    except CommandFailed as error:
+        if error.code != "not_found":
+            raise
+        return False
+    return True

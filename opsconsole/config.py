@@ -1,0 +1,403 @@
+"""Settings, read once, by flag > environment > TOML file > default; only the command line sees them."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import SplitResult, urlsplit
+
+from platformdirs import user_config_dir, user_data_dir
+
+from opsconsole.errors import ConfigError
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8787
+CONFIG_BYTES_MAX = 1_048_576
+"""A configuration file is written by hand; a larger one is not one of ours."""
+
+_SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_TRUE = frozenset({"1", "true", "yes", "on"})
+_FALSE = frozenset({"0", "false", "no", "off"})
+_UNLIMITED = frozenset({"unlimited", "none"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerSettings:
+    """Where and how the hub listens; `port` 0 is any free one."""
+
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    insecure_bind: bool = False
+    allowed_origins: tuple[str, ...] = ()
+    checkpoint_copy: Path | None = None
+    events_days: int | None = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    """Caps of each run under the default policy; None is unlimited."""
+
+    cost_usd: float | None = 5.0
+    turns: int | None = 200
+    tokens: int | None = 2_000_000
+    approval_ttl_seconds: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KillSettings:
+    """The supervisor's ladder: how long each step may take, in milliseconds."""
+
+    cooperative_ms: int = 250
+    term_ms: int = 750
+    verify_ms: int = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleOptions:
+    """How the console behaves on this terminal."""
+
+    kill_key: Literal["once", "twice"] = "once"
+    mouse: bool = True
+    ascii: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything, resolved. `hub` is an http or https URL that ends in no slash; `source` says where from."""
+
+    hub: str
+    source: Mapping[str, str]
+    token: str | None = field(repr=False)
+    data_dir: Path
+    server: ServerSettings
+    limits: LimitSettings
+    kill: KillSettings
+    console: ConsoleOptions
+
+    @property
+    def hub_is_local(self) -> bool:
+        """Whether the hub's address is on loopback."""
+        return is_loopback(urlsplit(self.hub).hostname or "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One setting: its key in the TOML file (which is also its place in Settings), its variable, what it accepts."""
+
+    key: str
+    variable: str
+    flag: str
+    accepts: str
+    parse: Callable[[Any], Any]
+    default: Any
+    secret: bool = False
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise ValueError("not a text")
+    return value.strip()
+
+
+def _token(value: Any) -> str:
+    text = _text(value)
+    if not (text.isascii() and text.isprintable()) or " " in text:
+        raise ValueError("not a token")
+    return text
+
+
+def _path(value: Any) -> Path:
+    return Path(_text(value)).expanduser().absolute()
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = _text(value).lower()
+    if word not in _TRUE | _FALSE:
+        raise ValueError("not a truth value")
+    return word in _TRUE
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError("not a number")
+    number = float(value)
+    if not math.isfinite(number) or number < 0:
+        raise ValueError("not a number of at least 0")
+    return number
+
+
+def _whole(value: Any) -> int:
+    number = int(value) if isinstance(value, str) else value
+    if isinstance(number, bool) or not isinstance(number, int) or number < 0:
+        raise ValueError("not a whole number of at least 0")
+    return number
+
+
+def _port(value: Any) -> int:
+    if (port := _whole(value)) > 65_535:
+        raise ValueError("not a port")
+    return port
+
+
+def _days(value: Any) -> int:
+    if (days := _whole(value)) < 1:
+        raise ValueError("less than a day")
+    return days
+
+
+def _positive(value: Any) -> float:
+    if (number := _number(value)) <= 0:
+        raise ValueError("not above 0")
+    return number
+
+
+def _milliseconds(value: Any) -> int:
+    if (milliseconds := _whole(value)) > 60_000:
+        raise ValueError("longer than a minute")
+    return milliseconds
+
+
+def _limit(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if isinstance(value, str) and value.lower() in _UNLIMITED else parse(value)
+
+
+def _origins(value: Any) -> tuple[str, ...]:
+    origins = value.split(",") if isinstance(value, str) else value
+    if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
+        raise ValueError("not a list of texts")
+    return tuple(origin.strip() for origin in origins if origin.strip())
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def parse(value: Any) -> str:
+        if value not in words:
+            raise ValueError("not one of them")
+        return str(value)
+
+    return parse
+
+
+def hub_url(value: Any) -> str:
+    """A hub's address as `http[s]://host[:port][/path]`; ws and wss are accepted too. Raises: ValueError."""
+    text = _text(value)
+    parts: SplitResult = urlsplit(text if "://" in text else f"http://{text}")
+    scheme = _SCHEMES.get(parts.scheme)
+    if scheme is None or not parts.hostname or parts.query or parts.fragment or parts.username or parts.password:
+        raise ValueError("not a hub's address")
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    port = parts.port
+    place = host if port in (None, _DEFAULT_PORTS[scheme]) else f"{host}:{port}"
+    return f"{scheme}://{place}{parts.path.rstrip('/')}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost" or host.lower().endswith(".localhost")
+
+
+_URL = "an address such as http://127.0.0.1:8787 (http, https, ws or wss, no user, no query)"
+_SECONDS = "seconds above 0"
+_MILLISECONDS = "whole milliseconds from 0 to 60000"
+_TRUTH = "true or false"
+_SERVER, _LIMITS, _KILL, _CONSOLE = ServerSettings(), LimitSettings(), KillSettings(), ConsoleOptions()
+
+
+def _setting(
+    key: str, accepts: str, parse: Callable[[Any], Any], default: Any, *, short: bool = False, secret: bool = False
+) -> Setting:
+    """Names are derived: `kill.term_ms` is OPSCONSOLE_KILL_TERM_MS and --kill-term-ms; short ones lose their table."""
+    name = key.split(".")[-1] if short else key.replace(".", "_")
+    return Setting(
+        key=key,
+        variable=f"OPSCONSOLE_{name.upper()}",
+        flag="--" + name.replace("_", "-"),
+        accepts=accepts,
+        parse=parse,
+        default=default,
+        secret=secret,
+    )
+
+
+SETTINGS: tuple[Setting, ...] = (
+    _setting("hub", _URL, hub_url, None),
+    _setting("token", "one line of printable ASCII without spaces", _token, None, secret=True),
+    _setting("data_dir", "a directory", _path, None),
+    _setting("server.host", "a host name or address", _text, _SERVER.host, short=True),
+    _setting("server.port", "a whole number from 0 to 65535 (0 = any free port)", _port, _SERVER.port, short=True),
+    _setting("server.tls_cert", "a PEM file", _path, None, short=True),
+    _setting("server.tls_key", "a PEM file", _path, None, short=True),
+    _setting("server.insecure_bind", _TRUTH, _boolean, _SERVER.insecure_bind, short=True),
+    _setting("server.allowed_origins", "a list of origins", _origins, _SERVER.allowed_origins, short=True),
+    _setting("server.checkpoint_copy", "a file, best on another disk", _path, None, short=True),
+    _setting("server.events_days", 'whole days of at least 1, or "unlimited"', _limit(_days), 30, short=True),
+    _setting("limits.cost_usd", 'US dollars of at least 0, or "unlimited"', _limit(_number), _LIMITS.cost_usd),
+    _setting("limits.turns", 'a whole number of at least 0, or "unlimited"', _limit(_whole), _LIMITS.turns),
+    _setting("limits.tokens", 'a whole number of at least 0, or "unlimited"', _limit(_whole), _LIMITS.tokens),
+    _setting("limits.approval_ttl_seconds", _SECONDS, _positive, _LIMITS.approval_ttl_seconds),
+    _setting("kill.cooperative_ms", _MILLISECONDS, _milliseconds, _KILL.cooperative_ms),
+    _setting("kill.term_ms", _MILLISECONDS, _milliseconds, _KILL.term_ms),
+    _setting("kill.verify_ms", _MILLISECONDS, _milliseconds, _KILL.verify_ms),
+    _setting("console.kill_key", '"once" or "twice"', _one_of("once", "twice"), _CONSOLE.kill_key, short=True),
+    _setting("console.mouse", _TRUTH, _boolean, _CONSOLE.mouse, short=True),
+    _setting("console.ascii", _TRUTH, _boolean, _CONSOLE.ascii, short=True),
+)
+"""Every setting there is. Flags exist for those that a command offers."""
+
+_TABLES = sorted({setting.key.split(".")[0] for setting in SETTINGS if "." in setting.key})
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    value: Any
+    source: str
+
+
+def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings. `flags` maps a setting's key (and `config`) to what the command line says; None is not given.
+
+    Raises: ConfigError that names the setting, where its value came from and what is accepted.
+    """
+    environ = os.environ if environ is None else environ
+    written = _read_file(flags, environ)
+    found = {setting.key: _find(setting, flags, environ, written) for setting in SETTINGS}
+    values = {key: item.value for key, item in found.items()}
+    source = {key: item.source for key, item in found.items()}
+    data_dir = values["data_dir"] or Path(user_data_dir("opsconsole"))
+    server = ServerSettings(**_table(values, "server"))
+    return Settings(
+        hub=values["hub"] or _own_hub(server),
+        source=source,
+        token=values["token"],
+        data_dir=data_dir,
+        server=server,
+        limits=LimitSettings(**_table(values, "limits")),
+        kill=KillSettings(**_table(values, "kill")),
+        console=ConsoleOptions(**_table(values, "console")),
+    )
+
+
+def config_path(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[Path, bool]:
+    """The TOML file, and whether somebody named it (then it must exist)."""
+    named = flags.get("config") or environ.get("OPSCONSOLE_CONFIG")
+    if named:
+        return Path(named).expanduser().absolute(), True
+    return Path(user_config_dir("opsconsole")) / "config.toml", False
+
+
+def _own_hub(server: ServerSettings) -> str:
+    wildcard = server.host in ("0.0.0.0", "::", "")
+    scheme = "https" if server.tls_cert else "http"
+    host = DEFAULT_HOST if wildcard else server.host
+    return hub_url(f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port or DEFAULT_PORT}")
+
+
+def _table(values: Mapping[str, Any], table: str) -> dict[str, Any]:
+    return {key.split(".")[1]: value for key, value in values.items() if key.startswith(f"{table}.")}
+
+
+def _find(setting: Setting, flags: Mapping[str, Any], environ: Mapping[str, str], written: _Written) -> _Found:
+    if flags.get(setting.key) is not None:
+        return _parsed(setting, flags[setting.key], setting.flag)
+    if environ.get(setting.variable):
+        return _parsed(setting, environ[setting.variable], setting.variable)
+    if setting.key in written.values:
+        return _parsed(setting, written.values[setting.key], written.place(setting.key))
+    return _Found(setting.default, "default")
+
+
+def _parsed(setting: Setting, raw: Any, source: str) -> _Found:
+    try:
+        return _Found(setting.parse(raw), source)
+    except (ValueError, TypeError):
+        shown = "not usable" if setting.secret else f"{str(raw)[:100]!r}"
+        raise ConfigError(f"{setting.key} from {source} is {shown}; accepted: {setting.accepts}") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Written:
+    """What the TOML file says, by dotted key."""
+
+    path: Path
+    values: Mapping[str, Any]
+    text: str = ""
+
+    def place(self, key: str) -> str:
+        line = _line_of(self.text, key)
+        return f"{self.path}:{line}" if line else str(self.path)
+
+
+def _read_file(flags: Mapping[str, Any], environ: Mapping[str, str]) -> _Written:
+    path, named = config_path(flags, environ)
+    try:
+        with path.open("rb") as file:
+            data = file.read(CONFIG_BYTES_MAX + 1)
+            mode = os.fstat(file.fileno()).st_mode
+    except FileNotFoundError:
+        if named:
+            raise ConfigError(f"{path} (the configuration file) does not exist") from None
+        return _Written(path=path, values={})
+    except OSError as error:
+        raise ConfigError(f"{path} (the configuration file) cannot be read: {error.strerror}") from None
+    if len(data) > CONFIG_BYTES_MAX:
+        raise ConfigError(f"{path} is larger than {CONFIG_BYTES_MAX} bytes")
+    try:
+        text = data.decode()
+        written = _Written(path=path, values=dict(_flat(tomllib.loads(text))), text=text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    _check_keys(written)
+    if "token" in written.values and mode & 0o077:
+        raise ConfigError(f"{written.place('token')} holds a token but others may read the file: chmod 600 {path}")
+    return written
+
+
+def _flat(document: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for key, value in document.items():
+        if isinstance(value, dict) and key in _TABLES:
+            yield from ((f"{key}.{inner}", item) for inner, item in value.items())
+        else:
+            yield key, value
+
+
+def _check_keys(written: _Written) -> None:
+    known = {setting.key for setting in SETTINGS}
+    for key in written.values:
+        if key not in known:
+            raise ConfigError(f"{written.place(key)}: there is no setting {key!r}{_nearest(key, known)}")
+
+
+def _nearest(key: str, known: set[str]) -> str:
+    close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    same_name = [name for name in sorted(known) if name.split(".")[-1] == key.split(".")[-1]]
+    best = same_name[:1] or close
+    return f"; did you mean {best[0]!r}?" if best else f"; there are: {', '.join(sorted(known))}"
+
+
+def _line_of(text: str, key: str) -> int | None:
+    """The line where `key` is set, read from the text (tomllib gives no places); None when it is written oddly."""
+    table, current = key.rpartition(".")[0], ""
+    name = re.escape(key.rpartition(".")[2])
+    setting = re.compile(rf"\s*[\"']?{name}[\"']?\s*=")
+    dotted = re.compile(rf"\s*{re.escape(table)}\s*\.\s*{name}\s*=") if table else setting
+    for number, line in enumerate(text.splitlines(), start=1):
+        if header := re.match(r"\s*\[\s*([^\]]+?)\s*\]", line):
+            current = header[1]
+        elif (current == table and setting.match(line)) or (not current and dotted.match(line)):
+            return number
+    return None

@@ -1,0 +1,338 @@
+"""Every act of the console by id: its keys, where they work, and its words in hints and help; it performs none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ViewName = Literal["runs", "approvals", "run", "audit", "help", "takeover", "draft"]
+EVERYWHERE: frozenset[ViewName] = frozenset({"runs", "approvals", "run", "audit", "help", "takeover", "draft"})
+_READING: frozenset[ViewName] = EVERYWHERE - {"draft"}
+_ON_A_RUN: frozenset[ViewName] = frozenset({"runs", "run", "takeover"})
+_CALLS: frozenset[ViewName] = frozenset({"approvals"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One act."""
+
+    id: str
+    keys: tuple[str, ...]
+    label: str
+    """A word or two for the line of hints."""
+    help: str
+    """One sentence for the help."""
+    views: frozenset[ViewName]
+    hint: int = 0
+    """Place in the line of hints, most useful first; 0 keeps it out."""
+    shown_key: str = ""
+    """How the key is written, where its name is not that."""
+
+    @property
+    def key_text(self) -> str:
+        """The keys as the operator reads them."""
+        return self.shown_key or " ".join(self.keys)
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action(
+        id="show_runs", keys=("1",), label="runs", help="Show the runs, most urgent first.", views=_READING, hint=70
+    ),
+    Action(
+        id="show_approvals",
+        keys=("2",),
+        label="approvals",
+        help="Show the queue of held calls.",
+        views=_READING,
+        hint=20,
+    ),
+    Action(
+        id="show_run",
+        keys=("3",),
+        label="run",
+        help="Show the run under the cursor: its tree and its timeline.",
+        views=_READING,
+    ),
+    Action(id="show_audit", keys=("4",), label="audit", help="Show the audit log.", views=_READING, hint=71),
+    Action(
+        id="show_help",
+        keys=("question_mark",),
+        label="help",
+        help="Show this help.",
+        views=EVERYWHERE,
+        hint=90,
+        shown_key="?",
+    ),
+    Action(
+        id="open",
+        keys=("enter",),
+        label="open",
+        help="Open what is under the cursor. It never decides anything.",
+        views=frozenset({"runs", "approvals", "run", "audit"}),
+        hint=11,
+    ),
+    Action(
+        id="back",
+        keys=("escape",),
+        label="back",
+        help="Close what was opened last, or go back.",
+        views=EVERYWHERE,
+        hint=80,
+        shown_key="esc",
+    ),
+    Action(id="down", keys=("j", "down"), label="down", help="Move down.", views=EVERYWHERE, shown_key="j ↓"),
+    Action(id="up", keys=("k", "up"), label="up", help="Move up.", views=EVERYWHERE, shown_key="k ↑"),
+    Action(
+        id="page_down",
+        keys=("pagedown", "ctrl+d"),
+        label="page down",
+        help="Move down a page.",
+        views=EVERYWHERE,
+        shown_key="PgDn ^d",
+    ),
+    Action(
+        id="page_up",
+        keys=("pageup", "ctrl+u"),
+        label="page up",
+        help="Move up a page.",
+        views=EVERYWHERE,
+        shown_key="PgUp ^u",
+    ),
+    Action(
+        id="first",
+        keys=("g", "home"),
+        label="first",
+        help="Go to the first line.",
+        views=EVERYWHERE,
+        shown_key="g Home",
+    ),
+    Action(
+        id="last",
+        keys=("G", "end"),
+        label="last",
+        help="Go to the last line; in a timeline, follow it.",
+        views=EVERYWHERE,
+        shown_key="G End",
+    ),
+    Action(
+        id="scroll_down",
+        keys=("J", "right_square_bracket"),
+        label="text down",
+        help="Move the text beside the list down.",
+        views=frozenset({"approvals", "run", "audit", "takeover"}),
+        shown_key="J ]",
+    ),
+    Action(
+        id="scroll_up",
+        keys=("K", "left_square_bracket"),
+        label="text up",
+        help="Move the text beside the list up.",
+        views=frozenset({"approvals", "run", "audit", "takeover"}),
+        shown_key="K [",
+    ),
+    Action(
+        id="filter",
+        keys=("slash",),
+        label="filter",
+        help="Filter: words, agent:a,b status: link: owner: cost>2 turns>9 age>5m key=value !not.",
+        views=frozenset({"runs", "audit"}),
+        hint=40,
+        shown_key="/",
+    ),
+    Action(
+        id="next",
+        keys=("n",),
+        label="next",
+        help="Go to the next run that needs a person, or the next pending call.",
+        views=frozenset({"runs", "approvals"}),
+        hint=41,
+    ),
+    Action(
+        id="kill",
+        keys=("x",),
+        label="kill",
+        help="Kill the run under the cursor, at once: fence, cancel, then the ladder; the receipt opens.",
+        views=_ON_A_RUN,
+        hint=1,
+    ),
+    Action(
+        id="kill_many",
+        keys=("X",),
+        label="kill all",
+        help="Kill every run that the filter shows, after typing their number.",
+        views=frozenset({"runs"}),
+        hint=60,
+    ),
+    Action(
+        id="pause",
+        keys=("p",),
+        label="pause",
+        help="Pause the run, or let a paused one go on.",
+        views=_ON_A_RUN,
+        hint=30,
+    ),
+    Action(
+        id="freeze",
+        keys=("z",),
+        label="freeze",
+        help="Freeze the run's processes as they are, or thaw what was frozen from here.",
+        views=_ON_A_RUN,
+        hint=50,
+    ),
+    Action(id="thaw", keys=("Z",), label="thaw", help="Thaw the run's processes, whoever froze them.", views=_ON_A_RUN),
+    Action(
+        id="inject",
+        keys=("i",),
+        label="inject",
+        help="Send the agent a message for its next step.",
+        views=_ON_A_RUN,
+        hint=31,
+    ),
+    Action(
+        id="takeover",
+        keys=("t",),
+        label="take over",
+        help="Take the run over and answer as its model; press again there to hand it back.",
+        views=_ON_A_RUN,
+        hint=32,
+    ),
+    Action(
+        id="release",
+        keys=("R",),
+        label="hand back",
+        help="Hand a run that you hold back to the agent, with a summary it will read.",
+        views=_ON_A_RUN,
+        hint=33,
+    ),
+    Action(
+        id="reply",
+        keys=("r",),
+        label="reply",
+        help="Answer the model call in words.",
+        views=frozenset({"takeover"}),
+        hint=2,
+    ),
+    Action(
+        id="compose",
+        keys=("c",),
+        label="call a tool",
+        help="Answer the model call by composing a tool call.",
+        views=frozenset({"takeover"}),
+        hint=3,
+    ),
+    Action(
+        id="approve",
+        keys=("a",),
+        label="approve",
+        help="Approve exactly the call shown, once it has been shown unchanged for 0.4 s.",
+        views=_CALLS,
+        hint=2,
+    ),
+    Action(
+        id="edit",
+        keys=("e",),
+        label="edit",
+        help="Edit the arguments; nothing is sent before you have seen the difference.",
+        views=_CALLS,
+        hint=3,
+    ),
+    Action(
+        id="reject",
+        keys=("d",),
+        label="reject",
+        help="Reject the call with a reason, which the agent reads.",
+        views=_CALLS,
+        hint=4,
+    ),
+    Action(
+        id="respond",
+        keys=("r",),
+        label="respond",
+        help="Answer in place of the tool (or, for a model call, of the model): your text is the result.",
+        views=_CALLS,
+        hint=5,
+    ),
+    Action(
+        id="send_draft", keys=("a",), label="send", help="Send the draft as shown.", views=frozenset({"draft"}), hint=1
+    ),
+    Action(
+        id="edit_draft",
+        keys=("e",),
+        label="edit again",
+        help="Go on editing the draft.",
+        views=frozenset({"draft"}),
+        hint=2,
+    ),
+    Action(
+        id="older",
+        keys=("o",),
+        label="older",
+        help="Load older entries from the hub.",
+        views=frozenset({"run", "audit"}),
+        hint=45,
+    ),
+    Action(
+        id="follow",
+        keys=("f",),
+        label="follow",
+        help="Follow the timeline's newest step.",
+        views=frozenset({"run"}),
+        hint=42,
+    ),
+    Action(
+        id="verify",
+        keys=("v",),
+        label="verify",
+        help="Have the hub verify the whole audit log.",
+        views=frozenset({"audit"}),
+        hint=3,
+    ),
+    Action(
+        id="copy",
+        keys=("y",),
+        label="copy id",
+        help="Copy the id under the cursor to the clipboard.",
+        views=frozenset({"runs", "approvals", "run", "audit", "takeover"}),
+        hint=55,
+    ),
+    Action(
+        id="reconnect",
+        keys=("ctrl+r",),
+        label="reconnect",
+        help="Try the hub again now.",
+        views=EVERYWHERE,
+        shown_key="^r",
+    ),
+    Action(
+        id="quit",
+        keys=("q",),
+        label="quit",
+        help="Leave the console; agents, approvals and takeovers stay as they are.",
+        views=_READING,
+        hint=91,
+    ),
+)
+
+BY_ID: dict[str, Action] = {action.id: action for action in ACTIONS}
+
+
+def _by_key() -> dict[tuple[ViewName, str], Action]:
+    table: dict[tuple[ViewName, str], Action] = {}
+    for action in ACTIONS:
+        for view in action.views:
+            for key in action.keys:
+                if (view, key) in table:
+                    raise ValueError(f"{key} means both {table[view, key].id} and {action.id} in {view}")
+                table[view, key] = action
+    return table
+
+
+BY_KEY = _by_key()
+"""(view, key) -> what it does there."""
+
+
+def hints(view: ViewName) -> list[Action]:
+    """The acts worth a place in the line of hints of a view, most useful first."""
+    return sorted(
+        (action for action in ACTIONS if view in action.views and action.hint), key=lambda action: action.hint
+    )

@@ -1,0 +1,163 @@
+"""What an operator may have done: builds each command from what is on screen, refuses what cannot be meant, hands it over.
+
+It owns no screen. Every refusal is a sentence for the operator.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opsconsole.console.clock import Clock
+from opsconsole.console.link import Link
+from opsconsole.console.view.ingest import HeldCall
+from opsconsole.console.view.outbox import Entry
+from opsconsole.console.view.session import Session
+from opsconsole.domain.approval import Answer, ApprovalStatus
+from opsconsole.domain.command import Do
+from opsconsole.domain.run import HELD, TERMINAL
+from opsconsole.protocol.events import Capability
+from opsconsole.protocol.frames import Command, ProposedCall
+from opsconsole.protocol.limits import RUNS_PER_CONNECTION_MAX
+from opsconsole.protocol.rows import RunRow
+
+
+class NotDone(Exception):
+    """Nothing was sent; the message says why and what would help."""
+
+
+class Controls:
+    """The operator's hands."""
+
+    def __init__(self, session: Session, link: Link, *, clock: Clock, new_id: Callable[[], str]) -> None:
+        self._session = session
+        self._link = link
+        self._clock = clock
+        self._new_id = new_id
+        self.frozen: set[str] = set()
+        """Runs that were frozen from this console and not thawed since."""
+
+    def kill(self, run: str) -> Entry:
+        """Stop one run, at once; without a link the command is queued."""
+        return self._give(Command(cmd=self._new_id(), do=Do.KILL, run=run))
+
+    def kill_many(self, runs: list[str], *, every: bool) -> list[Entry]:
+        """Stop several runs; `every` means every live run of the hub, also those this console has not seen."""
+        if every:
+            return [self._give(Command(cmd=self._new_id(), do=Do.KILL, all=True))]
+        parts = [
+            runs[start : start + RUNS_PER_CONNECTION_MAX] for start in range(0, len(runs), RUNS_PER_CONNECTION_MAX)
+        ]
+        return [self._give(Command(cmd=self._new_id(), do=Do.KILL, runs=part)) for part in parts]
+
+    def pause_or_resume(self, row: RunRow) -> Entry:
+        """Hold a run at its next gate, or let a held one go on."""
+        self._must_live(row)
+        if row.state in HELD:
+            return self._give(Command(cmd=self._new_id(), do=Do.RESUME, run=row.run))
+        self._must_offer(row, "pause")
+        return self._give(Command(cmd=self._new_id(), do=Do.PAUSE, run=row.run))
+
+    def freeze_or_thaw(self, row: RunRow) -> Entry:
+        """Stop the processes of a run where they are, or let those go on that were stopped from here."""
+        return self.thaw(row) if row.run in self.frozen else self._freeze(row)
+
+    def _freeze(self, row: RunRow) -> Entry:
+        self._must_live(row)
+        self._must_offer(row, "freeze")
+        entry = self._give(Command(cmd=self._new_id(), do=Do.FREEZE, run=row.run))
+        self.frozen.add(row.run)
+        return entry
+
+    def thaw(self, row: RunRow) -> Entry:
+        """Let frozen processes go on."""
+        self._must_live(row)
+        self._must_offer(row, "freeze")
+        entry = self._give(Command(cmd=self._new_id(), do=Do.THAW, run=row.run))
+        self.frozen.discard(row.run)
+        return entry
+
+    def inject(self, row: RunRow, text: str) -> Entry:
+        """Send the agent a message for its next step."""
+        self._must_live(row)
+        self._must_offer(row, "inject")
+        return self._give(Command(cmd=self._new_id(), do=Do.INJECT, run=row.run, text=text))
+
+    def take_over(self, row: RunRow) -> Entry:
+        """Ask for the baton of a run."""
+        self._must_live(row)
+        self._must_offer(row, "takeover")
+        return self._give(Command(cmd=self._new_id(), do=Do.TAKEOVER, run=row.run))
+
+    def release(self, row: RunRow, summary: str) -> Entry:
+        """Give the baton back, with words that the agent reads."""
+        if not self.holds(row):
+            raise NotDone("you do not hold this run")
+        return self._give(Command(cmd=self._new_id(), do=Do.RELEASE, run=row.run, text=summary or None))
+
+    def holds(self, row: RunRow) -> bool:
+        """Whether this console's principal has taken the run over."""
+        return row.baton is not None and row.baton.by == self._session.link.principal
+
+    def decide(
+        self,
+        held: HeldCall,
+        answer: Answer,
+        *,
+        args: dict[str, Any] | None = None,
+        text: str | None = None,
+        calls: list[ProposedCall] | None = None,
+        note: str | None = None,
+    ) -> Entry:
+        """Answer a held call, bound to the digest that was on screen."""
+        row = self.still_open(held).row
+        if answer is Answer.EDIT and not row.may_edit:
+            raise NotDone("this call may not be edited: approve, reject or respond")
+        if answer is Answer.EDIT and row.masked:
+            raise NotDone(
+                "secrets in these arguments are masked here, so an edit would send the masks: reject or respond"
+            )
+        if answer is Answer.RESPOND and not row.may_respond:
+            raise NotDone("this call may not be answered in the tool's place: approve, edit or reject")
+        return self._give(
+            Command(
+                cmd=self._new_id(),
+                do=Do.DECIDE,
+                run=row.run,
+                approval=row.approval,
+                answer=answer,
+                digest=row.digest,
+                args=args,
+                text=text,
+                calls=calls,
+                note=note or None,
+            )
+        )
+
+    def still_open(self, held: HeldCall) -> HeldCall:
+        """The call as it stands, if it is the one that was shown. Raises: NotDone."""
+        current = self._session.queue.get(held.key)
+        if current is None or current.row.status is not ApprovalStatus.PENDING:
+            raise NotDone("this call no longer waits for a decision")
+        if current.row.digest != held.row.digest:
+            raise NotDone("this call changed while you looked at it: read it again")
+        return current
+
+    def new_call_id(self) -> str:
+        """An id for a call that the operator composes."""
+        return "call_" + self._new_id().removeprefix("cmd_")
+
+    def _give(self, command: Command) -> Entry:
+        entry, frames = self._session.give(command, now=self._clock.monotonic())
+        if entry is None:
+            raise NotDone(f"not sent: the link to the hub is down ({command.do.value} is not queued, only a kill is)")
+        self._link.send(frames)
+        return entry
+
+    def _must_live(self, row: RunRow) -> None:
+        if row.state in TERMINAL:
+            raise NotDone(f"this run has ended: {row.state.value}")
+
+    def _must_offer(self, row: RunRow, capability: Capability) -> None:
+        if not any(capability in point.caps for point in row.points):
+            raise NotDone(f"no point of this run can {capability}")

@@ -1,0 +1,221 @@
+"""The connection to the hub: moves frames between a WebSocket and the session, and tries again for ever.
+
+Received frames are applied to the session at once, on the same loop, by a plain call; nothing is queued between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from typing import Protocol
+from urllib.parse import urlsplit, urlunsplit
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
+
+from opsconsole.console.clock import Clock
+from opsconsole.console.view.session import Outcome, Session
+from opsconsole.errors import LocalProtocolError, RemoteProtocolError
+from opsconsole.protocol.connection import Connection
+from opsconsole.protocol.frames import Bye, Frame, Hello, Welcome
+from opsconsole.protocol.limits import FRAME_BYTES_MAX, SUBPROTOCOL, Close, is_final
+
+PATH = "/v1/operator"
+CONNECT_SECONDS_MAX = 5.0
+BACKOFF_SECONDS_MIN = 0.1
+BACKOFF_SECONDS_MAX = 10.0
+RESTART_SPREAD_SECONDS = 2.0
+"""After a restart, consoles come back spread over this long, so that the hub is not met by all at once."""
+RECEIVE_FRAMES_MAX = 8
+"""Frames read ahead: below this the sender is held back by TCP."""
+FINAL_STATUSES = frozenset({401, 403, 426})
+"""Answers before the upgrade that trying again will not change."""
+
+
+class Link(Protocol):
+    """What the console needs of a connection; the tests have their own."""
+
+    def send(self, frames: Iterable[Frame]) -> None:
+        """Send frames now, in order; without a connection they are dropped (the session sends anew what is owed)."""
+        ...
+
+    def retry(self) -> None:
+        """Try to connect now, even after a refusal."""
+        ...
+
+    async def run(self) -> None:
+        """Hold the connection until cancelled."""
+        ...
+
+
+class HubLink:
+    """A WebSocket to a hub that comes back by itself."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        url: str,
+        token: str,
+        clock: Clock,
+        told: Callable[[Outcome], None],
+        client: str = "opsconsole console",
+        dice: random.Random | None = None,
+    ) -> None:
+        self._session = session
+        self._url = websocket_url(url)
+        self._token = token
+        self._clock = clock
+        self._told = told
+        self._client = client
+        self._dice = dice or random.Random()
+        self._outgoing: deque[Frame] = deque()
+        self._wake = asyncio.Event()
+        self._retry = asyncio.Event()
+        self._open = False
+        self._failures = 0
+
+    def send(self, frames: Iterable[Frame]) -> None:
+        """Hand frames to the writer."""
+        if self._open:
+            self._outgoing.extend(frames)
+            self._wake.set()
+
+    def retry(self) -> None:
+        """End the present wait."""
+        self._retry.set()
+
+    async def run(self) -> None:
+        """Connect, serve, wait, and again, until cancelled."""
+        while True:
+            code, reason = await self._once()
+            final = is_final(code) or code in FINAL_STATUSES
+            wait = None if final else self._backoff(code)
+            now = self._clock.monotonic()
+            retry_at = None if wait is None else now + wait
+            self._session.closed(now=now, code=code, reason=reason, final=final, retry_at=retry_at)
+            self._told(Outcome())
+            await self._pause(wait)
+
+    async def _once(self) -> tuple[int, str]:
+        host = urlsplit(self._url).hostname or ""
+        try:
+            async with connect(
+                self._url,
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
+                additional_headers={"Authorization": f"Bearer {self._token}"},
+                open_timeout=CONNECT_SECONDS_MAX,
+                close_timeout=1.0,
+                compression=None,
+                max_size=FRAME_BYTES_MAX,
+                max_queue=RECEIVE_FRAMES_MAX,
+                proxy=None if is_loopback(host) else True,
+                user_agent_header=self._client,
+            ) as socket:
+                if socket.subprotocol != SUBPROTOCOL:
+                    return Close.VERSION, "it does not speak " + SUBPROTOCOL
+                return await self._serve(socket)
+        except InvalidStatus as error:
+            return error.response.status_code, f"HTTP {error.response.status_code}"
+        except (OSError, TimeoutError, InvalidHandshake) as error:
+            return 0, _why(error)
+        except ConnectionClosed as error:
+            return error.rcvd.code if error.rcvd else 1006, error.rcvd.reason if error.rcvd else "the connection broke"
+
+    async def _serve(self, socket: ClientConnection) -> tuple[int, str]:
+        connection = Connection("operator", now=self._clock.monotonic())
+        await self._say(socket, connection, Hello(client=self._client))
+        writer = asyncio.create_task(self._write(socket, connection), name="console link writer")
+        try:
+            return await self._read(socket, connection)
+        finally:
+            self._open = False
+            self._outgoing.clear()
+            writer.cancel()
+            with suppress(asyncio.CancelledError, ConnectionClosed, LocalProtocolError):
+                await writer
+
+    async def _read(self, socket: ClientConnection, connection: Connection) -> tuple[int, str]:
+        while True:
+            now = self._clock.monotonic()
+            try:
+                data = await asyncio.wait_for(socket.recv(), connection.next_wake(now=now))
+            except TimeoutError:
+                late = connection.overdue(now=self._clock.monotonic())
+                if late is not None:
+                    await socket.close(late, "silent")
+                    return late, "the hub fell silent"
+                self._wake.set()
+                continue
+            now = self._clock.monotonic()
+            try:
+                frame = connection.receive(data, now=now)
+            except RemoteProtocolError as error:
+                await socket.close(error.code, str(error)[:100])
+                return error.code, str(error)
+            if frame is not None and (ended := self._handle(frame, now)) is not None:
+                return ended
+            await asyncio.sleep(0)
+
+    def _handle(self, frame: Frame, now: float) -> tuple[int, str] | None:
+        if isinstance(frame, Welcome):
+            self._failures = 0
+            self._open = True
+            self._told_now(Outcome(send=self._session.opened(frame, now=now)))
+            return None
+        self._told_now(self._session.received(frame, now=now))
+        return (frame.code, frame.reason) if isinstance(frame, Bye) else None
+
+    def _told_now(self, outcome: Outcome) -> None:
+        self.send(outcome.send)
+        self._told(outcome)
+
+    async def _write(self, socket: ClientConnection, connection: Connection) -> None:
+        while True:
+            now = self._clock.monotonic()
+            while self._outgoing:
+                await self._say(socket, connection, self._outgoing.popleft())
+            beat = connection.beat(now=now, wall=self._clock.wall())
+            if beat is not None:
+                await socket.send(beat, text=True)
+            await self._wake.wait()
+            self._wake.clear()
+
+    async def _say(self, socket: ClientConnection, connection: Connection, frame: Frame) -> None:
+        await socket.send(connection.send(frame, now=self._clock.monotonic()), text=True)
+
+    def _backoff(self, code: int) -> float:
+        if code == Close.RESTART:
+            return self._dice.uniform(0.0, RESTART_SPREAD_SECONDS)
+        ceiling = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2.0 ** min(self._failures + 1, 10))
+        self._failures += 1
+        return self._dice.uniform(BACKOFF_SECONDS_MIN, ceiling)
+
+    async def _pause(self, seconds: float | None) -> None:
+        self._retry.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._retry.wait(), seconds)
+
+
+def websocket_url(url: str) -> str:
+    """The operators' WebSocket address of a hub given by any of its http(s) or ws(s) addresses."""
+    parts = urlsplit(url)
+    scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
+    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + PATH, "", ""))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host is this machine, for which no proxy is ever asked."""
+    return host in ("localhost", "::1") or host.startswith("127.")
+
+
+def _why(error: BaseException) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing answers there"
+    if isinstance(error, TimeoutError):
+        return f"no answer within {CONNECT_SECONDS_MAX:.0f} s"
+    return str(error) or type(error).__name__

@@ -1,0 +1,82 @@
+"""Entries of the audit log as lines, and one entry opened; it verifies nothing itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import tzinfo
+from typing import Any
+
+from opsconsole.console.view.amounts import day_and_time, short_id, time_of_day
+from opsconsole.console.view.fence import fenced
+from opsconsole.console.view.ingest import in_pane
+from opsconsole.console.view.line import Line, fit, fit_line, width_of
+from opsconsole.console.view.timeline_lines import pretty
+from opsconsole.domain.text import safe_line
+
+_IN_HEAD = ("seq", "key", "at", "kind", "by", "actor", "run", "do")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditEntry:
+    """One entry, every text safe to show."""
+
+    seq: int
+    at: float
+    body: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """How the list addresses it."""
+        return str(self.seq)
+
+
+def audit_entry(raw: Mapping[str, Any]) -> AuditEntry | None:
+    """An entry from the hub's JSON; None when it has no number."""
+    seq, at = raw.get("seq"), raw.get("at")
+    if not isinstance(seq, int):
+        return None
+    return AuditEntry(seq=seq, at=float(at) if isinstance(at, int | float) else 0.0, body=in_pane(dict(raw)))
+
+
+def audit_line(entry: AuditEntry, *, width: int, zone: tzinfo) -> Line:
+    """One entry in exactly `width` cells."""
+    body = entry.body
+    who = _first(body, "actor", "by", "principal")
+    run = _first(body, "run")
+    head: Line = (
+        (f"{entry.seq:>6} ", "dim"),
+        (f"{time_of_day(entry.at, zone)} ", "dim"),
+        (fit(_first(body, "kind", "do"), 16 if width >= 60 else 10) + " ", "key"),
+        (fit(who, 10 if width >= 60 else 6) + " ", "strong"),
+    )
+    if width >= 60:
+        head = (*head, (fit(short_id(run) if run else "", 8) + " ", "plain"))
+    room = max(0, width - width_of(head))
+    return fit_line((*head, (fit(_rest(body), room), "plain")), width)
+
+
+def audit_detail(entry: AuditEntry, *, width: int, zone: tzinfo) -> list[Line]:
+    """One entry in full."""
+    head: Line = ((f"entry {entry.seq}", "title"), (f"  {day_and_time(entry.at, zone)}", "plain"))
+    return [head, *fenced("as recorded", pretty(entry.body), width=width, tone="plain")]
+
+
+def _first(body: Mapping[str, Any], *names: str) -> str:
+    for name in names:
+        value = body.get(name)
+        if isinstance(value, str) and value:
+            return safe_line(value)
+        if isinstance(value, dict) and isinstance(value.get("name"), str):
+            return safe_line(value["name"])
+    return ""
+
+
+def _rest(body: Mapping[str, Any]) -> str:
+    parts = []
+    for name, value in body.items():
+        if name in _IN_HEAD or value in (None, "", [], {}):
+            continue
+        shown = value if isinstance(value, str) else pretty(value).replace("\n", " ")
+        parts.append(f"{name}={safe_line(' '.join(shown.split()))}")
+    return "  ".join(parts)

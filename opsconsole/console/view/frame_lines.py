@@ -1,0 +1,142 @@
+"""The lines around every view: header, banner, hints and help; they hold nothing of the views themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import tzinfo
+
+from opsconsole.console.actions import ACTIONS, Action, ViewName, hints
+from opsconsole.console.view.amounts import age, time_of_day
+from opsconsole.console.view.line import Line, Span, first_that_fits, fit, fit_line, two_ends, width_of
+from opsconsole.console.view.session import LinkPhase, Session
+from opsconsole.protocol.limits import Close
+
+SILENT_SECONDS = 15.0
+"""The hub says something at least every ten seconds; after this long without, the screen says so."""
+
+_ADVICE: dict[int, str] = {
+    401: "the token is not accepted: check --token, OPSCONSOLE_TOKEN or the operator.token file",
+    403: "this token may not watch runs: a role of observer or above is needed",
+    426: "hub and console speak different versions: install the same version of both",
+    Close.PROTOCOL_ERROR: "hub and console misunderstand each other: install the same version of both and report it",
+    Close.UNAUTHORISED: "the token was revoked or is not accepted: get a new one (opsconsole tokens create)",
+    Close.SUPERSEDED: "another console took this session's place",
+    Close.FORBIDDEN: "this token may not do that: a role of observer or above is needed",
+    Close.VERSION: "hub and console speak different versions: install the same version of both",
+}
+
+
+def header(session: Session, *, now: float, width: int, demo: bool = False) -> Line:
+    """The first line: whether it is live, how many wait, what it costs."""
+    board, queue = session.board, session.queue
+    hub_now = session.clock.at(now)
+    live: Span = (" ● live ", "good") if session.online else (" ✖ OFFLINE ", "alarm")
+    name = " opsconsole" + (" DEMO DATA" if demo else "")
+    left: Line = ((name, "title"), live)
+    who: Line = ((f"{session.link.principal} ({session.link.role}) ", "dim"),) if session.link.principal else ()
+    oldest = queue.oldest()
+    waiting: list[Span] = []
+    if queue.pending:
+        waited = f" oldest {age(hub_now - oldest)}" if oldest is not None else ""
+        waiting = [(f" ◆ {len(queue.pending)} waiting{waited} ", "ask")]
+    if board.unconfirmed:
+        waiting.insert(0, (f" ✖ {len(board.unconfirmed)} KILL UNCONFIRMED ", "alarm"))
+    spent = max(0.0, board.dollars_per_minute)
+    money: Line = ((f" ${spent:.2f}/min", "plain"),)
+    runs: Line = ((f" {len(board.rows.by_key):,} runs ", "plain"),)
+    candidates = (
+        ((*left, *who), (*waiting, *runs, *money)),
+        (left, (*waiting, *runs, *money)),
+        (left, (*waiting, *runs)),
+        (left, tuple(waiting)),
+        ((live,), tuple(waiting)),
+    )
+    for first, last in candidates:
+        if width_of(first) + width_of(last) < width:
+            return two_ends(first, last, width)
+    return fit_line((*waiting, live), width)
+
+
+def banner(session: Session, *, now: float, width: int, zone: tzinfo) -> Line | None:
+    """The whole-width warning about the link; None when there is nothing to warn of."""
+    link = session.link
+    hub_now = session.clock.at(now)
+    queued = len(session.outbox.queued())
+    waiting = f" · {queued} kill{'s' if queued > 1 else ''} queued" if queued else ""
+    if link.phase is LinkPhase.ONLINE:
+        silent = now - link.heard_at
+        if silent < SILENT_SECONDS:
+            return None
+        return fit_line(((f" ▲ the hub has been silent for {age(silent)}: what is shown may be old", "alarm"),), width)
+    if link.phase is LinkPhase.REFUSED:
+        advice = _ADVICE.get(link.code, "it says not to try again")
+        words = (
+            f" ✖ REFUSED by the hub ({link.code}{' ' + link.reason if link.reason else ''}): {advice} · ^r tries again"
+        )
+        return fit_line(((words, "alarm"),), width)
+    again = "" if link.retry_at is None else f" · retry in {age(max(0.0, link.retry_at - now) + 0.99)}"
+    if not link.ever:
+        why = f": {link.reason}" if link.reason else ""
+        return fit_line(((f" … connecting{why}{again}", "alarm"),), width)
+    frozen = time_of_day(hub_now - (now - link.heard_at), zone)
+    old = age(now - link.heard_at)
+    lines: tuple[Line, ...] = (
+        ((f" ✖ OFFLINE {old} · as of {frozen}{waiting}{again} · ^r now · runs GO ON, decisions are off", "alarm"),),
+        ((f" ✖ OFFLINE {old} · as of {frozen}{waiting}{again}", "alarm"),),
+        ((f" ✖ OFFLINE {old} · as of {frozen}{waiting}", "alarm"),),
+    )
+    return fit_line(first_that_fits(lines, width), width)
+
+
+def hint_line(view: ViewName, *, width: int, without: Iterable[str] = ()) -> Line:
+    """The keys of a view, as many as there is room for; `without` are acts that are off just now."""
+    off = frozenset(without)
+    spans: list[Span] = []
+    left = width
+    for action in hints(view):
+        if action.id in off:
+            continue
+        text = f" {action.key_text} "
+        room = len(text) + len(action.label) + 1
+        if room > left:
+            continue
+        spans += [(text, "key"), (f"{action.label} ", "dim")]
+        left -= room
+    return fit_line(tuple(spans), width)
+
+
+_TITLES: dict[ViewName, str] = {
+    "runs": "In the runs table",
+    "approvals": "In the queue of held calls",
+    "run": "In a run",
+    "takeover": "In a takeover",
+    "draft": "In a draft, before it is sent",
+    "audit": "In the audit log",
+}
+
+_NOTES = (
+    "x kills at once. It does nothing while you type, nor within 0.4 s after another run came under the cursor.",
+    "A decision goes to the call that has been under the cursor, unchanged, for 0.4 s, with the digest on screen.",
+    "Enter never approves. A new approval never moves the focus or the cursor.",
+    "While the link is down only a kill is taken: it is queued, shown as queued, and expires after two minutes.",
+    "Proof: process = exit and an empty tree were seen; cooperative = the agent ended the run itself; none = unproven.",
+    "Everything here has a twin on the command line: opsconsole --help.",
+)
+
+
+def help_lines(*, width: int) -> list[Line]:
+    """The help, made from the registry of actions."""
+    everywhere = [action for action in ACTIONS if len(action.views) >= 6]
+    lines: list[Line] = [(("Keys", "title"),), *(_help_line(action, width) for action in everywhere)]
+    for view, title in _TITLES.items():
+        own = [action for action in ACTIONS if view in action.views and action not in everywhere]
+        lines += [(), ((title, "title"),), *(_help_line(action, width) for action in own)]
+    lines += [(), (("Good to know", "title"),)]
+    lines += [(("· ", "dim"), (note, "plain")) for note in _NOTES]
+    return lines
+
+
+def _help_line(action: Action, width: int) -> Line:
+    keys = fit(action.key_text, 8)
+    label = fit(action.label, 12) if width >= 60 else ""
+    return ((f" {keys} ", "key"), (label, "strong"), (f" {action.help}", "plain"))

@@ -1,0 +1,185 @@
+"""A held call as lines: in the queue, and opened with its exact arguments; controls are never among these lines."""
+
+from __future__ import annotations
+
+import json
+from datetime import tzinfo
+from typing import Any
+
+from opsconsole.console.view.amounts import age, money, short_id, time_of_day
+from opsconsole.console.view.fence import fenced
+from opsconsole.console.view.ingest import HeldCall
+from opsconsole.console.view.line import Line, Span, Tone, cut, fit, fit_line, width_of, wrap_words
+from opsconsole.console.view.timeline_lines import pretty
+from opsconsole.domain.approval import SETTLED, ApprovalStatus, Delivery
+from opsconsole.domain.text import safe, safe_line
+from opsconsole.domain.tool_call import CallKind, Risk
+from opsconsole.protocol.rows import ApprovalRow, RunRow
+
+MESSAGES_MAX = 30
+"""Messages of a conversation shown with a held model call: the newest."""
+
+_RISKS: dict[Risk, tuple[str, Tone]] = {
+    Risk.LOW: ("▲    LOW", "plain"),
+    Risk.MEDIUM: ("▲▲   MED", "warn"),
+    Risk.HIGH: ("▲▲▲  HIGH", "bad"),
+    Risk.CRITICAL: ("▲▲▲▲ CRIT", "alarm"),
+}
+_SETTLED_TONES: dict[ApprovalStatus, Tone] = {ApprovalStatus.REJECTED: "warn", ApprovalStatus.EXPIRED: "warn"}
+
+
+def queue_line(row: ApprovalRow, *, now: float, width: int) -> Line:
+    """One held call in the queue, in exactly `width` cells."""
+    risk, tone = _RISKS[row.risk]
+    settled = row.status in SETTLED
+    end = _fate(row, now) if settled else f"{age(now - row.requested_at)} ≤{age(row.expires_at - now)}"
+    head: list[Span] = [(fit(risk, 10 if width >= 60 else 4), "dim" if settled else tone)]
+    head.append((fit(safe_line(row.tool), 16 if width >= 60 else 11) + " ", "dim" if settled else "strong"))
+    if width >= 60:
+        head.append((fit(safe_line(f"{row.agent} {short_id(row.run)}"), 18) + " ", "dim"))
+    room = width - width_of(head) - len(end) - 1
+    head.append((fit(_in_short(row), max(0, room)), "dim" if settled else "plain"))
+    urgent = not settled and row.expires_at - now < 60
+    last: Tone = _SETTLED_TONES.get(row.status, "dim") if settled else "alarm" if urgent else "ask"
+    return fit_line((*head, (f" {end}", last)), width)
+
+
+def _in_short(row: ApprovalRow) -> str:
+    if row.kind is CallKind.MODEL_CALL:
+        messages = row.args.get("messages")
+        return f"{len(messages)} messages" if isinstance(messages, list) else "a model call"
+    return "  ".join(safe_line(f"{name}={value}") for name, value in row.args.items())
+
+
+def _fate(row: ApprovalRow, now: float) -> str:
+    by = f" {row.decided_by}" if row.decided_by else ""
+    travelled = "" if row.delivery is Delivery.NONE else f" {row.delivery.value}"
+    ago = f" {age(now - row.decided_at)}" if row.decided_at else ""
+    return safe_line(f"{row.status.value}{by}{travelled}{ago}")
+
+
+def held_call_lines(held: HeldCall, run: RunRow | None, *, now: float, width: int, zone: tzinfo) -> list[Line]:
+    """Everything a decision needs: rule, facts, exact arguments, the agent's words in a fence of their own."""
+    row = held.row
+    lines = _facts(row, run, now=now, width=width, zone=zone)
+    if row.kind is CallKind.MODEL_CALL:
+        lines += conversation(row.args, width=width)
+    else:
+        lines += arguments(row, width=width)
+    if row.agent_reason:
+        lines += fenced("THE AGENT SAYS (its own words, unchecked)", f"“{row.agent_reason}”", width=width)
+    lines += _aftermath(row, width=width)
+    return lines
+
+
+def _facts(row: ApprovalRow, run: RunRow | None, *, now: float, width: int, zone: tzinfo) -> list[Line]:
+    risk, tone = _RISKS[row.risk]
+    lines: list[Line] = [
+        ((f"{' '.join(risk.split())}  ", tone), (safe_line(row.tool), "title"), (f"  {row.kind.value}", "dim"))
+    ]
+    lines += [
+        (("WHY    " if index == 0 else "       ", "dim"), (part, "plain"))
+        for index, part in enumerate(wrap_words(f"{safe_line(row.why)} (rule {safe_line(row.rule)})", width - 7))
+    ]
+    who = f"{safe_line(row.agent)} {short_id(row.run)}"
+    if run is not None:
+        who += f"  {run.turns} turns  {money(run.cost_usd, known=run.cost_known)}  up {age(now - run.started_at)}"
+        if run.link != "live":
+            lines.append(((f"LINK   {run.link}: a decision will be delivered when the run is back", "warn"),))
+    lines.append((("RUN    ", "dim"), (who, "plain")))
+    if row.claimed_by:
+        lines.append(((f"CLAIM  {safe_line(row.claimed_by)} is looking at it", "hold"),))
+    lines.append((("BOUND  ", "dim"), (f"{row.digest}  asked {time_of_day(row.requested_at, zone)}", "dim")))
+    return lines
+
+
+def arguments(row: ApprovalRow, *, width: int) -> list[Line]:
+    """The exact arguments in a fence: one line each where they fit, long texts as they would be written."""
+    title = "ARGUMENTS, exactly" if not row.masked else "ARGUMENTS, secrets masked (the digest covers the real ones)"
+    text = "\n".join(_argument(safe_line(name), value) for name, value in row.args.items()) or "(none)"
+    return fenced(title, text, width=width, tone="plain")
+
+
+def _argument(name: str, value: Any) -> str:
+    if isinstance(value, str):
+        if "\n" not in value:
+            return f"{name}: {json.dumps(value, ensure_ascii=False)}"
+        return f"{name}: (text of {value.count(chr(10)) + 1} lines)\n" + "\n".join(
+            f"  | {part}" for part in value.split("\n")
+        )
+    if isinstance(value, dict | list):
+        return f"{name}: {pretty(value)}"
+    return f"{name}: {json.dumps(value)}"
+
+
+def conversation(args: dict[str, Any], *, width: int) -> list[Line]:
+    """A model call: the newest messages, then the tools that were offered."""
+    lines: list[Line] = []
+    messages = args.get("messages")
+    shown = messages[-MESSAGES_MAX:] if isinstance(messages, list) else []
+    if isinstance(messages, list) and len(messages) > len(shown):
+        lines.append(((f"… {len(messages) - len(shown)} earlier messages", "dim"),))
+    for message in shown:
+        role = safe_line(str(message.get("role", "?"))) if isinstance(message, dict) else "?"
+        lines += fenced(f"MESSAGE, {role}", _said(message), width=width)
+    names = tool_names(args)
+    lines.append((("TOOLS  ", "dim"), (", ".join(names) or "none offered", "plain")))
+    return lines
+
+
+def tool_names(args: dict[str, Any]) -> list[str]:
+    """Names of the tools that a model call offers, in any of the usual shapes."""
+    tools = args.get("tools")
+    names = []
+    for tool in tools if isinstance(tools, list) else []:
+        described = tool.get("function", tool) if isinstance(tool, dict) else tool
+        name = described.get("name") if isinstance(described, dict) else described
+        if isinstance(name, str):
+            names.append(safe_line(name))
+    return names
+
+
+def _said(message: Any) -> str:
+    if not isinstance(message, dict):
+        return safe(str(message))
+    content = message.get("content")
+    parts = [content if isinstance(content, str) else pretty(content)] if content else []
+    if message.get("tool_calls"):
+        parts.append(f"calls {pretty(message['tool_calls'])}")
+    return safe("\n".join(parts) or "(empty)")
+
+
+def _aftermath(row: ApprovalRow, *, width: int) -> list[Line]:
+    if row.status not in SETTLED:
+        return []
+    by = f" by {safe_line(row.decided_by)}" if row.decided_by else ""
+    lines: list[Line] = [((f"■ {row.status.value}{by}; {_DELIVERY[row.delivery]}", "strong"),)]
+    if row.note:
+        lines.append((("note   ", "dim"), (cut(safe_line(row.note), width - 7), "plain")))
+    if row.edited_args is not None:
+        lines += fenced("EDITED ARGUMENTS, as sent", pretty(row.edited_args), width=width, tone="plain")
+    if row.response:
+        lines += fenced("ANSWERED", row.response, width=width)
+    if row.result:
+        lines += fenced("WHAT BECAME OF IT", row.result, width=width)
+    return lines
+
+
+_DELIVERY = {
+    Delivery.NONE: "not recorded yet",
+    Delivery.RECORDED: "recorded, not yet delivered",
+    Delivery.DELIVERED: "delivered, not yet applied",
+    Delivery.APPLIED: "applied",
+    Delivery.VOID: "VOID: the agent had moved on",
+}
+
+
+def standing(held: HeldCall | None, *, now: float) -> tuple[str, Tone]:
+    """Whether a decision is still possible, in a few words of our own."""
+    if held is None:
+        return "this call is no longer in the queue", "bad"
+    row = held.row
+    if row.status is not ApprovalStatus.PENDING:
+        return f"settled: {_fate(row, now)}", "warn"
+    left = row.expires_at - now
+    return f"waits for a decision, expires in {age(left)} (then it is refused)", "ask" if left >= 60 else "alarm"

@@ -1,0 +1,88 @@
+"""Where the hub's rows enter the console: every text is made safe to show, once, before anything is joined to it.
+
+The arguments of a held call are kept as they came too: they are what an edit starts from and what a decision is about.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from opsconsole.domain.text import CELL_CHARS_MAX, PANE_CHARS_MAX, safe, safe_line
+from opsconsole.protocol.rows import ApprovalRow, RunRow
+
+DEPTH_MAX = 40
+"""Levels of nesting that are looked into; deeper ones are replaced by a mark (the protocol refuses them earlier)."""
+TOO_DEEP = "… nested too deeply to show"
+
+
+class BadRow(ValueError):
+    """The hub sent a row that this version cannot read; the console says so and goes on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCall:
+    """An approval as shown, and its arguments exactly as the hub sent them."""
+
+    row: ApprovalRow
+    """Every text in it is safe to show."""
+    args: dict[str, Any]
+    """Not safe to show."""
+
+    @property
+    def key(self) -> str:
+        """The approval's id."""
+        return self.row.key
+
+
+def run_row(raw: dict[str, Any]) -> RunRow:
+    """A run's row with every text safe on one line. Raises: BadRow."""
+    try:
+        return RunRow.model_validate(one_line(raw))
+    except ValidationError as error:
+        raise BadRow(_first(error)) from None
+
+
+def held_call(raw: dict[str, Any]) -> HeldCall:
+    """An approval's row with every text safe. Raises: BadRow."""
+    try:
+        row = ApprovalRow.model_validate(in_pane(raw))
+    except ValidationError as error:
+        raise BadRow(_first(error)) from None
+    args = raw.get("args")
+    return HeldCall(row=row, args=args if isinstance(args, dict) else {})
+
+
+def one_line(value: Any, depth: int = 0) -> Any:
+    """`value` with every text, keys too, safe on one line."""
+    if isinstance(value, str):
+        if len(value) <= CELL_CHARS_MAX and value.isascii() and value.isprintable():
+            return value
+        return safe_line(value)
+    if isinstance(value, dict):
+        if depth >= DEPTH_MAX:
+            return TOO_DEEP
+        return {safe_line(str(key)): one_line(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list):
+        return TOO_DEEP if depth >= DEPTH_MAX else [one_line(item, depth + 1) for item in value]
+    return value
+
+
+def in_pane(value: Any, depth: int = 0, *, limit: int = PANE_CHARS_MAX) -> Any:
+    """`value` with every text, keys too, safe and at most `limit` characters long; line breaks of texts stay."""
+    if isinstance(value, str):
+        return safe(value, limit=limit)
+    if isinstance(value, dict):
+        if depth >= DEPTH_MAX:
+            return TOO_DEEP
+        return {safe_line(str(key)): in_pane(item, depth + 1, limit=limit) for key, item in value.items()}
+    if isinstance(value, list):
+        return TOO_DEEP if depth >= DEPTH_MAX else [in_pane(item, depth + 1, limit=limit) for item in value]
+    return value
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return safe_line(f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}")

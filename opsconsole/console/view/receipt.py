@@ -1,0 +1,114 @@
+"""The receipt of a kill as lines: how far it has come, with milliseconds and proof per point; it obtains no proof."""
+
+from __future__ import annotations
+
+from opsconsole.console.view.amounts import age, milliseconds, short_id
+from opsconsole.console.view.line import Line, Span, Tone
+from opsconsole.console.view.outbox import Entry, Sent
+from opsconsole.domain.proof import Proof
+from opsconsole.domain.run import TERMINAL
+from opsconsole.protocol.rows import RunRow
+
+_PROOF_WORDS = {
+    Proof.PROCESS: "a supervisor saw the exit and an empty process tree",
+    Proof.COOPERATIVE: "the agent ended the run itself; no supervisor checked for processes",
+    Proof.LEASE: "its lease ran out while it was cut off",
+    Proof.NONE: "nothing proves that it is dead",
+}
+_PENDING: dict[Sent, tuple[str, Tone]] = {
+    Sent.QUEUED: ("QUEUED, NOT SENT: the link is down", "alarm"),
+    Sent.SENT: ("sent, waiting for the hub", "warn"),
+    Sent.EXPIRED: ("NOT SENT: it waited too long for the link; nothing was stopped", "alarm"),
+    Sent.UNKNOWN: ("UNKNOWN: the hub never answered; look at the row", "alarm"),
+}
+
+
+def receipt(entry: Entry, rows: list[RunRow], *, total: int, now: float, monotonic: float) -> list[Line]:
+    """The receipt of one kill command: `rows` are those of its runs that the board shows, `total` how many it names."""
+    if entry.status in _PENDING:
+        text, tone = _PENDING[entry.status]
+        left = f"; expires in {age(entry.until - monotonic)}" if entry.status is Sent.QUEUED else ""
+        return [((f"KILL {_named(rows, total)}: {text}{left}", tone),)]
+    if entry.status is Sent.REFUSED:
+        return [((f"KILL {_named(rows, total)}: REFUSED {entry.code} {entry.message}", "alarm"),)]
+    head = _head(entry, rows, total)
+    if total == 1 and len(rows) == 1:
+        return [head, *_one(rows[0], now)]
+    return [head, *[_short(row) for row in _worst_first(rows)]]
+
+
+def receipt_of_row(row: RunRow, *, now: float) -> list[Line]:
+    """The receipt of a kill that somebody else gave."""
+    return _one(row, now)
+
+
+def _head(entry: Entry, rows: list[RunRow], total: int) -> Line:
+    taken = (
+        "" if entry.answered_at is None else f"  hub answered in {milliseconds((entry.answered_at - entry.at) * 1_000)}"
+    )
+    again = "  it was dead already" if entry.hub_status == "already_dead" else ""
+    if total == 1:
+        return ((f"KILL {_named(rows, total)}", "strong"), (f"{taken}{again}", "dim"))
+    dead = [row for row in rows if _is_dead(row)]
+    processes = sum(row.kill is not None and row.kill.proof is Proof.PROCESS for row in dead)
+    doubtful = sum(row.kill is not None and row.kill.status == "unconfirmed" for row in rows)
+    spans: list[Span] = [(f"KILL {total:,} runs: {len(dead):,} dead ({processes:,} by process proof)", "strong")]
+    if doubtful:
+        spans.append((f"  {doubtful:,} UNCONFIRMED", "alarm"))
+    return (*spans, (f"  {total - len(dead) - doubtful:,} under way{taken}", "dim"))
+
+
+def _one(row: RunRow, now: float) -> list[Line]:
+    kill = row.kill
+    if kill is None:
+        if row.state in TERMINAL:
+            return [((f"{row.agent} {short_id(row.run)} had ended before: {row.state.value}", "plain"),)]
+        return [((f"{row.agent} {short_id(row.run)}: recorded, waiting for the first word of its points", "warn"),)]
+    lines: list[Line] = [_verdict(row, now)]
+    lines += [
+        ((f"  {point.name:<18}", "strong"), (f"{milliseconds(point.ms):>10}  {point.outcome}", "plain"))
+        for point in kill.points
+    ]
+    if kill.reason:
+        lines.append((("  reason: ", "dim"), (kill.reason, "plain")))
+    return lines
+
+
+def _verdict(row: RunRow, now: float) -> Line:
+    kill = row.kill
+    assert kill is not None
+    who = f"{row.agent} {short_id(row.run)}"
+    if kill.status == "unconfirmed":
+        return (
+            (f"KILL UNCONFIRMED  {who}: no proof of death after {age(now - kill.sent_at)}. It may still run.", "alarm"),
+        )
+    if kill.status in ("dead", "already_dead"):
+        took = "" if kill.total_ms is None else f" in {milliseconds(kill.total_ms)}"
+        tone: Tone = "good" if kill.proof is not Proof.NONE else "alarm"
+        return ((f"DEAD ({kill.proof.value}){took}  {who}: {_PROOF_WORDS[kill.proof]}", tone),)
+    word = "STOPPING" if kill.status == "stopping" else "KILL SENT"
+    return ((f"{word}  {who}: no proof yet, {age(now - kill.sent_at)}", "warn"),)
+
+
+def _short(row: RunRow) -> Line:
+    kill = row.kill
+    who = f"  {row.agent} {short_id(row.run)}: "
+    if kill is None:
+        return ((who, "strong"), (row.state.value, "dim"))
+    took = "" if kill.total_ms is None else f" in {milliseconds(kill.total_ms)}"
+    tone: Tone = "alarm" if kill.status == "unconfirmed" else "plain" if _is_dead(row) else "warn"
+    return ((who, "strong"), (f"{kill.status} (proof: {kill.proof.value}){took}", tone))
+
+
+def _is_dead(row: RunRow) -> bool:
+    return row.state in TERMINAL
+
+
+def _worst_first(rows: list[RunRow]) -> list[RunRow]:
+    return sorted(rows, key=lambda row: (_is_dead(row), row.kill is None or row.kill.status != "unconfirmed", row.key))
+
+
+def _named(rows: list[RunRow], total: int) -> str:
+    if total == 1 and rows:
+        return f"{rows[0].agent} {short_id(rows[0].run)}"
+    return f"{total:,} runs"

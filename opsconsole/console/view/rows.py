@@ -1,0 +1,116 @@
+"""One view of the hub, kept as the latest row per key: snapshots and deltas go in, and who must be told comes out.
+
+EMPTY ─snap part─▶ STAGING ─end─▶ CURRENT ─delta from my rev─▶ CURRENT
+                                     └─any other delta──▶ ask for a snapshot again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any, Generic, Protocol, TypeVar
+
+from opsconsole.console.view.ingest import BadRow
+from opsconsole.protocol.frames import Delta, Snap
+
+
+class Keyed(Protocol):
+    """Anything with a key."""
+
+    @property
+    def key(self) -> str:
+        """What addresses the row in its view."""
+        ...
+
+
+RowT = TypeVar("RowT", bound=Keyed)
+
+
+class Applied(StrEnum):
+    """What came of a frame."""
+
+    APPLIED = "applied"
+    IGNORED = "ignored"
+    GAP = "gap"
+
+
+class Rows(Generic[RowT]):
+    """The rows of one view; `changed(key, before, after)` is called for every difference, and for nothing else."""
+
+    def __init__(
+        self,
+        read: Callable[[dict[str, Any]], RowT],
+        changed: Callable[[str, RowT | None, RowT | None], None] = lambda key, before, after: None,
+    ) -> None:
+        self.by_key: dict[str, RowT] = {}
+        self.epoch: str | None = None
+        self.rev: int | None = None
+        self.complete = False
+        """Whether a whole snapshot has been seen in this epoch: before that, an absent row means nothing."""
+        self.unreadable = 0
+        """Rows of a shape that this version cannot read; shown, never hidden."""
+        self._read = read
+        self._changed = changed
+        self._staged: dict[str, RowT] | None = None
+        self._parts = 0
+
+    def snap(self, frame: Snap) -> Applied:
+        """Take one part; the view changes at the last one. GAP: parts are missing, ask again."""
+        if frame.part == 0:
+            self._staged, self._parts, self.unreadable = {}, 0, 0
+        if self._staged is None or frame.part != self._parts:
+            self._staged = None
+            return Applied.GAP
+        self._parts += 1
+        for row in self._readable(frame.rows):
+            self._staged[row.key] = row
+        if frame.end:
+            self._swap(self._staged)
+            self.epoch, self.rev, self.complete, self._staged = frame.epoch, frame.rev, True, None
+        return Applied.APPLIED
+
+    def delta(self, frame: Delta) -> Applied:
+        """Take the latest rows. GAP: it does not continue from here, ask for a snapshot."""
+        if self._staged is not None:
+            return Applied.IGNORED
+        if self.rev is None or frame.from_rev != self.rev:
+            return Applied.GAP
+        for row in self._readable(frame.rows):
+            self._put(row.key, row)
+        for key in frame.gone:
+            self._put(key, None)
+        self.rev = frame.rev
+        return Applied.APPLIED
+
+    def forget_position(self) -> None:
+        """The next snapshot starts anew; the rows stay on screen until it is in."""
+        self.rev, self.epoch, self._staged = None, None, None
+
+    def abandon_parts(self) -> None:
+        """The connection went while a snapshot was under way."""
+        self._staged = None
+
+    def _readable(self, raw: list[dict[str, Any]]) -> list[RowT]:
+        rows = []
+        for item in raw:
+            try:
+                rows.append(self._read(item))
+            except BadRow:
+                self.unreadable += 1
+        return rows
+
+    def _swap(self, staged: dict[str, RowT]) -> None:
+        for key in [key for key in self.by_key if key not in staged]:
+            self._put(key, None)
+        for key, row in staged.items():
+            self._put(key, row)
+
+    def _put(self, key: str, row: RowT | None) -> None:
+        before = self.by_key.get(key)
+        if before is None and row is None:
+            return
+        if row is None:
+            del self.by_key[key]
+        else:
+            self.by_key[key] = row
+        self._changed(key, before, row)

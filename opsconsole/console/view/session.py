@@ -1,0 +1,218 @@
+"""What a console and a hub say to each other, without the wire: frames in, frames out, stores kept; it moves no bytes.
+
+OFFLINE ─opened(welcome)─▶ ONLINE ─closed─▶ OFFLINE
+                              └─closed for good (45xx)─▶ REFUSED ─retry by hand─▶ OFFLINE
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from enum import StrEnum
+
+from opsconsole.console.view.board import Board
+from opsconsole.console.view.hub_clock import HubClock
+from opsconsole.console.view.outbox import CommandOutbox, Entry
+from opsconsole.console.view.queue import Queue
+from opsconsole.console.view.rows import Applied, Rows
+from opsconsole.console.view.timeline import Timeline
+from opsconsole.domain.command import Do
+from opsconsole.domain.text import safe_line
+from opsconsole.protocol.frames import (
+    Ack,
+    Beat,
+    Bye,
+    Command,
+    Delta,
+    Err,
+    Frame,
+    Res,
+    Snap,
+    Sub,
+    Welcome,
+)
+
+BOARD_SUB = "board"
+APPROVALS_SUB = "approvals"
+
+
+class LinkPhase(StrEnum):
+    """Where this console's own link stands."""
+
+    OFFLINE = "offline"
+    ONLINE = "online"
+    REFUSED = "refused"
+
+
+@dataclass(slots=True, kw_only=True)
+class LinkState:
+    """What the banner says of the link; times are monotonic seconds."""
+
+    phase: LinkPhase = LinkPhase.OFFLINE
+    ever: bool = False
+    """Whether it was ever open: before that there is no data that could be old."""
+    changed_at: float = 0.0
+    heard_at: float = 0.0
+    code: int = 0
+    reason: str = ""
+    retry_at: float | None = None
+    attempts: int = 0
+    principal: str = ""
+    role: str = ""
+    epoch: str = ""
+
+
+@dataclass(slots=True, kw_only=True)
+class Notice:
+    """Something the operator should read once."""
+
+    text: str
+    loud: bool = False
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What follows from a frame: frames to send, answers to commands, words for the operator."""
+
+    send: list[Frame] = field(default_factory=list)
+    answered: list[Entry] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+
+class Session:
+    """One console's knowledge of one hub; the only writer of its stores."""
+
+    def __init__(self, *, wall: float, now: float, zone: tzinfo) -> None:
+        self.board = Board(zone=zone)
+        self.queue = Queue()
+        self.timeline: Timeline | None = None
+        self.outbox = CommandOutbox()
+        self.clock = HubClock(wall=wall, now=now)
+        self.link = LinkState(changed_at=now)
+        self.version = 0
+        """Grows with everything that may change a pixel."""
+        self._tail_sub = ""
+        self._tails = 0
+
+    @property
+    def online(self) -> bool:
+        """Whether the hub's welcome has come and the connection still stands."""
+        return self.link.phase is LinkPhase.ONLINE
+
+    def opened(self, welcome: Welcome, *, now: float) -> list[Frame]:
+        """The hub greeted: subscribe (or resume), and send what is owed."""
+        self.version += 1
+        self.clock.reading(welcome.time, now=now)
+        self.link = LinkState(
+            phase=LinkPhase.ONLINE,
+            ever=True,
+            changed_at=now,
+            heard_at=now,
+            principal=safe_line(welcome.principal),
+            role=safe_line(welcome.role),
+            epoch=welcome.epoch,
+        )
+        frames: list[Frame] = [*self.outbox.opened(now=now)]
+        frames.append(self._resume(BOARD_SUB, self.board.rows, welcome.epoch))
+        frames.append(self._resume(APPROVALS_SUB, self.queue.rows, welcome.epoch))
+        if self.timeline is not None:
+            frames.append(self._tail(self.timeline, welcome.epoch))
+        return frames
+
+    def received(self, frame: Frame, *, now: float) -> Outcome:
+        """Apply one frame of an open connection."""
+        self.version += 1
+        self.link.heard_at = now
+        self.board.now = self.clock.at(now)
+        outcome = Outcome()
+        if isinstance(frame, Snap | Delta):
+            outcome.send = self._rows(frame)
+        elif isinstance(frame, Res):
+            entry = self.outbox.answered(frame, now=now)
+            outcome.answered = [] if entry is None else [entry]
+        elif isinstance(frame, Beat):
+            self.clock.reading(frame.now, now=now)
+        elif isinstance(frame, Err):
+            text = f"the hub reports: {safe_line(frame.code)} {safe_line(frame.message)}"
+            outcome.notices.append(Notice(text=text, loud=True))
+        elif isinstance(frame, Bye):
+            self.link.code, self.link.reason = frame.code, safe_line(frame.reason)
+        return outcome
+
+    def closed(self, *, now: float, code: int, reason: str, final: bool, retry_at: float | None) -> None:
+        """The connection is gone (or could not be made); `final` means that trying again is pointless."""
+        self.version += 1
+        for rows in (self.board.rows, self.queue.rows):
+            rows.abandon_parts()
+        link = self.link
+        was_online = link.phase is LinkPhase.ONLINE
+        link.phase = LinkPhase.REFUSED if final else LinkPhase.OFFLINE
+        link.attempts = 0 if was_online else link.attempts + 1
+        link.changed_at = now if was_online or not link.changed_at else link.changed_at
+        link.code, link.reason, link.retry_at = code, safe_line(reason), retry_at
+
+    def give(self, command: Command, *, now: float) -> tuple[Entry | None, list[Frame]]:
+        """A command of the operator: its entry (None = refused, the link is down) and what to send now."""
+        self.version += 1
+        entry = self.outbox.give(command, online=self.online, now=now)
+        return entry, [command] if entry is not None and self.online else []
+
+    def watch(self, run: str | None) -> list[Frame]:
+        """Follow the timeline of one run, or of none."""
+        self.version += 1
+        frames: list[Frame] = []
+        if self._tail_sub and self.online:
+            frames.append(Sub(sub=self._tail_sub, view="run", off=True))
+        self._tail_sub = ""
+        self.timeline = None if run is None else Timeline(run)
+        if self.timeline is not None:
+            self._tails += 1
+            self._tail_sub = f"run-{self._tails}"
+            if self.online:
+                frames.append(self._tail(self.timeline, self.link.epoch))
+        return frames
+
+    def tick(self, *, now: float) -> list[Notice]:
+        """Once a second: what has waited too long."""
+        return [Notice(text=_late(entry), loud=entry.command.do is Do.KILL) for entry in self.outbox.expire(now=now)]
+
+    def _rows(self, frame: Snap | Delta) -> list[Frame]:
+        if frame.sub == BOARD_SUB:
+            return self._apply(frame, self.board.rows, Sub(sub=BOARD_SUB, view="board"))
+        if frame.sub == APPROVALS_SUB:
+            return self._apply(frame, self.queue.rows, Sub(sub=APPROVALS_SUB, view="approvals"))
+        if self.timeline is not None and frame.sub == self._tail_sub:
+            timeline = self.timeline
+            again = Sub(sub=frame.sub, view="run", run=timeline.run)
+            applied = timeline.snap(frame) if isinstance(frame, Snap) else timeline.delta(frame)
+            return [again] if applied is Applied.GAP else [Ack(sub=frame.sub, rev=frame.rev)]
+        return []
+
+    def _apply(self, frame: Snap | Delta, rows: Rows, again: Sub) -> list[Frame]:  # type: ignore[type-arg]
+        applied = rows.snap(frame) if isinstance(frame, Snap) else rows.delta(frame)
+        if applied is Applied.GAP:
+            rows.forget_position()
+            return [again]
+        return [Ack(sub=frame.sub, rev=frame.rev)]
+
+    def _resume(self, sub: str, rows: Rows, epoch: str) -> Sub:  # type: ignore[type-arg]
+        view = "board" if sub == BOARD_SUB else "approvals"
+        if rows.rev is None or rows.epoch != epoch:
+            rows.forget_position()
+            return Sub(sub=sub, view=view)  # type: ignore[arg-type]
+        return Sub(sub=sub, view=view, epoch=rows.epoch, rev=rows.rev)  # type: ignore[arg-type]
+
+    def _tail(self, timeline: Timeline, epoch: str) -> Sub:
+        if timeline.rev is None or timeline.epoch != epoch:
+            timeline.forget_position()
+            return Sub(sub=self._tail_sub, view="run", run=timeline.run)
+        return Sub(sub=self._tail_sub, view="run", run=timeline.run, epoch=epoch, rev=timeline.rev)
+
+
+def _late(entry: Entry) -> str:
+    what = f"{entry.command.do.value} {entry.command.run or entry.command.approval or ''}".strip()
+    if entry.status.value == "expired":
+        return (
+            f"NOT SENT: {what} waited too long for the link. Nothing was stopped; look again and press the key again."
+        )
+    return f"UNKNOWN: the hub never answered {what}; only the row tells whether it happened."

@@ -1,0 +1,226 @@
+"""What is said of a run: its own claim joined with what is known of its link, never "working" on a dead one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import tzinfo
+from enum import IntEnum
+
+from opsconsole.console.view.amounts import age, hour_and_minute
+from opsconsole.console.view.line import Tone
+from opsconsole.domain.run import TERMINAL, RunState
+from opsconsole.protocol.rows import RunRow
+
+STALLED_SECONDS = 120.0
+"""Without progress for this long, a run that claims to work is drawn as stalled; slow model calls take a minute."""
+RECENT_FAILURE_SECONDS = 600.0
+"""How long a failed run stays among those that need a person."""
+
+
+class Rank(IntEnum):
+    """Urgency, most urgent first; the order of the runs table."""
+
+    UNCONFIRMED = 0
+    ZOMBIE = 1
+    APPROVAL = 2
+    INPUT = 3
+    CAPPED = 4
+    TAKEOVER = 5
+    ALERT = 6
+    UNKNOWN = 7
+    STALLED = 8
+    STOPPING = 9
+    FAILED = 10
+    PAUSED = 11
+    WORKING = 12
+    ENDED = 13
+
+
+NEEDS_ME = frozenset(rank for rank in Rank if rank <= Rank.STALLED)
+"""What `n` jumps to."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """A run's status: one glyph, one word, how it is coloured, how urgent it is, and what is going on now."""
+
+    glyph: str
+    word: str
+    tone: Tone
+    rank: Rank
+    now: str
+    since: float
+    """Hub clock: since when it stands as it does."""
+
+
+_ENDS: dict[RunState, tuple[str, str, Tone]] = {
+    RunState.COMPLETED: ("✔", "done", "dim"),
+    RunState.FAILED: ("✖", "failed", "bad"),
+    RunState.KILLED: ("■", "killed", "dim"),
+    RunState.CANCELLED: ("■", "cancelled", "dim"),
+    RunState.REJECTED: ("■", "rejected", "dim"),
+}
+_ACTIVE: dict[RunState, tuple[str, str, Tone, Rank]] = {
+    RunState.SUBMITTED: ("○", "submitted", "dim", Rank.WORKING),
+    RunState.WORKING: ("●", "working", "good", Rank.WORKING),
+    RunState.IDLE: ("○", "idle", "dim", Rank.WORKING),
+    RunState.INPUT_REQUIRED: ("◆", "input", "ask", Rank.INPUT),
+    RunState.AUTH_REQUIRED: ("◆", "auth", "ask", Rank.INPUT),
+    RunState.PAUSING: ("‖", "pausing", "hold", Rank.PAUSED),
+    RunState.PAUSED: ("‖", "paused", "hold", Rank.PAUSED),
+    RunState.RESUMING: ("●", "resuming", "good", Rank.WORKING),
+}
+
+
+def status_of(row: RunRow, *, now: float, zone: tzinfo) -> Status:
+    """The status of one run at hub time `now`: the first of these that applies."""
+    for judge in _JUDGES:
+        found = judge(row, now, zone)
+        if found is not None:
+            return found
+    return _by_state(row)
+
+
+def _unconfirmed(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
+    if row.kill is None or row.kill.status != "unconfirmed" or row.state in TERMINAL:
+        return None
+    text = f"KILL UNCONFIRMED for {age(now - row.kill.sent_at)}: no proof of death"
+    return Status(glyph="✖", word="KILL?", tone="alarm", rank=Rank.UNCONFIRMED, now=text, since=row.kill.sent_at)
+
+
+def _zombie(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
+    if not row.zombie:
+        return None
+    text = f"was {row.state.value}, and still sends events"
+    return Status(
+        glyph="✖", word="zombie", tone="alarm", rank=Rank.ZOMBIE, now=text, since=row.ended_at or row.progress_at
+    )
+
+
+def _ended(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
+    if row.state not in TERMINAL:
+        return None
+    glyph, word, tone = _ENDS[row.state]
+    ended = row.ended_at if row.ended_at is not None else row.progress_at
+    recent = row.state is RunState.FAILED and now - ended < RECENT_FAILURE_SECONDS
+    rank = Rank.FAILED if recent else Rank.ENDED
+    return Status(glyph=glyph, word=word, tone=tone, rank=rank, now=_how_it_ended(row), since=ended)
+
+
+def _stopping(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
+    if row.state is not RunState.STOPPING:
+        return None
+    sent = row.kill.sent_at if row.kill else row.progress_at
+    text = f"killed by {row.kill.by}: waiting for proof" if row.kill else row.reason or "stopping"
+    return Status(glyph="✖", word="stopping", tone="warn", rank=Rank.STOPPING, now=text, since=sent)
+
+
+def _unknown(row: RunRow, _now: float, zone: tzinfo) -> Status | None:
+    if row.link == "live":
+        return None
+    since = hour_and_minute(row.link_since, zone)
+    held = f", {row.pending_approvals} held" if row.pending_approvals else ""
+    was = f" (was {row.state.value}{held})"
+    if row.link == "detached":
+        return Status(
+            glyph="◌",
+            word="detached",
+            tone="warn",
+            rank=Rank.UNKNOWN,
+            now=f"left at {since}{was}",
+            since=row.link_since,
+        )
+    word = "unknown" if row.link == "lost" else "silent"
+    tone: Tone = "bad" if row.link == "lost" else "warn"
+    text = f"{word} since {since}{was}"
+    return Status(glyph="◌", word=word, tone=tone, rank=Rank.UNKNOWN, now=text, since=row.link_since)
+
+
+def _taken_over(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
+    if row.baton is None:
+        return None
+    text = f"held by {row.baton.by}, {age(row.baton.until - now)} left"
+    rank = Rank.APPROVAL if row.pending_approvals else Rank.TAKEOVER
+    return Status(glyph="◉", word="takeover", tone="hold", rank=rank, now=text, since=row.baton.since)
+
+
+def _held(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
+    if not row.pending_approvals:
+        return None
+    waiting = row.waiting
+    more = f" +{row.pending_approvals - 1}" if row.pending_approvals > 1 else ""
+    what = waiting.what if waiting and waiting.kind == "approval" else row.doing
+    since = waiting.since if waiting else row.progress_at
+    return Status(glyph="◆", word="approval", tone="ask", rank=Rank.APPROVAL, now=f"{what}{more}", since=since)
+
+
+def _capped(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
+    if row.state not in (RunState.PAUSED, RunState.PAUSING) or not over_a_cap(row):
+        return None
+    since = row.waiting.since if row.waiting else row.progress_at
+    text = row.reason or "a cap is reached"
+    return Status(glyph="$", word="capped", tone="warn", rank=Rank.CAPPED, now=text, since=since)
+
+
+def _alerted(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
+    loud = [alert for alert in row.alerts if alert.level == "critical"]
+    if not loud:
+        return None
+    return Status(glyph="▲", word="alert", tone="bad", rank=Rank.ALERT, now=loud[-1].text, since=loud[-1].at)
+
+
+def _stalled(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
+    silent = now - row.progress_at
+    if row.state is not RunState.WORKING or silent < STALLED_SECONDS:
+        return None
+    text = f"no step for {age(silent)}" + (f": {row.doing}" if row.doing else "")
+    return Status(glyph="▲", word="stalled", tone="warn", rank=Rank.STALLED, now=text, since=row.progress_at)
+
+
+_JUDGES: tuple[Callable[[RunRow, float, tzinfo], Status | None], ...] = (
+    _unconfirmed,
+    _zombie,
+    _ended,
+    _stopping,
+    _unknown,
+    _taken_over,
+    _held,
+    _capped,
+    _alerted,
+    _stalled,
+)
+
+
+def _by_state(row: RunRow) -> Status:
+    glyph, word, tone, rank = _ACTIVE[row.state]
+    waiting = row.waiting
+    since = waiting.since if waiting else row.progress_at
+    return Status(glyph=glyph, word=word, tone=tone, rank=rank, now=_doing(row), since=since)
+
+
+def _doing(row: RunRow) -> str:
+    if row.waiting is not None:
+        return f"{row.waiting.kind}: {row.waiting.what}" if row.waiting.what else row.waiting.kind
+    return row.doing or row.reason
+
+
+def _how_it_ended(row: RunRow) -> str:
+    if row.kill is not None and row.kill.status in ("dead", "already_dead"):
+        return f"killed by {row.kill.by}, proof: {row.kill.proof.value}"
+    if row.exit_signal:
+        return f"signal {row.exit_signal}"
+    if row.state is RunState.FAILED and row.error:
+        return row.error
+    exit_code = f"exit {row.exit_code}" if row.exit_code else ""
+    return " ".join(part for part in (exit_code, row.stop_reason or row.reason) if part)
+
+
+def over_a_cap(row: RunRow) -> bool:
+    """Whether the run has used up one of its limits."""
+    caps = row.caps
+    return (
+        (caps.cost_usd is not None and row.cost_usd >= caps.cost_usd)
+        or (caps.turns is not None and row.turns >= caps.turns)
+        or (caps.tokens is not None and row.input_tokens + row.output_tokens >= caps.tokens)
+    )

@@ -1,0 +1,279 @@
+"""The timeline of one run: events folded into steps (a call from proposal to end is one step), in the hub's order.
+
+Events are patches by id. The position is the hub's; the author's time is shown, never used for order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from opsconsole.console.view.ingest import in_pane
+from opsconsole.console.view.line import Tone
+from opsconsole.console.view.rows import Applied
+from opsconsole.domain.text import safe_line
+from opsconsole.protocol.frames import Delta, Snap
+
+STEPS_MAX = 5_000
+"""Steps kept of one run; older ones are paged from the hub again."""
+TEXT_CHARS_MAX = 16_384
+"""Characters kept of one text of a step: with STEPS_MAX it bounds what one run may take here."""
+TITLE_CHARS_MAX = 300
+
+Place = tuple[int, int]
+"""(hub position, sequence number within the batch)."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Step:
+    """One line of the timeline and all that was said under its id; every text is safe to show."""
+
+    key: str
+    place: Place
+    """Of its first event."""
+    at: float
+    last: Place = (-1, -1)
+    """Of its latest event."""
+    text: str = ""
+    whole: bool = False
+    """Whether the text is known from its beginning."""
+    what: str = ""
+    title: str = ""
+    tone: Tone = "plain"
+    outcome: str = ""
+    fields: dict[str, Any] = field(default_factory=dict)
+    version: int = 0
+
+
+class Timeline:
+    """The steps of one run, oldest first."""
+
+    def __init__(self, run: str) -> None:
+        self.run = run
+        self.epoch: str | None = None
+        self.rev: int | None = None
+        self.steps: dict[str, Step] = {}
+        self.skipped = 0
+        """Events left out because this console was far behind; the hub has them."""
+        self.first_position: int | None = None
+        """The oldest position held; older ones are paged."""
+        self.complete_back = False
+        """Whether the very first event is here."""
+        self.changes = 0
+        self._order: list[str] | None = None
+        self._staged: list[dict[str, Any]] | None = None
+        self._parts = 0
+
+    def snap(self, frame: Snap) -> Applied:
+        """Take one part of the newest events; they replace what is held at the last one."""
+        if frame.part == 0:
+            self._staged, self._parts = [], 0
+        if self._staged is None or frame.part != self._parts:
+            self._staged = None
+            return Applied.GAP
+        self._parts += 1
+        self._staged.extend(frame.rows)
+        if frame.end:
+            self.steps.clear()
+            self.first_position, self.complete_back, self.skipped = None, False, 0
+            self.add(self._staged)
+            self.epoch, self.rev, self._staged = frame.epoch, frame.rev, None
+        return Applied.APPLIED
+
+    def delta(self, frame: Delta) -> Applied:
+        """Take newer events."""
+        if self._staged is not None:
+            return Applied.IGNORED
+        if self.rev is None or frame.from_rev != self.rev:
+            self.forget_position()
+            return Applied.GAP
+        self.skipped += frame.skipped
+        self.add(frame.rows)
+        self.rev = frame.rev
+        return Applied.APPLIED
+
+    def forget_position(self) -> None:
+        """The next snapshot starts anew."""
+        self.epoch, self.rev, self._staged = None, None, None
+
+    def add(self, rows: list[dict[str, Any]]) -> None:
+        """Fold event rows in, from either end; a row that is already here changes nothing."""
+        self.changes += 1
+        self._order = None
+        for row in self._older_end_last(rows):
+            event, position, at = row["event"], row["position"], float(row["at"])
+            self._fold(in_pane(event, limit=TEXT_CHARS_MAX), position, at)
+            if self.first_position is None or position < self.first_position:
+                self.first_position = position
+        if len(self.steps) > STEPS_MAX:
+            for key in self.order()[: len(self.steps) - STEPS_MAX]:
+                del self.steps[key]
+            self._order, self.complete_back = None, False
+
+    def order(self) -> list[str]:
+        """Keys of the steps, oldest first."""
+        if self._order is None:
+            self._order = [step.key for step in sorted(self.steps.values(), key=lambda step: step.place)]
+        return self._order
+
+    def _older_end_last(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Readable rows: newer ones forwards, then those older than all that is held, backwards."""
+        known = [row for row in rows if _readable(row)]
+        first = self.first_position
+        if first is None:
+            return known
+        older = [row for row in known if row["position"] < first]
+        return [row for row in known if row["position"] >= first] + older[::-1]
+
+    def _fold(self, event: dict[str, Any], position: int, at: float) -> None:
+        kind = str(event.get("type", "?"))
+        seq = event.get("seq")
+        number = seq if isinstance(seq, int) else 0
+        place = (position, number)
+        if kind == "usage":
+            return
+        own = event.get("id") if kind in ("tool", "message") else event.get("command") if kind == "command" else None
+        key = f"{kind}:{own}" if own else f"{kind}@{position}.{number}"
+        step = self.steps.get(key)
+        if step is None:
+            step = self.steps[key] = Step(key=key, place=place, at=at)
+        if not _patch(step, event, place):
+            return
+        if place < step.place:
+            step.place, step.at = place, at
+        step.version += 1
+        step.what, step.title, step.tone, step.outcome = _DESCRIBE.get(kind, _unknown)(step.fields)
+
+
+def _readable(row: dict[str, Any]) -> bool:
+    return (
+        isinstance(row.get("event"), dict)
+        and isinstance(row.get("position"), int)
+        and isinstance(row.get("at"), int | float)
+    )
+
+
+def _patch(step: Step, event: dict[str, Any], place: Place) -> bool:
+    """Merge one patch in: at the newer end it wins, at the older end it fills in, between them it is known already."""
+    given = {name: value for name, value in event.items() if value is not None and name not in ("text", "append")}
+    text, appended = event.get("text"), event.get("append")
+    if place > step.last:
+        step.fields.update(given)
+        if isinstance(text, str):
+            step.text, step.whole = text, True
+        elif isinstance(appended, str):
+            step.text = (step.text + appended)[:TEXT_CHARS_MAX]
+        step.last = place
+    elif place < step.place:
+        step.fields = {**given, **step.fields}
+        if not step.whole:
+            step.text = f"{text or appended or ''}{step.text}"[:TEXT_CHARS_MAX]
+            step.whole = isinstance(text, str)
+    else:
+        return False
+    if step.text:
+        step.fields["text"] = step.text
+    return True
+
+
+Described = tuple[str, str, Tone, str]
+
+
+def _line(value: Any) -> str:
+    return safe_line(str(value), limit=TITLE_CHARS_MAX) if value not in (None, "") else ""
+
+
+_TOOL_TONES: dict[str, Tone] = {
+    "proposed": "ask",
+    "held": "ask",
+    "running": "good",
+    "completed": "plain",
+    "failed": "bad",
+    "denied": "warn",
+    "killed": "warn",
+}
+_TOOL_MARKS = {"proposed": "◆ asks", "held": "◆ held", "running": "● running", "completed": "✔", "failed": "✖"}
+
+
+def _tool(fields: dict[str, Any]) -> Described:
+    status = str(fields.get("status", ""))
+    kind = str(fields.get("kind", "tool_call"))
+    name = _line(fields.get("name")) or "call"
+    what = {"model_call": "model", "handoff": "handoff"}.get(kind, "tool")
+    target = _line(fields.get("target"))
+    about = f"→ {target}" if target else "" if what == "model" else arguments_in_short(fields.get("args"))
+    duration = fields.get("duration_ms")
+    took = f" {duration:,.0f} ms" if isinstance(duration, int | float) else ""
+    mark = _TOOL_MARKS.get(status, f"■ {status}")
+    why = _line(fields.get("error")) if status in ("failed", "denied") else ""
+    return (
+        what,
+        f"{name} {about}".rstrip(),
+        _TOOL_TONES.get(status, "plain"),
+        f"{mark}{took}{': ' + why if why else ''}",
+    )
+
+
+def arguments_in_short(args: Any) -> str:
+    """The arguments of a call on one line."""
+    if not isinstance(args, dict):
+        return ""
+    return "  ".join(f"{key}={_line(value)}" for key, value in args.items())[:TITLE_CHARS_MAX]
+
+
+def _message(fields: dict[str, Any]) -> Described:
+    role = str(fields.get("role", "message"))
+    author = f"{_line(fields.get('author'))}: " if fields.get("author") else ""
+    tone: Tone = "hold" if role == "operator" else "dim" if role == "thought" else "quote"
+    return role, f"{author}“{_line(fields.get('text'))}”", tone, ""
+
+
+def _state(fields: dict[str, Any]) -> Described:
+    state = str(fields.get("state", ""))
+    detail = " ".join(_line(fields.get(name)) for name in ("reason", "stop_reason", "error") if fields.get(name))
+    tone: Tone = "bad" if state in ("failed", "killed") else "strong"
+    return "state", f"{state} {detail}".rstrip(), tone, ""
+
+
+def _run(fields: dict[str, Any]) -> Described:
+    name = _line(fields.get("name"))
+    restored = " restored from a checkpoint" if fields.get("restored_from") else ""
+    return "run", f"{_line(fields.get('agent'))} {name}{restored}".rstrip(), "strong", ""
+
+
+def _note(fields: dict[str, Any]) -> Described:
+    tones: dict[str, Tone] = {"error": "bad", "warning": "warn", "debug": "dim"}
+    return (
+        str(fields.get("kind") or "note"),
+        _line(fields.get("text")),
+        tones.get(str(fields.get("level")), "plain"),
+        "",
+    )
+
+
+def _link(fields: dict[str, Any]) -> Described:
+    status = str(fields.get("status", ""))
+    tone: Tone = "dim" if status == "live" else "warn"
+    return "link", f"{_line(fields.get('point'))} {status} {_line(fields.get('why'))}".rstrip(), tone, ""
+
+
+def _command(fields: dict[str, Any]) -> Described:
+    text = f"{_line(fields.get('do'))} by {_line(fields.get('by'))} {_line(fields.get('text'))}".rstrip()
+    return "operator", text, "hold", _line(fields.get("status"))
+
+
+def _unknown(fields: dict[str, Any]) -> Described:
+    shown = {name: value for name, value in fields.items() if name not in ("seq", "ts", "type")}
+    return str(fields.get("type", "?")), arguments_in_short(shown), "dim", ""
+
+
+_DESCRIBE: dict[str, Callable[[dict[str, Any]], Described]] = {
+    "tool": _tool,
+    "message": _message,
+    "state": _state,
+    "run": _run,
+    "note": _note,
+    "link": _link,
+    "command": _command,
+}

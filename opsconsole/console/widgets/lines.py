@@ -1,0 +1,38 @@
+"""A few lines that say something: header, banner, hints, headings; they neither scroll nor take the focus."""
+
+from __future__ import annotations
+
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from opsconsole.console.theme import Look, Painter
+from opsconsole.console.view.line import Line
+
+
+class Lines(Widget):
+    """Shows lines from the top; only those that changed are painted again."""
+
+    def __init__(self, painter: Painter, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes, markup=False)
+        self.painter = painter
+        self.look: Look = "plain"
+        self._lines: list[Line] = []
+
+    def show(self, lines: list[Line]) -> None:
+        """Replace what is shown."""
+        before = self._lines
+        self._lines = list(lines)
+        for y in range(max(len(before), len(lines))):
+            if y >= len(before) or y >= len(lines) or before[y] != lines[y]:
+                self.refresh(Region(0, y, self.size.width, 1))
+
+    @property
+    def lines(self) -> list[Line]:
+        """What is shown."""
+        return self._lines
+
+    def render_line(self, y: int) -> Strip:
+        """One line of the widget."""
+        line = self._lines[y] if y < len(self._lines) else ()
+        return self.painter.strip(line, self.size.width, self.look)

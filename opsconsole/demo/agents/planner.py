@@ -1,0 +1,47 @@
+"""Plans a report and delegates it: a researcher and a writer, each a child run of the planner's."""
+
+from __future__ import annotations
+
+from opsconsole.demo.agent_loop import Job, main, work
+from opsconsole.demo.toolbox import toolbox
+from opsconsole.demo.tools import http_get_status, http_post, search, think
+from opsconsole.sdk import current_hub, current_run
+
+RESEARCHER = Job(
+    agent="researcher",
+    model="gpt-4.1-mini",
+    instructions="You find facts in a shop's support tickets and name your sources.",
+    task="",
+    tools=toolbox(search, http_get_status),
+)
+WRITER = Job(
+    agent="writer",
+    model="gpt-4o",
+    instructions="You write short reports and publish them on the shop's server.",
+    task="",
+    tools=toolbox(think, http_post),
+)
+TEAM = {job.agent: job for job in (RESEARCHER, WRITER)}
+
+
+async def delegate(to: str, task: str) -> str:
+    """Hand a task to the researcher or to the writer; gives their last words."""
+
+    async def hand_over(to: str, task: str) -> str:
+        job = TEAM[to]
+        async with current_hub().run(agent=job.agent, name=task[:80]) as run:
+            return await work(run, job, task)
+
+    return await current_run().handoff(to=to, args={"to": to, "task": task}, execute=hand_over)
+
+
+JOB = Job(
+    agent="planner",
+    model="gpt-4.1",
+    instructions="You plan reports. You delegate research to the researcher and writing to the writer.",
+    task="Report {number} on late parcels",
+    tools=toolbox(delegate),
+)
+
+if __name__ == "__main__":
+    main(JOB)

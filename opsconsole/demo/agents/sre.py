@@ -1,0 +1,18 @@
+"""Keeps the shop's checkout running: looks at logs freely, asks an operator before every shell command."""
+
+from __future__ import annotations
+
+from opsconsole.demo.agent_loop import Job, main
+from opsconsole.demo.toolbox import toolbox
+from opsconsole.demo.tools import grep, list_files, shell
+
+JOB = Job(
+    agent="sre",
+    model="gpt-4.1",
+    instructions="You are on call for a small shop. Find out what is wrong, mend it, and disturb as little as you can.",
+    task="Alert {number}: checkout is failing",
+    tools=toolbox(list_files, grep, shell),
+)
+
+if __name__ == "__main__":
+    main(JOB)

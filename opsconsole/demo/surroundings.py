@@ -1,0 +1,73 @@
+"""What the demo's processes are given: places, commands, an environment that reaches only this demo; it starts none."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+AGENTS = ("refunds", "sre", "planner", "looper", "hanger", "spender")
+
+KEPT_SETTINGS = ("OPSCONSOLE_TREE", "OPSCONSOLE_DEMO_PACE")
+"""Of our own variables, these pass: what marks a supervised tree, and how fast the demo goes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """`base` holds everything that goes when the demo ends; `data` is the hub's."""
+
+    base: Path
+    data: Path
+
+    @property
+    def shop(self) -> Path:
+        return self.base / "shop"
+
+    @property
+    def logs(self) -> Path:
+        return self.base / "logs"
+
+    @property
+    def config(self) -> Path:
+        """An empty file of settings, so that the user's own have no say."""
+        return self.base / "opsconsole.toml"
+
+    @property
+    def ready(self) -> Path:
+        """Written once all is up: a JSON object with `hub`, `model` and `shop` URLs."""
+        return self.base / "ready.json"
+
+
+def environment(outer: Mapping[str, str], places: Places) -> dict[str, str]:
+    """What every process of the demo gets: the user's environment without their hub, keys and proxies."""
+    kept = {name: value for name, value in outer.items() if not _foreign(name)}
+    return kept | {
+        "OPSCONSOLE_CONFIG": str(places.config),
+        "OPSCONSOLE_DATA_DIR": str(places.data),
+        "OPSCONSOLE_DEMO_DIR": str(places.shop),
+        "OPENAI_API_KEY": "demo",
+        "NO_PROXY": "127.0.0.1,localhost",
+    }
+
+
+def hub_command(places: Places, port: int) -> list[str]:
+    """Starts the hub, on any free loopback port for 0."""
+    return _opsconsole("hub", "--host", "127.0.0.1", "--port", str(port), "--data-dir", str(places.data))
+
+
+def agent_command(agent: str) -> list[str]:
+    """Starts one agent under its own supervisor, as a user would."""
+    return _opsconsole("run", "--agent", agent, "--", sys.executable, "-P", "-m", f"opsconsole.demo.agents.{agent}")
+
+
+def _opsconsole(*arguments: str) -> list[str]:
+    return [sys.executable, "-P", "-m", "opsconsole.cli", *arguments]
+
+
+def _foreign(name: str) -> bool:
+    return (
+        (name.startswith("OPSCONSOLE_") and name not in KEPT_SETTINGS)
+        or name.startswith("OPENAI_")
+        or name.upper().endswith("_PROXY")
+    )

@@ -1,0 +1,29 @@
+"""The shapes of the identifiers that cross the wire; it makes none (randomness is given from outside)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+
+ID_CHARS_MAX = 128
+_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,127}\Z")
+
+
+def is_id(text: str) -> bool:
+    """Whether `text` may serve as an id: 1 to 128 of letters, digits and `_.:-`, starting with a letter or digit."""
+    return _ID.match(text) is not None
+
+
+def approval_id(run: str, call: str) -> str:
+    """The approval of one call: derived, so that a proposal sent twice, or replayed after a crash, is one approval."""
+    return "apr_" + _short(f"{run}\n{call}")
+
+
+def verdict_id(run: str, call: str) -> str:
+    """The command that carries the verdict on one call; derived for the same reason."""
+    return "cmd_v" + _short(f"{run}\n{call}")
+
+
+def _short(text: str) -> str:
+    return base64.b32encode(hashlib.sha256(text.encode()).digest()[:15]).decode().lower()

@@ -1,0 +1,220 @@
+"""What operators ask for, checked and carried out: each command once, each refusal on record, stops before records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from opsconsole.domain.approval import Answer, ApprovalStatus
+from opsconsole.domain.command import NEEDS, Do, may
+from opsconsole.domain.digest import digest
+from opsconsole.hub.desk import control, decisions, kill
+from opsconsole.hub.desk.effects import Effects, Reply
+from opsconsole.hub.desk.principal import Principal
+from opsconsole.hub.desk.refusal import Refusal
+from opsconsole.hub.desk.state import Receipt, Run
+from opsconsole.hub.desk.world import World
+from opsconsole.protocol.frames import (
+    Command,
+    Res,
+)
+
+
+def command(world: World, command: Command, principal: Principal, reply_to: str, now: float) -> Effects:
+    """An operator asks for something; answered by a Reply, at once or once it is on record."""
+    body_hash = digest(command.model_dump(mode="json", exclude_none=True))
+    known = world.receipts.get(command.cmd)
+    if known:
+        return _again(world, known, body_hash, reply_to)
+    try:
+        _check_role(world, command, principal)
+        return _dispatch(world, command, principal, body_hash, reply_to, now)
+    except Refusal as refusal:
+        return _refused(world, command, principal, reply_to, refusal, now)
+
+
+def _check_role(world: World, command: Command, who: Principal) -> None:
+    needed = NEEDS.get(command.do)
+    if needed is None or not may(who.role, needed):
+        raise Refusal("forbidden", f"{command.do} needs the role {needed or 'hub'}; {who.name} is {who.role}", {})
+
+
+def _dispatch(world: World, command: Command, who: Principal, body_hash: str, reply_to: str, now: float) -> Effects:
+    receipt = Receipt(command=command.cmd, do=str(command.do), by=who.name, at=now, body_hash=body_hash)
+    if command.do is Do.KILL:
+        return _kill(world, command, who, receipt, reply_to, now)
+    if command.do in (Do.DECIDE, Do.CLAIM):
+        return _decide(world, command, who, receipt, reply_to, now)
+    return _control(world, command, who, receipt, reply_to, now)
+
+
+def _again(world: World, known: Receipt, body_hash: str, reply_to: str) -> Effects:
+    if known.body_hash != body_hash:
+        res = Res(
+            cmd=known.command, ok=False, code="idempotency_conflict", message="this id was used for another command"
+        )
+        return [Reply(to=reply_to, res=res)]
+    if known.res is None:
+        known.waiting.append(reply_to)
+        return []
+    return [Reply(to=reply_to, res=Res.model_validate(known.res | {"replayed": True}))]
+
+
+def _refused(world: World, command: Command, who: Principal, reply_to: str, refusal: Refusal, now: float) -> Effects:
+    res = Res(cmd=command.cmd, ok=False, code=refusal.code, message=refusal.message, current=refusal.current)
+    details = {
+        "command": command.cmd,
+        "do": str(command.do),
+        "run": command.run,
+        "approval": command.approval,
+        "code": refusal.code,
+        "why": refusal.message,
+    }
+    body = world.entry("command.refused", who, now, details)
+    return [Reply(to=reply_to, res=res), *world.record_act(f"run/{command.run or 'none'}", body)]
+
+
+def _answer(world: World, receipt: Receipt, res: Res) -> Effects:
+    receipt.res = res.model_dump(mode="json", exclude_none=True)
+    waiting, receipt.waiting = receipt.waiting, []
+    world.dirty["receipt", receipt.command] = None
+    return [Reply(to=one, res=res) for one in waiting]
+
+
+def _decide(world: World, command: Command, who: Principal, receipt: Receipt, reply_to: str, now: float) -> Effects:
+    if command.do is Do.CLAIM:
+        approval = world.approvals.get(command.approval or "")
+        if approval is None:
+            raise Refusal("not_found", f"no approval {command.approval!r}", {})
+        res = Res(cmd=command.cmd, ok=True, status="applied")
+        return [Reply(to=reply_to, res=res), *decisions.claim(world, approval, who)]
+    subject = decisions.check(world, command, who, now)
+    approval = subject.approval
+    details = decisions.details(world, command, subject) | {"seconds_to_decide": round(now - approval.requested_at, 3)}
+    body = world.entry("approval.decided", who, now, details)
+    receipt.runs[approval.run] = {
+        "run": approval.run,
+        "status": "recorded",
+        "proof": "none",
+        "points": [],
+        "total_ms": None,
+    }
+    receipt.waiting.append(reply_to)
+    world.remember(receipt)
+    key, ok = f"approval/{approval.id}", Res(cmd=command.cmd, ok=True, status="recorded")
+    if command.answer is Answer.REJECT:
+        told = decisions.apply(world, command, who, subject, now)
+        return told + world.record_act(key, body, lambda _seq, _now: _answer(world, receipt, ok))
+    decisions.begin(approval)
+    done, failed = _decided(world, command, who, receipt, subject, ok)
+    return world.record(key, body, done=done, failed=failed, expect=approval.entry_seq)
+
+
+def _decided(
+    world: World, command: Command, who: Principal, receipt: Receipt, subject: decisions.Subject, ok: Res
+) -> tuple[Callable[[int, float], Effects], Callable[[str, float], Effects]]:
+    world, approval = world, subject.approval
+
+    def done(seq: int, now: float) -> Effects:
+        approval.entry_seq = seq
+        if approval.status is not ApprovalStatus.DECIDING:
+            decisions.voided(approval)
+            late = Res(
+                cmd=command.cmd,
+                ok=False,
+                code="precondition_failed",
+                message=f"the run was stopped meanwhile: the approval is {approval.status}",
+                current={"status": str(approval.status)},
+            )
+            return _answer(world, receipt, late) + world.changed_approval(approval)
+        return decisions.apply(world, command, who, subject, now) + _answer(world, receipt, ok)
+
+    def failed(problem: str, now: float) -> Effects:
+        world.receipts.pop(command.cmd, None)
+        res = Res(cmd=command.cmd, ok=False, code="storage_failed", message=f"not decided: {problem}")
+        return _answer(world, receipt, res) + decisions.undo(world, approval)
+
+    return done, failed
+
+
+def _control(world: World, command: Command, who: Principal, receipt: Receipt, reply_to: str, now: float) -> Effects:
+    run = world.runs.get(command.run or "")
+    if run is None:
+        raise Refusal("not_found", f"no run {command.run!r}", {})
+    _check_precondition(world, command, run)
+    control.check(run, command, who)
+    rule = control.RULES[command.do]
+    body = world.entry(f"run.{command.do}", who, now, control.details(run, command))
+    receipt.runs[run.id] = {"run": run.id, "status": "recorded", "proof": "none", "points": [], "total_ms": None}
+    receipt.waiting.append(reply_to)
+    world.remember(receipt)
+    ok = Res(cmd=command.cmd, ok=True, status="recorded")
+
+    def act(then: float) -> Effects:
+        noted = world.note_command(run, command.cmd, command.do, who.name, "recorded", then, command.text)
+        return rule.apply(world, run, command, who.name, then) + noted
+
+    if rule.stops:
+        return act(now) + world.record_act(f"run/{run.id}", body, lambda _seq, _now: _answer(world, receipt, ok))
+
+    def done(seq: int, then: float) -> Effects:
+        run.audit_seq = seq
+        try:
+            control.check(run, command, who)
+        except Refusal as refusal:
+            res = Res(cmd=command.cmd, ok=False, code=refusal.code, message=refusal.message, current=refusal.current)
+            return _answer(world, receipt, res)
+        return act(then) + _answer(world, receipt, ok)
+
+    def failed(problem: str, _now: float) -> Effects:
+        world.receipts.pop(command.cmd, None)
+        return _answer(world, receipt, Res(cmd=command.cmd, ok=False, code="storage_failed", message=problem))
+
+    return world.record(f"run/{run.id}", body, done=done, failed=failed)
+
+
+def _check_precondition(world: World, command: Command, run: Run) -> None:
+    wanted = command.if_
+    if wanted is None:
+        return
+    if wanted.state is not None and run.state not in wanted.state:
+        raise Refusal("precondition_failed", f"the run is {run.state}", {"state": str(run.state)})
+    if wanted.epoch is not None and wanted.epoch != run.epoch:
+        raise Refusal("precondition_failed", "the control epoch has moved on", {"epoch": run.epoch})
+
+
+def _kill(world: World, command: Command, who: Principal, receipt: Receipt, reply_to: str, now: float) -> Effects:
+    runs, unknown = kill.targets(world, command)
+    if not runs and not command.all:
+        raise Refusal("not_found", f"no run {', '.join(unknown) or '(none named)'}", {"unknown": unknown})
+    receipt.waiting.append(reply_to)
+    world.remember(receipt)
+    acted: Effects = []
+    for run in runs:
+        acted += kill.begin(world, run, command.cmd, who.name, command.mode, command.note or "", receipt, now)
+    for one in unknown:
+        receipt.runs[one] = {"run": one, "status": "not_found", "proof": "none", "points": [], "total_ms": None}
+    dead = bool(runs) and all(receipt.runs[run.id]["status"] == "already_dead" for run in runs)
+    res = Res(
+        cmd=command.cmd,
+        ok=True,
+        status="already_dead" if dead else "recorded",
+        current={"unknown": unknown} if unknown else {},
+    )
+    named = {run.id for run in runs}
+    body = world.entry(
+        "kill",
+        who,
+        now,
+        {
+            "command": command.cmd,
+            "mode": command.mode,
+            "reason": command.note or "",
+            "all": command.all,
+            "run": runs[0].id if len(runs) == 1 else None,
+            "runs": [one for one in receipt.runs if one in world.runs],
+            "named": sorted(named),
+            "unknown": unknown,
+        },
+    )
+    key = f"run/{runs[0].id}" if len(runs) == 1 else "kill"
+    return acted + _answer(world, receipt, res) + world.record_act(key, body)

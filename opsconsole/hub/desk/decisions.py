@@ -1,0 +1,188 @@
+"""An operator decides: the checks that bind one decision to one exact call, and what follows once it is on record."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from opsconsole.domain.approval import ANSWERED, Answer, ApprovalStatus, Delivery
+from opsconsole.domain.digest import NotCanonical, call_digest, canonical
+from opsconsole.domain.run import FENCED
+from opsconsole.domain.tool_call import CallKind, Outcome
+from opsconsole.hub.desk import gate, questions, verdicts
+from opsconsole.hub.desk.effects import Effects
+from opsconsole.hub.desk.principal import Principal
+from opsconsole.hub.desk.refusal import Refusal
+from opsconsole.hub.desk.state import Approval, Call, Run
+from opsconsole.hub.desk.world import World
+from opsconsole.policy.interface import Decision
+from opsconsole.policy.redaction import redact
+from opsconsole.protocol.frames import Command
+from opsconsole.protocol.limits import ARGS_BYTES_MAX
+
+MASK_MARK = "[secret:"
+"""What a masked value looks like; it may not come back inside edited arguments: the agent would send the mask."""
+
+_OUTCOMES = {
+    Answer.APPROVE: Outcome.ALLOW,
+    Answer.EDIT: Outcome.ALLOW,
+    Answer.REJECT: Outcome.DENY,
+    Answer.RESPOND: Outcome.ANSWER,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a decision is about."""
+
+    approval: Approval
+    run: Run
+    call: Call
+
+
+def check(world: World, command: Command, who: Principal, now: float) -> Subject:
+    """The approval a decision is about. Raises: Refusal when it may not stand."""
+    subject = _find(world, command)
+    approval, run = subject.approval, subject.run
+    if approval.status is not ApprovalStatus.PENDING:
+        deciding = approval.status is ApprovalStatus.DECIDING
+        raise Refusal(
+            "already_settled",
+            "another decision is being recorded" if deciding else f"already {approval.status} by {approval.decided_by}",
+            {"status": str(approval.status), "by": approval.decided_by, "at": approval.decided_at},
+        )
+    if command.digest != approval.digest:
+        raise Refusal("digest_mismatch", "this is not what was shown", {"digest": approval.digest})
+    if run.state in FENCED:
+        raise Refusal("precondition_failed", f"the run is {run.state}", {"state": str(run.state)})
+    if now >= approval.expires_at:
+        raise Refusal("already_settled", "it has expired", {"status": "expired"})
+    if approval.rule == "takeover" and run.baton and run.baton.by != who.name:
+        raise Refusal("forbidden", f"{run.baton.by} has taken this run over", {"by": run.baton.by})
+    _check_answer(world, command, subject, now)
+    return subject
+
+
+def _find(world: World, command: Command) -> Subject:
+    approval = world.approvals.get(command.approval or "")
+    if approval is None or not approval.visible:
+        raise Refusal("not_found", f"no approval {command.approval!r}", {})
+    run = world.runs.get(approval.run)
+    call = run.calls.get(approval.call) if run else None
+    if run is None or call is None:
+        raise Refusal("not_found", "its run or call is gone", {})
+    return Subject(approval, run, call)
+
+
+def _check_answer(world: World, command: Command, subject: Subject, now: float) -> None:
+    approval = subject.approval
+    if command.answer is None:
+        raise Refusal("bad_request", "a decision needs an answer: approve, edit, reject or respond", {})
+    if command.answer is Answer.APPROVE and approval.rule == "takeover":
+        raise Refusal("bad_request", "answer as the model, or hand the run back", {})
+    if command.answer is Answer.RESPOND and command.text is None and not command.calls:
+        raise Refusal("bad_request", "a response needs a text", {})
+    if command.calls and approval.kind is not CallKind.MODEL_CALL:
+        raise Refusal("bad_request", "calls can be composed only in answer to a model call", {})
+    if command.answer is Answer.EDIT:
+        _check_edit(world, command, subject, now)
+
+
+def _check_edit(world: World, command: Command, subject: Subject, now: float) -> None:
+    if not subject.approval.may_edit:
+        raise Refusal("bad_request", "this call may not be edited", {})
+    if command.args is None:
+        raise Refusal("bad_request", "an edit needs the whole new arguments", {})
+    try:
+        text = canonical(command.args)
+    except NotCanonical as error:
+        raise Refusal("bad_request", f"the arguments have no canonical form: {error}", {}) from None
+    if len(text) > ARGS_BYTES_MAX:
+        raise Refusal("bad_request", f"the arguments are larger than {ARGS_BYTES_MAX} bytes", {})
+    if MASK_MARK.encode() in text:
+        raise Refusal(
+            "bad_request", "a masked secret stands in the edited arguments: the agent would send the mask", {}
+        )
+    verdict = gate.judge_edit(world, subject.run, subject.call, command.args, now)
+    if verdict.decision is Decision.DENY:
+        raise Refusal("policy_denied", verdict.reason, {"rule": verdict.rule})
+
+
+def details(world: World, command: Command, subject: Subject) -> dict[str, Any]:
+    """What the audit holds of a decision; enough to deliver it again after a restart."""
+    approval = subject.approval
+    edited, edited_masked = redact(command.args, world.mask) if command.args is not None else (None, False)
+    return {
+        "approval": approval.id,
+        "run": approval.run,
+        "agent": approval.agent,
+        "call": approval.call,
+        "tool": approval.tool,
+        "digest": approval.digest,
+        "call_digest": approval.call_digest,
+        "policy": approval.policy_hash,
+        "answer": str(command.answer),
+        "args": approval.args,
+        "edited_args": edited,
+        "edited_masked": edited_masked,
+        "text": command.text,
+        "calls": [call.model_dump(mode="json") for call in command.calls or []],
+        "note": command.note or "",
+        "command": command.cmd,
+        "seconds_to_decide": None,
+    }
+
+
+def begin(approval: Approval) -> None:
+    """A decision is on its way to the disk: no other may start."""
+    approval.status = ApprovalStatus.DECIDING
+
+
+def undo(world: World, approval: Approval) -> Effects:
+    """It could not be recorded: the approval waits again."""
+    if approval.status is ApprovalStatus.DECIDING:
+        approval.status = ApprovalStatus.PENDING
+    return world.changed_approval(approval)
+
+
+def apply(world: World, command: Command, who: Principal, subject: Subject, now: float) -> Effects:
+    """A decision stands: settle the approval and tell the agent."""
+    approval, run, call = subject.approval, subject.run, subject.call
+    answer = command.answer or Answer.REJECT
+    approval.edited_args = redact(command.args, world.mask)[0] if answer is Answer.EDIT else None
+    approval.response = command.text if answer is Answer.RESPOND else None
+    settled = questions.settle(world, approval, ANSWERED[answer], who.name, command.note or "", now)
+    for composed in command.calls or ():
+        run.composed[call_digest(composed.name, composed.args)] = who.name
+    told = verdicts.deliver(
+        world,
+        run,
+        call,
+        _OUTCOMES[answer],
+        who.name,
+        approval.rule,
+        now,
+        text=_words(command, answer, who),
+        args=command.args if answer is Answer.EDIT else None,
+        calls=command.calls if answer is Answer.RESPOND else None,
+    )
+    noted = world.note_command(run, command.cmd, command.do, who.name, str(approval.status), now, approval.tool)
+    return told + noted + settled
+
+
+def _words(command: Command, answer: Answer, who: Principal) -> str | None:
+    if answer is Answer.REJECT:
+        return command.note or f"{who.name} rejected this call."
+    return command.text
+
+
+def voided(approval: Approval) -> None:
+    """A decision was recorded after the run had been fenced: it reaches nobody."""
+    if approval.delivery is Delivery.NONE:
+        approval.delivery = Delivery.VOID
+
+
+def claim(world: World, approval: Approval, who: Principal) -> Effects:
+    """Show that an operator is looking; binds nobody."""
+    approval.claimed_by = None if approval.claimed_by == who.name else who.name
+    return world.changed_approval(approval)

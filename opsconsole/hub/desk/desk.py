@@ -1,0 +1,235 @@
+"""The desk: every input of the hub enters here and leaves as effects; the rules stand in the modules beside it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from opsconsole.domain.approval import OPEN
+from opsconsole.domain.command import CommandStatus
+from opsconsole.hub.desk import agents, commands, control, kill, links, questions, records, recovery, replay, rows
+from opsconsole.hub.desk.effects import Effects
+from opsconsole.hub.desk.principal import HUB, Principal
+from opsconsole.hub.desk.records import DeskRecord
+from opsconsole.hub.desk.settings import RUNS_KEPT_MAX, DeskSettings
+from opsconsole.hub.desk.world import Price, World, merged
+from opsconsole.policy.interface import Policy
+from opsconsole.policy.redaction import Masker
+from opsconsole.protocol.frames import (
+    Command,
+    Frame,
+    Hello,
+)
+
+_SETTLED = frozenset({CommandStatus.APPLIED, CommandStatus.VOID, CommandStatus.EXPIRED, CommandStatus.UNCONFIRMED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandReport:
+    """How an operator's command went, for whoever asks."""
+
+    command: str
+    do: str
+    by: str
+    at: float
+    status: str
+    settled: bool
+    runs: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """As `GET /v1/commands/{cmd}` gives it."""
+        return {
+            "cmd": self.command,
+            "do": self.do,
+            "by": self.by,
+            "at": self.at,
+            "status": self.status,
+            "settled": self.settled,
+            "runs": self.runs,
+        }
+
+
+class Desk:
+    """All of the hub's rules behind one face. `now` is the hub's clock: unix seconds, never running backwards."""
+
+    def __init__(
+        self, *, epoch: str, policy: Policy, price: Price, mask: Masker, settings: DeskSettings | None = None
+    ) -> None:
+        self._world = World(epoch=epoch, policy=policy, price=price, mask=mask, settings=settings or DeskSettings())
+
+    # -- agents ----------------------------------------------------------------------------------------------------
+
+    def agent_hello(self, conn: str, principal: Principal, hello: Hello, now: float) -> Effects:
+        """A point introduces itself and its runs."""
+        return agents.hello(self._world, conn, principal, hello, now)
+
+    def agent_frame(self, conn: str, frame: Frame, data: bytes, now: float) -> Effects:
+        """Anything a point says after its hello; `data` is the frame as received, stored byte for byte."""
+        return agents.frame(self._world, conn, frame, data, now)
+
+    def agent_gone(self, conn: str, why: str, clean: bool, now: float) -> Effects:
+        """A point's connection ended."""
+        return links.gone(self._world, conn, why, clean, now)
+
+    # -- operators -------------------------------------------------------------------------------------------------
+
+    def command(self, command: Command, principal: Principal, reply_to: str, now: float) -> Effects:
+        """An operator asks for something; answered by a Reply, at once or once it is on record."""
+        return commands.command(self._world, command, principal, reply_to, now)
+
+    def fact(self, kind: str, principal: Principal | None, details: dict[str, Any], now: float) -> Effects:
+        """Something the shell saw: a login, a refusal at the door, a token made or revoked, the hub's own start."""
+        who = principal or HUB
+        return self._world.record_act(f"hub/{kind}", self._world.entry(kind, who, now, details))
+
+    # -- durability ------------------------------------------------------------------------------------------------
+
+    def stored(self, token: int, position: int, now: float) -> Effects:
+        """A batch is on disk: the point may forget it."""
+        return agents.stored(self._world, token, position, now)
+
+    def recorded(self, token: int, seq: int, now: float) -> Effects:
+        """An entry is on disk: what waited for it happens now."""
+        pending = self._world.after_record.pop(token, None)
+        return pending[0](seq, now) if pending else []
+
+    def record_failed(self, token: int, problem: str, now: float) -> Effects:
+        """An entry or batch could not be made durable: what permits does not happen; points send batches again."""
+        batch = self._world.after_store.pop(token, None)
+        if batch:
+            return agents.store_failed(self._world, batch)
+        pending = self._world.after_record.pop(token, None)
+        return pending[1](problem, now) if pending else []
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> Effects:
+        """Everything whose time has come; no timer ever allows anything."""
+        world = self._world
+        effects: Effects = []
+        while world.timers and world.timers[0][0] <= now:
+            _, _, kind, key = heapq.heappop(world.timers)
+            effects += self._due(kind, key, now)
+        return effects
+
+    def next_due(self) -> float | None:
+        """When the desk next has something to do by itself, in the hub's clock; None when never."""
+        return self._world.timers[0][0] if self._world.timers else None
+
+    def _due(self, kind: str, key: str, now: float) -> Effects:
+        world = self._world
+        if kind == "expire":
+            return questions.expire(world, key, now)
+        if kind == "kill":
+            return kill.due(world, key, now)
+        if kind == "lost":
+            return links.check_lost(world, key, now)
+        if kind == "give_up":
+            return links.give_up(world, key, now)
+        if kind == "baton":
+            return control.baton_due(world, key, now)
+        if kind == "command":
+            return self._expire_commands(key, now)
+        if kind == "retry":
+            return self._retry_records(now)
+        return []
+
+    def _expire_commands(self, run_id: str, now: float) -> Effects:
+        world = self._world
+        run = world.runs.get(run_id)
+        if run is None:
+            return []
+        for command in run.commands:
+            if command.expires_at is not None and command.expires_at <= now and not command.done:
+                agents.progress(world, run, command.frame.cmd, CommandStatus.EXPIRED)
+        run.commands = [command for command in run.commands if command.expires_at is None or command.expires_at > now]
+        return []
+
+    def _retry_records(self, now: float) -> Effects:
+        waiting, self._world.unrecorded = self._world.unrecorded, []
+        return merged(*(self._world.record_act(one.key, one.body, one.done) for one in waiting))
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def run_row(self, run: str, now: float | None = None) -> Any:
+        """The row of a run, or None. `now` (hub clock) is for the burn rate; without it, the run's last news counts."""
+        record = self._world.runs.get(run)
+        return rows.run_row(self._world, record, record.progress_at if now is None else now) if record else None
+
+    def approval_row(self, approval: str) -> Any:
+        """The row of an approval that is on record, or None."""
+        record = self._world.approvals.get(approval)
+        return rows.approval_row(record) if record and record.visible else None
+
+    def run_ids(self, live_only: bool = False) -> list[str]:
+        """Every run on the board, or those that have not ended."""
+        return [run.id for run in self._world.runs.values() if not (live_only and run.ended)]
+
+    def approval_ids(self, pending_only: bool = False) -> list[str]:
+        """Every approval on record, or those that wait."""
+        return [
+            one.id
+            for one in self._world.approvals.values()
+            if one.visible and not (pending_only and one.status not in OPEN)
+        ]
+
+    def command_report(self, command: str) -> CommandReport | None:
+        """How a command went, or None for one that is not known."""
+        receipt = self._world.receipts.get(command)
+        if receipt is None:
+            return None
+        lines = list(receipt.runs.values())
+        done = {"dead", "already_dead", "unconfirmed", "not_found", *_SETTLED}
+        settled = receipt.res is not None and all(line["status"] in done for line in lines)
+        status = lines[0]["status"] if len({line["status"] for line in lines}) == 1 else "mixed"
+        return CommandReport(
+            command=receipt.command,
+            do=receipt.do,
+            by=receipt.by,
+            at=receipt.at,
+            status=status if lines else "recorded",
+            settled=settled,
+            runs=lines,
+        )
+
+    @property
+    def unrecorded(self) -> int:
+        """Acts whose audit entry storage has not taken yet."""
+        return len(self._world.unrecorded)
+
+    # -- recovery --------------------------------------------------------------------------------------------------
+
+    def take_dirty(self, limit: int) -> list[DeskRecord]:
+        """Up to `limit` records that changed since they were last taken; the server keeps them in hub.db."""
+        return records.take_dirty(self._world, limit)
+
+    def load(self, saved: Iterable[DeskRecord]) -> None:
+        """Records as they were last taken."""
+        records.load(self._world, saved)
+
+    def replay_batch(self, *, run: str, gen: str, first_seq: int, count: int, at: float, body: bytes) -> None:
+        """Events stored after the records were taken."""
+        replay.batch(self._world, run, gen, first_seq, count, at, body)
+
+    def replay_entry(self, seq: int, key: str, at: float, body: bytes) -> None:
+        """An audit entry written after the records were taken."""
+        replay.entry(self._world, seq, key, at, body)
+
+    def finish_recovery(self, now: float) -> Effects:
+        """Everything is replayed: links are stale until heard, calls without verdict are judged, timers run."""
+        return recovery.finish(self._world, now)
+
+    def forget_ended(self) -> Effects:
+        """Drop the longest ended runs beyond RUNS_KEPT_MAX from the board; the logs keep them."""
+        world = self._world
+        excess = len(world.runs) - RUNS_KEPT_MAX
+        if excess <= 0:
+            return []
+        ended = sorted((run for run in world.runs.values() if run.ended), key=lambda run: run.ended_at or 0.0)[:excess]
+        effects: Effects = []
+        for run in ended:
+            del world.runs[run.id]
+            effects += world.removed("board", "run", run.id)
+        return effects

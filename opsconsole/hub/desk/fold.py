@@ -1,0 +1,309 @@
+"""Folds the events of points into runs: descriptions, states, calls, usage; proposals go on to the gate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opsconsole.domain.proof import Proof, best
+from opsconsole.domain.run import TERMINAL, Author, RunState, Step
+from opsconsole.domain.text import safe_line
+from opsconsole.domain.tool_call import CALL_ENDED, CallStatus, advance_call
+from opsconsole.domain.usage import Usage, not_below
+from opsconsole.hub.desk import gate, kill, outcomes, questions
+from opsconsole.hub.desk.control import check_limits
+from opsconsole.hub.desk.effects import Effects
+from opsconsole.hub.desk.principal import HUB, Principal
+from opsconsole.hub.desk.rows import doing
+from opsconsole.hub.desk.settings import CALLS_KEPT_MAX
+from opsconsole.hub.desk.state import Call, Point, Run
+from opsconsole.hub.desk.world import World
+from opsconsole.protocol.events import (
+    Event,
+    MessageEvent,
+    NoteEvent,
+    RunEvent,
+    StateEvent,
+    ToolEvent,
+    UnknownEvent,
+    UsageEvent,
+)
+
+SUPERVISOR = "supervisor"
+"""The point that speaks for the process; its word on life and death is proof."""
+
+
+def fold(world: World, run: Run, point: Point, event: Event, now: float) -> Effects:
+    """Apply one event of a point to its run."""
+    if run.ended and not _may_follow_end(event):
+        return _zombie(world, run, event, now)
+    return _FOLDS[event.type](world, run, point, event, now) if event.type in _FOLDS else []
+
+
+def new_run(world: World, run_id: str, principal: Principal, now: float) -> Run:
+    """A run nobody had spoken of."""
+    run = Run(id=run_id, owner=principal.name, started_at=now, progress_at=now, state_since=now)
+    world.runs[run_id] = run
+    for other in world.runs.values():
+        if other.parent == run_id:
+            run.children.add(other.id)
+    return run
+
+
+def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float) -> Effects:
+    run.agent = safe_line(event.agent, limit=200)
+    run.name = safe_line(event.name, limit=500) if event.name is not None else run.name
+    run.labels = (
+        {safe_line(k, limit=100): safe_line(v, limit=200) for k, v in event.labels.items()}
+        if event.labels
+        else run.labels
+    )
+    run.framework = safe_line(event.framework, limit=100) if event.framework else run.framework
+    run.restored_from = event.restored_from or run.restored_from
+    if event.caps is not None:
+        point.caps = list(event.caps)
+    if event.on_hub_lost and event.on_hub_lost.run == "stop":
+        point.lease_seconds = event.on_hub_lost.lease_seconds
+    if event.parent and event.parent != run.id:
+        run.parent = event.parent
+        parent = world.runs.get(event.parent)
+        if parent:
+            parent.children.add(run.id)
+            world.dirty["run", parent.id] = None
+    if run.described:
+        return []
+    run.described = True
+    run.limits = world.policy.limits(run.agent, run.labels)
+    effects = _started(world, run, point, now)
+    return effects + kill.fence_newborn(world, run, now)
+
+
+def _started(world: World, run: Run, point: Point, now: float) -> Effects:
+    if world.replaying:
+        return []
+    details = {
+        "run": run.id,
+        "agent": run.agent,
+        "name": run.name,
+        "parent": run.parent,
+        "owner": run.owner,
+        "point": point.name,
+        "host": point.host,
+        "pid": point.pid,
+    }
+    parent = world.runs.get(run.parent or "")
+    return world.record_act(f"run/{run.id}", world.entry("run.started", HUB, now, details)) + (
+        world.changed_run(parent) if parent else []
+    )
+
+
+def _fold_state(world: World, run: Run, point: Point, event: StateEvent, now: float) -> Effects:
+    author = Author.SUPERVISOR if point.name == SUPERVISOR else Author.AGENT
+    was_stopping = run.state is RunState.STOPPING
+    if event.exit is not None:
+        run.exit_code, run.exit_signal = event.exit.code, event.exit.signal
+    target = _believed(run, author, event.state)
+    step = world.move(run, target, author, now)
+    if run.ended and event.state is run.state:
+        run.proof = best(run.proof, _proof(author, event))
+    if step is not Step.MOVED:
+        revived = step is Step.ZOMBIE and author is Author.AGENT and event.state not in TERMINAL
+        return _zombie(world, run, event, now) if revived else []
+    run.progress_at = now
+    run.reason = safe_line(event.reason or "", limit=2_000)
+    run.stop_reason = event.stop_reason or ""
+    run.error = safe_line(event.error or "", limit=2_000)
+    if not run.ended:
+        return []
+    return finish(world, run, now) + (kill.after_end(world, run, now) if was_stopping else [])
+
+
+def _believed(run: Run, author: Author, claimed: RunState) -> RunState:
+    """A process that ends while it is being killed was killed, whatever its exit code says."""
+    if author is Author.SUPERVISOR and run.state is RunState.STOPPING and claimed is RunState.FAILED:
+        return RunState.KILLED
+    return claimed
+
+
+def _proof(author: Author, event: StateEvent) -> Proof:
+    if author is Author.SUPERVISOR:
+        return Proof.PROCESS if event.exit is not None and event.exit.survivors == 0 else Proof.NONE
+    return Proof.COOPERATIVE
+
+
+def finish(world: World, run: Run, now: float) -> Effects:
+    """A run has ended: nothing of it waits any more, and the end is on record."""
+    if world.replaying:
+        return []
+    details: dict[str, Any] = {
+        "run": run.id,
+        "agent": run.agent,
+        "state": str(run.state),
+        "reason": run.reason,
+        "exit_code": run.exit_code,
+        "exit_signal": run.exit_signal,
+        "turns": run.turns,
+        "cost_usd": round(run.cost_usd, 6),
+        "proof": str(run.proof),
+    }
+    effects = questions.cancel_all(world, run, f"the run is {run.state}", now)
+    run.baton = None
+    run.doing = ""
+    return (
+        effects
+        + world.record_act(f"run/{run.id}", world.entry("run.ended", HUB, now, details))
+        + world.changed_run(run)
+    )
+
+
+def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: float) -> Effects:
+    run.progress_at = now
+    call = run.calls.get(event.id)
+    if call is None:
+        call = _new_call(run, event, now)
+        if event.gate and event.status is CallStatus.PROPOSED:
+            run.doing = doing(call)
+            return [] if world.replaying else gate.propose(world, run, call, event, now)
+        return _follow(world, run, call, event, now)
+    if event.gate and event.status is CallStatus.PROPOSED:
+        return [] if world.replaying else gate.propose_again(world, run, call, event, now)
+    return _follow(world, run, call, event, now)
+
+
+def _new_call(run: Run, event: ToolEvent, now: float) -> Call:
+    call = Call(
+        id=event.id,
+        kind=event.kind,
+        tool=safe_line(event.name or "", limit=200),
+        status=CallStatus.PROPOSED,
+        since=now,
+        gate=event.gate,
+        args=event.args,
+        call_digest=event.digest or "",
+        agent_reason=event.reason or "",
+        read_only_claimed=bool(event.read_only),
+        risk_claimed=event.risk,
+        ttl_seconds=event.ttl_seconds,
+        target=safe_line(event.target or "", limit=200),
+    )
+    run.calls[call.id] = call
+    run.open_calls[call.id] = call
+    if len(run.calls) > CALLS_KEPT_MAX:
+        _drop_oldest_ended(run)
+    return call
+
+
+def _drop_oldest_ended(run: Run) -> None:
+    for call_id in run.calls:
+        if call_id not in run.open_calls:
+            del run.calls[call_id]
+            return
+
+
+def _follow(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
+    call.status = advance_call(call.status, event.status)
+    if call.status is CallStatus.RUNNING:
+        call.since = now
+        run.doing = doing(call)
+        if event.verdict == "offline":
+            return outcomes.note_offline(world, run, call, now)
+        return outcomes.check_unpermitted(world, run, call, now) if call.gate else []
+    if call.status not in CALL_ENDED:
+        return []
+    run.open_calls.pop(call.id, None)
+    call.args = None
+    return outcomes.after_call(world, run, call, event, now)
+
+
+def _fold_usage(world: World, run: Run, _point: Point, event: UsageEvent, now: float) -> Effects:
+    reading = Usage(
+        turns=event.turns,
+        input_tokens=event.input_tokens,
+        output_tokens=event.output_tokens,
+        cache_read_tokens=event.cache_read_tokens,
+        cache_write_tokens=event.cache_write_tokens,
+        reasoning_tokens=event.reasoning_tokens,
+    )
+    model = safe_line(event.model, limit=200)
+    usage = not_below(run.usage.get(model, Usage()), reading)
+    run.usage[model] = usage
+    run.progress_at = now
+    _price(world, run, model, usage, event, now)
+    _check_served(world, run, model, event, now)
+    run.spend.append((now, run.cost_usd))
+    return [] if world.replaying else check_limits(world, run, now)
+
+
+def _price(world: World, run: Run, model: str, usage: Usage, event: UsageEvent, now: float) -> None:
+    cost = world.price(event.provider or "", event.served_model or event.model, usage)
+    if cost is None and event.served_model:
+        cost = world.price(event.provider or "", event.model, usage)
+    if cost is None:
+        cost = event.cost_usd
+    if cost is not None:
+        run.costs[model] = max(run.costs.get(model, 0.0), cost)
+        run.unpriced.discard(model)
+    elif model not in run.unpriced:
+        run.unpriced.add(model)
+        world.alert(
+            run, "unpriced", f"no price is known for {model}: the true cost is higher than shown", "warning", now
+        )
+
+
+def _check_served(world: World, run: Run, model: str, event: UsageEvent, now: float) -> None:
+    served = event.served_model
+    if not served:
+        return
+    before = run.served.get(model)
+    run.served[model] = served
+    if before and before != served:
+        text = f"{model} was served by {safe_line(served, limit=200)} instead of {safe_line(before, limit=200)}"
+        world.alert(run, "model_changed", text, "warning", now)
+
+
+def _fold_message(_world: World, run: Run, _point: Point, event: MessageEvent, now: float) -> Effects:
+    run.progress_at = now
+    if event.text and event.role == "assistant":
+        run.doing = safe_line(event.text, limit=160)
+    return []
+
+
+def _fold_note(world: World, run: Run, _point: Point, event: NoteEvent, now: float) -> Effects:
+    if event.kind == "checkpoint" and event.data:
+        run.checkpoint = str(event.data.get("id", ""))[:128] or run.checkpoint
+    if event.level == "error":
+        world.alert(run, "error", safe_line(event.text, limit=400), "warning", now)
+    return []
+
+
+_FOLDS: dict[str, Callable[[World, Run, Point, Any, float], Effects]] = {
+    "run": _fold_run,
+    "state": _fold_state,
+    "tool": _fold_tool,
+    "usage": _fold_usage,
+    "message": _fold_message,
+    "note": _fold_note,
+}
+
+
+def _may_follow_end(event: Event) -> bool:
+    """What may truthfully arrive after the end: the supervisor's exit report, last readings, the ends of calls."""
+    if isinstance(event, StateEvent):
+        return True
+    if isinstance(event, ToolEvent):
+        return event.status in CALL_ENDED
+    return isinstance(event, UsageEvent | NoteEvent | UnknownEvent)
+
+
+def _zombie(world: World, run: Run, event: Event, now: float) -> Effects:
+    """A dead run spoke: kept on its timeline, alarmed, never believed; a proposal of it is refused."""
+    first = not run.zombie
+    run.zombie = True
+    refusal = (
+        outcomes.refuse_dead(world, run, event, now) if isinstance(event, ToolEvent) and not world.replaying else []
+    )
+    if not first or world.replaying:
+        return refusal
+    world.alert(run, "zombie", f"it went on after it was {run.state}", "critical", now)
+    body = world.entry("run.zombie", HUB, now, {"run": run.id, "state": str(run.state), "event": event.type})
+    return refusal + world.record_act(f"run/{run.id}", body) + world.changed_run(run)

@@ -1,0 +1,138 @@
+"""The gate: every proposal gets exactly one verdict, an allow only after it is on record, and never after the fence.
+
+propose ─▶ refuse at once      fenced, digest wrong, arguments unreadable, policy says no or fails
+        ─▶ hold                paused: judged when the run resumes
+        ─▶ allow, once recorded
+        ─▶ ask, once recorded ─▶ decide (decisions.py) | expire | cancel (questions.py)
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opsconsole.domain.command import Do
+from opsconsole.domain.digest import NotCanonical, call_digest, canonical
+from opsconsole.domain.ids import verdict_id
+from opsconsole.domain.run import FENCED, HELD
+from opsconsole.domain.tool_call import CallKind, Outcome, Risk
+from opsconsole.hub.desk import questions, verdicts
+from opsconsole.hub.desk.effects import Effects, Send
+from opsconsole.hub.desk.principal import HUB
+from opsconsole.hub.desk.state import Call, Run
+from opsconsole.hub.desk.verdicts import call_details, refuse
+from opsconsole.hub.desk.world import World, merged
+from opsconsole.policy.interface import Decision, Proposal, Verdict
+from opsconsole.protocol.events import ToolEvent
+from opsconsole.protocol.frames import PointCommand
+from opsconsole.protocol.limits import ARGS_BYTES_MAX
+
+
+def propose(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
+    """A call wants to run."""
+    problem = _unreadable(call, event)
+    if problem:
+        return refuse(world, run, call, problem, "gate:arguments", now)
+    return judge(world, run, call, now)
+
+
+def propose_again(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
+    """The same call, from another point or sent twice: the same verdict, never a second question."""
+    digest = event.digest or ""
+    if digest != call.call_digest:
+        frame = PointCommand(
+            cmd=verdict_id(run.id, f"{call.id}\n{digest}"),
+            run=run.id,
+            cseq=0,
+            do=Do.VERDICT,
+            call=call.id,
+            outcome=Outcome.DENY,
+            digest=digest,
+            text="The arguments of this call changed after it was proposed.",
+            rule="gate:changed",
+            by="hub",
+        )
+        details = call_details(run, call) | {"proposed_digest": digest, "rule": "gate:changed"}
+        return world.tell(run, frame, now) + world.record_act(
+            f"run/{run.id}", world.entry("call.changed", HUB, now, details)
+        )
+    if call.args is None and call.verdict is None:
+        call.args = event.args
+    if call.verdict is None:
+        return [] if call.asked or call.approval or call.held else judge(world, run, call, now)
+    if not any(one.frame.cmd == call.verdict for one in run.commands):
+        return refuse(world, run, call, "This call has had its verdict.", "gate:repeated", now)
+    return [
+        Send(conn=point.conn, frame=one.frame)
+        for one in run.commands
+        for point in run.points.values()
+        if one.frame.cmd == call.verdict and point.conn and point.name not in one.done
+    ]
+
+
+def judge(world: World, run: Run, call: Call, now: float) -> Effects:
+    """Fence, pause, takeover, then policy."""
+    if run.state in FENCED:
+        return refuse(world, run, call, f"The run is {run.state}.", "gate:fenced", now)
+    if run.state in HELD:
+        return verdicts.hold(world, run, call, now)
+    call.held = None
+    if call.kind is CallKind.MODEL_CALL and run.baton:
+        why = f"{run.baton.by} has taken over and answers as the model"
+        verdict = Verdict(decision=Decision.ASK, rule="takeover", reason=why, risk=Risk.LOW, may_edit=False)
+        return questions.ask(world, run, call, verdict, now)
+    return _obey(world, run, call, _ask_policy(world, run, call, now), now)
+
+
+def _obey(world: World, run: Run, call: Call, verdict: Verdict, now: float) -> Effects:
+    if verdict.decision is Decision.DENY:
+        return refuse(world, run, call, verdict.reason, verdict.rule, now)
+    composer = run.composed.pop(call.call_digest, None) if call.kind is CallKind.TOOL_CALL else None
+    if verdict.decision is Decision.ALLOW:
+        return verdicts.allow(world, run, call, verdict.rule, "policy", now)
+    if composer:
+        return verdicts.allow(world, run, call, "takeover:composed", composer, now)
+    return questions.ask(world, run, call, verdict, now)
+
+
+def _ask_policy(world: World, run: Run, call: Call, now: float, args: dict[str, Any] | None = None) -> Verdict:
+    proposal = Proposal(
+        run=run.id,
+        agent=run.agent,
+        call=call.id,
+        kind=call.kind,
+        tool=call.tool,
+        args=(call.args or {}) if args is None else args,
+        read_only_claimed=call.read_only_claimed,
+        risk_claimed=call.risk_claimed,
+        labels=run.labels,
+        now=now,
+    )
+    try:
+        return world.policy.judge(proposal)
+    except Exception as error:  # a policy that fails refuses: it must never let a call through or take the hub down
+        reason = f"The policy failed: {type(error).__name__}"
+        return Verdict(decision=Decision.DENY, rule="policy:error", reason=reason, risk=Risk.CRITICAL)
+
+
+def judge_edit(world: World, run: Run, call: Call, args: dict[str, Any], now: float) -> Verdict:
+    """The policy's word on a call with other arguments."""
+    return _ask_policy(world, run, call, now, args)
+
+
+def _unreadable(call: Call, event: ToolEvent) -> str | None:
+    """Why nobody could see or check what is proposed, or None."""
+    if not call.tool or event.args is None or event.digest is None:
+        return "A gated call needs a name, arguments and a digest."
+    try:
+        if len(canonical(event.args)) > ARGS_BYTES_MAX:
+            return f"The arguments are larger than {ARGS_BYTES_MAX} bytes: nobody could read what is asked."
+        computed = call_digest(event.name or "", event.args)
+    except NotCanonical as error:
+        return f"The arguments have no canonical form: {error}."
+    return None if computed == event.digest else "The digest does not match the arguments."
+
+
+def release_held(world: World, run: Run, now: float) -> Effects:
+    """The run goes on: what was held is judged now."""
+    held = [call for call in run.open_calls.values() if call.gate and call.verdict is None and call.held]
+    return merged(*(judge(world, run, call, now) for call in held))

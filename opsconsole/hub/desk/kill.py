@@ -1,0 +1,287 @@
+"""The kill: fence, tell every point at once, collect proof, and never call a run dead without it.
+
+kill ─▶ sent ─▶ stopping ─proof─▶ dead
+                    └─ 15 s without ─▶ unconfirmed ─proof─▶ dead
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, cast
+
+from opsconsole.domain.command import CommandStatus, Do
+from opsconsole.domain.proof import Proof, best
+from opsconsole.domain.run import Author, RunState
+from opsconsole.hub.desk import questions
+from opsconsole.hub.desk.effects import Effects
+from opsconsole.hub.desk.principal import HUB
+from opsconsole.hub.desk.state import Kill, Point, Receipt, Run
+from opsconsole.hub.desk.world import World
+from opsconsole.protocol.frames import Command, PointCommand, Res
+
+Mode = Literal["ladder", "now"]
+LEASE_MARGIN = 1.1
+"""Clocks run apart: a lease counts as proof only after it, and a beat, have run out by a tenth more."""
+
+
+def targets(world: World, command: Command) -> tuple[list[Run], list[str]]:
+    """The runs a kill names, each before its descendants, and the ids it names that are not known."""
+    if command.all:
+        named = [run.id for run in world.runs.values() if not run.ended]
+    else:
+        named = list(dict.fromkeys([*(command.runs or []), *([command.run] if command.run else [])]))
+    runs = [world.runs[one] for one in named if one in world.runs]
+    return runs, [one for one in named if one not in world.runs]
+
+
+def begin(
+    world: World, run: Run, command: str, who: str, mode: str, reason: str, receipt: Receipt, now: float
+) -> Effects:
+    """Fence one run and its descendants and tell their points; the caller records it afterwards."""
+    if run.ended:
+        receipt.runs[run.id] = _line_of_dead(run)
+        return []
+    effects = _begin_one(world, run, command, who, mode, reason, receipt, now)
+    for child in world.descendants(run):
+        if not child.ended:
+            effects += _begin_one(world, child, command, who, mode, f"its parent {run.id} is killed", receipt, now)
+    return effects
+
+
+def _begin_one(
+    world: World, run: Run, command: str, who: str, mode: str, reason: str, receipt: Receipt, now: float
+) -> Effects:
+    if run.kill and command in run.kill.commands:
+        return []
+    world.move(run, RunState.STOPPING, Author.OPERATOR, now)
+    earlier = run.kill if run.kill and run.kill.status != "dead" else None
+    run.kill = Kill(
+        command=command,
+        commands=[*(earlier.commands if earlier else []), command],
+        by=who,
+        mode="now" if mode == "now" or (earlier and earlier.mode == "now") else "ladder",
+        reason=reason,
+        sent_at=earlier.sent_at if earlier else now,
+        lines=[*(earlier.lines if earlier else [("hub.fence", 0.0, "no permission from this instant")])],
+        proof=earlier.proof if earlier else Proof.NONE,
+    )
+    receipt.runs[run.id] = _line(run)
+    world.at(now + world.settings.kill_unconfirmed_seconds, "kill", run.id)
+    frame = PointCommand(
+        cmd=command_for(command, run),
+        run=run.id,
+        cseq=0,
+        do=Do.KILL,
+        by=who,
+        mode=cast(Mode, run.kill.mode),
+        text=reason,
+    )
+    told = world.tell(run, frame, now)
+    if any(point.conn for point in run.points.values()):
+        run.kill.status = "stopping"
+    return (
+        told
+        + questions.cancel_all(world, run, "the run is killed", now)
+        + world.note_command(run, command, Do.KILL, who, mode, now, reason)
+        + world.changed_run(run)
+    )
+
+
+def fence_newborn(world: World, run: Run, now: float) -> Effects:
+    """A child that appears under a run being killed, or already killed, is killed too."""
+    parent = world.runs.get(run.parent or "")
+    if parent is None or parent.kill is None or run.ended or world.replaying:
+        return []
+    receipt = world.receipts.get(parent.kill.command)
+    if receipt is None:
+        return []
+    reason = f"its parent {parent.id} is killed"
+    body = world.entry("kill.child", HUB, now, {"run": run.id, "parent": parent.id, "command": parent.kill.command})
+    return _begin_one(world, run, parent.kill.command, parent.kill.by, parent.kill.mode, reason, receipt, now) + (
+        world.record_act(f"run/{run.id}", body)
+    )
+
+
+def details(run: Run, command: Command, named: bool) -> dict[str, Any]:
+    """What the audit holds of a kill."""
+    return {
+        "run": run.id,
+        "agent": run.agent,
+        "command": command.cmd,
+        "mode": command.mode,
+        "reason": command.note or "",
+        "state": str(run.state),
+        "named": named,
+    }
+
+
+def on_result(world: World, run: Run, point: Point, res: Res, now: float) -> Effects:
+    """A point reports what it did about a kill."""
+    kill = run.kill
+    if kill is None:
+        return []
+    since = (now - kill.sent_at) * 1000
+    for line in res.points:
+        kill.lines.append(_receipt_line(point, line))
+    if not res.points:
+        kill.lines.append((point.name, since, res.status))
+    kill.answered.add(point.name)
+    proof = Proof(res.proof or "none")
+    kill.proof = best(kill.proof, proof)
+    if proof is Proof.NONE and res.proof is not None and point.name == "supervisor":
+        kill.status = "unconfirmed"
+        world.alert(run, "kill", "the supervisor could not prove the process tree empty", "critical", now)
+    effects = _died_with(world, run, point, res, now) if proof is Proof.PROCESS else []
+    return effects + settle_if_dead(world, run, now)
+
+
+def _receipt_line(point: Point, line: dict[str, Any]) -> tuple[str, float, str]:
+    name = str(line.get("name", point.name))[:64]
+    ms = line.get("ms")
+    return name, float(ms) if isinstance(ms, int | float) else 0.0, str(line.get("outcome", ""))[:200]
+
+
+def _died_with(world: World, run: Run, point: Point, res: Res, now: float) -> Effects:
+    """Runs below, whose process is among the proven dead, died with it."""
+    dead = set(res.killed)
+    effects: Effects = []
+    for child in world.descendants(run):
+        inside = [one for one in child.points.values() if one.host == point.host and one.pid in dead]
+        if not inside or child.kill is None or child.proof is Proof.PROCESS:
+            continue
+        child.kill.proof = Proof.PROCESS
+        child.kill.lines.append((f"{point.name}@{run.id}", (now - child.kill.sent_at) * 1000, "died with its parent"))
+        effects += settle_if_dead(world, child, now)
+    return effects
+
+
+def proven(run: Run) -> Proof:
+    """The proof that counts: where a supervisor is heard, only its own; else the best there is."""
+    if run.kill is None:
+        return run.proof
+    proof = best(run.kill.proof, run.proof)
+    supervised = any("kill_process" in point.caps and point.link != "detached" for point in run.points.values())
+    if supervised and proof is not Proof.PROCESS:
+        return Proof.NONE
+    return proof
+
+
+def settle_if_dead(world: World, run: Run, now: float) -> Effects:
+    """Close the kill when there is proof."""
+    kill = run.kill
+    proof = proven(run)
+    if kill is None or proof is Proof.NONE or kill.status == "dead":
+        return world.changed_run(run) if kill else []
+    kill.proof, kill.status = proof, "dead"
+    kill.total_ms = round((now - kill.sent_at) * 1000, 3)
+    run.alerts = [alert for alert in run.alerts if alert.kind != "kill"]
+    run.proof = best(run.proof, proof)
+    effects: Effects = []
+    if not run.ended:
+        world.move(run, RunState.KILLED, Author.HUB, now)
+        run.reason = f"killed by {kill.by}" + (f": {kill.reason}" if kill.reason else "")
+        effects += _finish(world, run, now)
+    return effects + _settle_receipts(world, run, CommandStatus.APPLIED, now)
+
+
+def _finish(world: World, run: Run, now: float) -> Effects:
+    run.baton = None
+    run.doing = ""
+    return questions.cancel_all(world, run, "the run is killed", now)
+
+
+def after_end(world: World, run: Run, now: float) -> Effects:
+    """A run ended while it was being killed: wait a moment for the receipt, then settle with what there is."""
+    world.at(now + world.settings.kill_settle_seconds, "kill", run.id)
+    answered = run.kill is not None and any(
+        point.name in run.kill.answered for point in run.points.values() if "kill_process" in point.caps
+    )
+    unsupervised = not any("kill_process" in point.caps for point in run.points.values())
+    return settle_if_dead(world, run, now) if answered or unsupervised else world.changed_run(run)
+
+
+def due(world: World, run_id: str, now: float) -> Effects:
+    """Some time has passed since a kill: settle what has ended, use a lease, or say loudly that nothing is proven."""
+    run = world.runs.get(run_id)
+    if run is None or run.kill is None or run.kill.status == "dead":
+        return []
+    if run.ended and proven(run) is not Proof.NONE:
+        return settle_if_dead(world, run, now)
+    lease = _lease_over_at(world, run)
+    if lease is not None and now >= lease:
+        run.kill.proof = Proof.LEASE
+        run.kill.lines.append(("lease", (now - run.kill.sent_at) * 1000, "its lease ran out unrenewed"))
+        return settle_if_dead(world, run, now)
+    if now - run.kill.sent_at < world.settings.kill_unconfirmed_seconds:
+        world.at(run.kill.sent_at + world.settings.kill_unconfirmed_seconds, "kill", run.id)
+        return []
+    if lease is not None:
+        world.at(lease, "kill", run.id)
+    if run.kill.status == "unconfirmed":
+        return []
+    run.kill.status = "unconfirmed"
+    world.alert(run, "kill", "KILL UNCONFIRMED: nothing proves that it is dead", "critical", now)
+    return _settle_receipts(world, run, CommandStatus.UNCONFIRMED, now)
+
+
+def _lease_over_at(world: World, run: Run) -> float | None:
+    """When every point's own lease has surely run out; None where a point is heard or promised none."""
+    over = 0.0
+    for point in run.points.values():
+        if point.link == "detached":
+            continue
+        if point.conn is not None or point.lease_seconds is None or "kill_process" in point.caps:
+            return None
+        over = max(over, point.heard_at + (point.lease_seconds + world.settings.beat_seconds) * LEASE_MARGIN)
+    return over or None
+
+
+def _settle_receipts(world: World, run: Run, status: CommandStatus, now: float) -> Effects:
+    kill = run.kill
+    if kill is None:
+        return []
+    for command in kill.commands:
+        receipt = world.receipts.get(command)
+        if receipt and run.id in receipt.runs:
+            receipt.runs[run.id] = _line(run)
+            world.dirty["receipt", command] = None
+    details = {
+        "run": run.id,
+        "agent": run.agent,
+        "command": kill.command,
+        "status": kill.status,
+        "state": str(run.state),
+        "proof": str(kill.proof),
+        "points": [{"name": name, "ms": round(ms, 3), "outcome": outcome} for name, ms, outcome in kill.lines],
+        "total_ms": kill.total_ms,
+    }
+    body = world.entry("kill.outcome", HUB, now, details)
+    noted = world.note_command(run, kill.command, Do.KILL, kill.by, f"{kill.status} ({kill.proof})", now)
+    return world.record_act(f"run/{run.id}", body) + noted + world.changed_run(run)
+
+
+def _line(run: Run) -> dict[str, Any]:
+    kill = run.kill
+    if kill is None:
+        return _line_of_dead(run)
+    return {
+        "run": run.id,
+        "status": kill.status,
+        "proof": str(kill.proof),
+        "points": [{"name": name, "ms": round(ms, 3), "outcome": outcome} for name, ms, outcome in kill.lines],
+        "total_ms": kill.total_ms,
+    }
+
+
+def _line_of_dead(run: Run) -> dict[str, Any]:
+    return {
+        "run": run.id,
+        "status": "already_dead",
+        "proof": str(run.proof),
+        "points": [{"name": "hub", "ms": 0.0, "outcome": f"already {run.state}"}],
+        "total_ms": 0.0,
+    }
+
+
+def command_for(command: str, run: Run) -> str:
+    """Points remember commands by id, and one kill may name several runs of one point."""
+    return f"{command}.{run.id}"[-128:]

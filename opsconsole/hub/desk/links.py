@@ -1,0 +1,173 @@
+"""Points come, speak and go: attaching runs to connections, generations, and what silence means; it judges no call."""
+
+from __future__ import annotations
+
+from opsconsole.domain.run import Author, RunState
+from opsconsole.hub.desk.effects import Close as CloseConnection
+from opsconsole.hub.desk.effects import Effects, Send
+from opsconsole.hub.desk.principal import HUB
+from opsconsole.hub.desk.state import Point, Run
+from opsconsole.hub.desk.world import Session, World, merged
+from opsconsole.protocol.events import LinkEvent
+from opsconsole.protocol.frames import Ack, Err, HelloRun
+from opsconsole.protocol.limits import Close
+from opsconsole.protocol.outbox import Inbox
+from opsconsole.protocol.rows import LinkStatus
+
+
+def attach(world: World, session: Session, item: HelloRun, now: float) -> Effects:
+    """A connection says it speaks for a run; gives what the point has missed.
+
+    A run of somebody else's, or a generation that a newer one has replaced, is refused.
+    """
+    run = world.runs.get(item.run)
+    if run is None:
+        session.runs[item.run] = item.gen
+        return []
+    if run.owner and run.owner != session.principal.name:
+        return [Send(conn=session.conn, frame=Err(code="forbidden", message="this run is another's", ref=run.id))]
+    point = run.points.get(session.point)
+    if point and item.gen in point.retired:
+        return [
+            CloseConnection(conn=session.conn, code=Close.SUPERSEDED, reason=f"{run.id}: a newer process speaks for it")
+        ]
+    session.runs[run.id] = item.gen
+    replaced = _replace(world, run, point, session, item, now)
+    point = seat(world, run, session, item.gen, now)
+    point.inbox.received = point.inbox.stored
+    return merged(
+        replaced,
+        world.changed_run(run),
+        catch_up(run, point, item.cseq),
+    )
+
+
+def seat(world: World, run: Run, session: Session, gen: str, now: float) -> Point:
+    """The session's point of this run, live from now on; a new generation starts a new count."""
+    point = run.points.setdefault(session.point, Point(name=session.point, gen=gen, link_since=now))
+    if point.gen != gen:
+        point.retired.add(point.gen)
+        point.gen, point.inbox, point.cseq = gen, Inbox(), 0
+    if point.link != "live":
+        point.link, point.link_since = "live", now
+    point.conn, point.heard_at = session.conn, now
+    point.host, point.pid = session.host, session.pid
+    return point
+
+
+def catch_up(run: Run, point: Point, cseq: int) -> Effects:
+    """Every command this point has not acknowledged, again and in order."""
+    run.cseq = max(run.cseq, cseq)
+    point.cseq = max(point.cseq, cseq)
+    sends: Effects = []
+    for command in run.commands:
+        if point.name in command.done:
+            continue
+        if command.recovered and command.frame.cseq <= cseq:
+            run.cseq += 1
+            command.frame = command.frame.model_copy(update={"cseq": run.cseq})
+        if command.frame.cseq > cseq and point.conn:
+            sends.append(Send(conn=point.conn, frame=command.frame))
+    return sorted(sends, key=_cseq)
+
+
+def acknowledge(world: World, run: Run, point: Point, cseq: int) -> None:
+    """The point has journalled every command up to `cseq`; what every present point has is dropped."""
+    point.cseq = max(point.cseq, cseq)
+    present = {name for name, one in run.points.items() if one.link != "detached"}
+    for command in run.commands:
+        if command.frame.cseq <= cseq:
+            command.done.add(point.name)
+    run.commands = [command for command in run.commands if not present <= command.done]
+    world.dirty["run", run.id] = None
+
+
+def gone(world: World, conn: str, why: str, clean: bool, now: float) -> Effects:
+    """A connection ended: its points are detached (they said so) or stale (they did not). No run's state changes."""
+    session = world.sessions.pop(conn, None)
+    effects: Effects = []
+    for run_id in session.runs if session else ():
+        run = world.runs.get(run_id)
+        point = run.points.get(session.point) if run and session else None
+        if run is None or point is None or point.conn != conn:
+            continue
+        point.conn = None
+        effects += set_link(world, run, point, "detached" if clean or run.ended else "stale", why, now)
+        if point.link == "stale":
+            world.at(now + world.settings.lost_seconds, "lost", f"{run.id} {point.name}")
+    return effects
+
+
+def detach(world: World, session: Session, run_id: str, now: float) -> Effects:
+    """A point leaves one run on purpose."""
+    session.runs.pop(run_id, None)
+    run = world.runs.get(run_id)
+    point = run.points.get(session.point) if run else None
+    if run is None or point is None or point.conn != session.conn:
+        return []
+    point.conn = None
+    return set_link(world, run, point, "detached", "said goodbye", now)
+
+
+def set_link(world: World, run: Run, point: Point, status: LinkStatus, why: str, now: float) -> Effects:
+    """What the hub observes of a point; shown on the row and kept on the timeline."""
+    if point.link == status:
+        return []
+    point.link, point.link_since = status, now
+    run.hub_seq += 1
+    event = LinkEvent(seq=run.hub_seq, ts=now, type="link", point=point.name, status=status, why=why[:500])
+    return world.timeline(run, event) + world.changed_run(run)
+
+
+def check_lost(world: World, key: str, now: float) -> Effects:
+    """A stale point has been silent for too long: it is lost, and one day its run is given up."""
+    run_id, _, name = key.partition(" ")
+    run = world.runs.get(run_id)
+    point = run.points.get(name) if run else None
+    if run is None or point is None or point.link != "stale":
+        return []
+    world.at(now + world.settings.forget_lost_seconds, "give_up", run.id)
+    return set_link(world, run, point, "lost", "silent", now)
+
+
+def give_up(world: World, run_id: str, now: float) -> Effects:
+    """A run that has been lost for a day ends as failed; should it speak again, it is a zombie."""
+    run = world.runs.get(run_id)
+    if run is None or run.ended or not run.points or any(point.link != "lost" for point in run.points.values()):
+        return []
+    if any(now - point.link_since < world.settings.forget_lost_seconds for point in run.points.values()):
+        return []
+    world.move(run, RunState.FAILED, Author.HUB, now)
+    run.reason = "lost"
+    body = world.entry("run.given_up", HUB, now, {"run": run.id, "reason": "lost"})
+    return world.record_act(f"run/{run.id}", body) + world.changed_run(run)
+
+
+def _replace(world: World, run: Run, point: Point | None, session: Session, item: HelloRun, now: float) -> Effects:
+    if point is None or point.conn in (None, session.conn):
+        return []
+    old = world.sessions.get(point.conn or "")
+    if old:
+        old.runs.pop(run.id, None)
+    if point.gen != item.gen:
+        text = f"a second process speaks for this run (pid {point.pid} gives way to {session.pid})"
+        world.alert(run, "superseded", text, "warning", now)
+    if old and old.runs:
+        return [
+            Send(conn=old.conn, frame=Err(code="superseded", message="a newer connection speaks for it", ref=run.id))
+        ]
+    return [
+        CloseConnection(
+            conn=point.conn or "", code=Close.SUPERSEDED, reason=f"{run.id}: a newer connection speaks for it"
+        )
+    ]
+
+
+def _cseq(effect: object) -> int:
+    frame = getattr(effect, "frame", None)
+    return int(getattr(frame, "cseq", 0))
+
+
+def ack_of(run: str, inbox: Inbox, *, want: bool = False) -> Ack:
+    """The acknowledgement of what is stored, with the first missing number where there is a gap."""
+    return Ack(run=run, seq=inbox.stored, want=inbox.received + 1 if want else None)

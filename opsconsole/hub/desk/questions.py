@@ -1,0 +1,187 @@
+"""Approvals from the question to its end: asked once on record, settled once, and refused when nobody answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from opsconsole.domain.approval import ALLOWS, OPEN, ApprovalStatus, Delivery, advance_delivery
+from opsconsole.domain.digest import approval_digest
+from opsconsole.domain.ids import approval_id
+from opsconsole.domain.tool_call import CallKind, Outcome, max_risk
+from opsconsole.hub.desk.effects import Effects
+from opsconsole.hub.desk.principal import HUB
+from opsconsole.hub.desk.settings import ENDED_APPROVALS_KEPT_MAX
+from opsconsole.hub.desk.state import Approval, Call, Run
+from opsconsole.hub.desk.verdicts import deliver, refuse
+from opsconsole.hub.desk.world import World
+from opsconsole.policy.interface import Verdict
+from opsconsole.policy.redaction import redact
+
+
+def ask(world: World, run: Run, call: Call, verdict: Verdict, now: float) -> Effects:
+    """Open an approval; operators see it once its request is on record."""
+    masked_args, masked = redact(call.args or {}, world.mask)
+    policy_hash = world.policy.hash
+    ttl = min(verdict.ttl_seconds or world.settings.approval_ttl_seconds, call.ttl_seconds or float("inf"))
+    approval = Approval(
+        id=approval_id(run.id, call.id),
+        run=run.id,
+        agent=run.agent,
+        call=call.id,
+        kind=call.kind,
+        tool=call.tool,
+        args=masked_args,
+        masked=masked,
+        digest=approval_digest(run=run.id, call=call.id, call_digest=call.call_digest, policy_hash=policy_hash),
+        call_digest=call.call_digest,
+        policy_hash=policy_hash,
+        risk=max_risk(verdict.risk, call.risk_claimed),
+        rule=verdict.rule,
+        why=verdict.reason,
+        agent_reason=call.agent_reason,
+        may_edit=verdict.may_edit and call.kind is not CallKind.MODEL_CALL,
+        requested_at=now,
+        expires_at=now + ttl,
+    )
+    world.approvals[approval.id] = approval
+    call.approval = approval.id
+    call.asked = True
+    run.pending.add(approval.id)
+    world.at(approval.expires_at, "expire", approval.id)
+
+    def done(seq: int, then: float) -> Effects:
+        call.asked = False
+        approval.entry_seq, approval.visible = seq, True
+        return world.changed_approval(approval)
+
+    def failed(problem: str, then: float) -> Effects:
+        call.asked = False
+        forget(world, approval)
+        if call.verdict:
+            return []
+        return refuse(world, run, call, f"The question could not be recorded: {problem}", "gate:storage", then)
+
+    body = world.entry("approval.requested", HUB, now, request_details(approval))
+    return world.record(f"approval/{approval.id}", body, done=done, failed=failed, expect=0)
+
+
+def request_details(approval: Approval) -> dict[str, Any]:
+    """What the audit holds of a question; enough to ask it again after a restart."""
+    return {
+        "approval": approval.id,
+        "run": approval.run,
+        "agent": approval.agent,
+        "call": approval.call,
+        "call_kind": str(approval.kind),
+        "tool": approval.tool,
+        "args": approval.args,
+        "masked": approval.masked,
+        "digest": approval.digest,
+        "call_digest": approval.call_digest,
+        "policy": approval.policy_hash,
+        "risk": str(approval.risk),
+        "rule": approval.rule,
+        "why": approval.why,
+        "agent_reason": approval.agent_reason,
+        "may_edit": approval.may_edit,
+        "expires_at": approval.expires_at,
+    }
+
+
+def settle(world: World, approval: Approval, status: ApprovalStatus, by: str, note: str, now: float) -> Effects:
+    """An approval is over; the oldest settled ones leave the queue's view."""
+    approval.status = status
+    approval.decided_by, approval.decided_at, approval.note = by, now, note
+    if status in ALLOWS or status in (ApprovalStatus.REJECTED, ApprovalStatus.RESPONDED):
+        approval.delivery = Delivery.RECORDED
+    run = world.runs.get(approval.run)
+    if run:
+        run.pending.discard(approval.id)
+    return world.changed_approval(approval) + _trim(world)
+
+
+def forget(world: World, approval: Approval) -> None:
+    """An approval that never was on record."""
+    world.approvals.pop(approval.id, None)
+    run = world.runs.get(approval.run)
+    if run:
+        run.pending.discard(approval.id)
+        call = run.calls.get(approval.call)
+        if call:
+            call.approval = None
+
+
+def expire(world: World, approval_key: str, now: float) -> Effects:
+    """Nobody answered in time: that is a refusal. A decision already on its way to disk stands."""
+    approval = world.approvals.get(approval_key)
+    if approval is None or approval.status is not ApprovalStatus.PENDING:
+        return []
+    if now < approval.expires_at:
+        world.at(approval.expires_at, "expire", approval.id)
+        return []
+    return close(world, approval, ApprovalStatus.EXPIRED, "Nobody answered in time.", "gate:expired", now)
+
+
+def cancel_all(world: World, run: Run, why: str, now: float) -> Effects:
+    """Nothing of this run waits any more: approvals are cancelled and calls refused."""
+    effects: Effects = []
+    for approval_key in sorted(run.pending):
+        approval = world.approvals[approval_key]
+        effects += close(world, approval, ApprovalStatus.CANCELLED, f"Cancelled: {why}.", "gate:cancelled", now)
+    for call in list(run.open_calls.values()):
+        if call.gate and call.verdict is None:
+            effects += refuse(world, run, call, f"Refused: {why}.", "gate:fenced", now)
+    return effects
+
+
+def close(world: World, approval: Approval, status: ApprovalStatus, why: str, rule: str, now: float) -> Effects:
+    """Settle without an operator, which always refuses."""
+    settled = settle(world, approval, status, "hub", why, now)
+    details = {
+        "approval": approval.id,
+        "run": approval.run,
+        "call": approval.call,
+        "tool": approval.tool,
+        "digest": approval.digest,
+        "status": str(status),
+        "why": why,
+    }
+    kind = f"approval.{status}"
+    effects = world.record_act(f"approval/{approval.id}", world.entry(kind, HUB, now, details))
+    run = world.runs.get(approval.run)
+    call = run.calls.get(approval.call) if run else None
+    if run and call and call.verdict is None:
+        effects = deliver(world, run, call, Outcome.DENY, "hub", rule, now, text=why) + effects
+    return effects + settled
+
+
+def withdrawn(world: World, run: Run, call: Call, now: float) -> Effects:
+    """The agent gave up a call before its verdict."""
+    approval = world.approvals.get(call.approval or "")
+    if approval is None or approval.status is not ApprovalStatus.PENDING:
+        return []
+    return close(world, approval, ApprovalStatus.CANCELLED, "The agent withdrew the call.", "gate:withdrawn", now)
+
+
+def on_delivery(world: World, run: Run, call_id: str, delivery: Delivery) -> Effects:
+    """News of a verdict's journey, for the approval's row."""
+    call = run.calls.get(call_id)
+    approval = world.approvals.get(call.approval or "") if call else None
+    if approval is None:
+        return []
+    moved = advance_delivery(approval.delivery, delivery)
+    if moved is approval.delivery:
+        return []
+    approval.delivery = moved
+    return world.changed_approval(approval)
+
+
+def _trim(world: World) -> Effects:
+    if len(world.approvals) <= ENDED_APPROVALS_KEPT_MAX:
+        return []
+    settled = [key for key, one in world.approvals.items() if one.status not in OPEN]
+    effects: Effects = []
+    for key in settled[: max(0, len(settled) - ENDED_APPROVALS_KEPT_MAX)]:
+        del world.approvals[key]
+        effects += world.removed("approvals", "approval", key)
+    return effects

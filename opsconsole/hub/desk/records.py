@@ -1,0 +1,120 @@
+"""The desk's memory as bytes: records taken now and then, put back after a restart; it reads no file."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from opsconsole.domain.tool_call import CallStatus, Outcome
+from opsconsole.hub.desk.state import Approval, Call, OpenCommand, Receipt, Run
+from opsconsole.hub.desk.world import World
+from opsconsole.policy.redaction import Masker, redact
+from opsconsole.protocol.frames import PointCommand
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskRecord:
+    """One run, approval or receipt as bytes; a `body` of None says: forget it."""
+
+    kind: str
+    id: str
+    body: bytes | None
+
+
+_ADAPTERS: dict[str, TypeAdapter[Any]] = {
+    "run": TypeAdapter(Run),
+    "approval": TypeAdapter(Approval),
+    "receipt": TypeAdapter(Receipt),
+}
+
+
+_VOLATILE = ("args",)
+
+
+def masked_body(body: bytes, mask: Masker) -> bytes:
+    """The events with secrets masked, for the log."""
+    return to_json(redact(from_json(body), mask)[0])
+
+
+def take_dirty(world: World, limit: int) -> list[DeskRecord]:
+    """Up to `limit` records changed since they were last taken, as bytes."""
+    taken: list[DeskRecord] = []
+    while world.dirty and len(taken) < limit:
+        kind, key = next(iter(world.dirty))
+        del world.dirty[kind, key]
+        taken.append(DeskRecord(kind=kind, id=key, body=_body(world, kind, key)))
+    return taken
+
+
+def load(world: World, saved: Iterable[DeskRecord]) -> None:
+    """Put records back; one that cannot be read is left out, and the logs still hold what it was made from."""
+    tables = _tables(world)
+    for record in saved:
+        if record.body is None:
+            continue
+        try:
+            value = _ADAPTERS[record.kind].validate_json(record.body)
+        except ValidationError:
+            continue
+        tables[record.kind][record.id] = value
+    for run in world.runs.values():
+        run.open_calls = {call.id: call for call in run.calls.values() if is_open(call)}
+        for point in run.points.values():
+            point.conn = None
+        for command in run.commands:
+            command.recovered = True
+
+
+def _tables(world: World) -> dict[str, OrderedDict[str, Any]]:
+    return {"run": world.runs, "approval": world.approvals, "receipt": world.receipts}
+
+
+def _body(world: World, kind: str, key: str) -> bytes | None:
+    record = _tables(world)[kind].get(key)
+    if record is None or (kind == "approval" and not record.visible) or (kind == "receipt" and record.res is None):
+        return None
+    return to_json(_plain(record, world.mask), inf_nan_mode="constants")
+
+
+def _plain(record: Any, mask: Masker) -> Any:
+    """A record as JSON values. Arguments of open calls are masked: only memory ever holds them as they are."""
+    if isinstance(record, OpenCommand):
+        return {name: _plain(getattr(record, name), mask) for name in _names(record)} | _masked_command(record, mask)
+    if is_dataclass(record):
+        return {name: _plain(getattr(record, name), mask) for name in _names(record) if name not in _skipped(record)}
+    if isinstance(record, dict):
+        return {key: _plain(item, mask) for key, item in record.items()}
+    if isinstance(record, list | tuple | set | deque):
+        return [_plain(item, mask) for item in record]
+    return record
+
+
+def _names(record: Any) -> list[str]:
+    return [field.name for field in fields(record)]
+
+
+def _skipped(record: Any) -> tuple[str, ...]:
+    if isinstance(record, Call):
+        return _VOLATILE
+    return ("open_calls",) if isinstance(record, Run) else ()
+
+
+def _masked_command(command: OpenCommand, mask: Masker) -> dict[str, Any]:
+    """An edit whose arguments hold a secret cannot be delivered from the record: it comes back as a refusal."""
+    args, masked = redact(command.frame.args, mask)
+    frame = command.frame.model_copy(update={"args": args})
+    return {"frame": refusal_of(frame) if masked else frame}
+
+
+def refusal_of(frame: PointCommand) -> PointCommand:
+    text = "The hub restarted before the edited arguments, which hold a secret, were delivered. Propose the call again."
+    return frame.model_copy(update={"outcome": Outcome.DENY, "args": None, "text": text, "rule": "gate:restart"})
+
+
+def is_open(call: Call) -> bool:
+    return call.status in (CallStatus.PROPOSED, CallStatus.HELD, CallStatus.RUNNING)

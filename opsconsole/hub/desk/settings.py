@@ -1,0 +1,43 @@
+"""The desk's times and bounds; changing one changes no rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from opsconsole.protocol import limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskSettings:
+    """All in seconds of the hub's clock unless named otherwise."""
+
+    beat_seconds: float = limits.BEAT_SECONDS
+    stale_seconds: float = limits.STALE_SECONDS
+    lost_seconds: float = limits.LOST_SECONDS
+    forget_lost_seconds: float = 86_400.0
+    """A run lost this long is failed with reason `lost`."""
+    approval_ttl_seconds: float = limits.APPROVAL_TTL_SECONDS
+    command_ttl_seconds: float = limits.COMMAND_TTL_SECONDS
+    kill_unconfirmed_seconds: float = limits.KILL_UNCONFIRMED_SECONDS
+    kill_settle_seconds: float = 1.0
+    """After a killed run's end, how long to wait for the receipt of a point that is still heard."""
+    takeover_lease_seconds: float = limits.TAKEOVER_LEASE_SECONDS
+    retry_record_seconds: float = 1.0
+    """How often an act that stopped something, and could not be recorded, is offered to storage again."""
+    burn_window_seconds: float = 60.0
+
+
+CALLS_KEPT_MAX = 256
+"""Ended calls remembered per run, so that a late duplicate finds its verdict; an older one is refused."""
+COMMANDS_KEPT_MAX = 5_000
+"""Commands kept per run for points that have not acknowledged them."""
+RECEIPTS_KEPT_MAX = 50_000
+"""Operators' commands remembered for idempotency and receipts."""
+RUNS_KEPT_MAX = 20_000
+"""Runs on the board; the longest ended leave first."""
+ENDED_APPROVALS_KEPT_MAX = 2_000
+"""Settled approvals on the queue's view; the oldest leave first (the audit keeps them)."""
+ALERTS_KEPT_MAX = 20
+"""Alerts kept on a run's row."""
+UNRECORDED_MAX = 10_000
+"""Acts waiting for storage to take their audit entry."""

@@ -1,0 +1,226 @@
+"""What the desk knows: runs, their points and calls, approvals, commands; plain records that only the desk changes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Any
+
+from opsconsole.domain.approval import ApprovalStatus, Delivery
+from opsconsole.domain.proof import Proof
+from opsconsole.domain.run import TERMINAL, RunState
+from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
+from opsconsole.domain.usage import Usage
+from opsconsole.policy.interface import Limits, Spent
+from opsconsole.protocol.frames import PointCommand
+from opsconsole.protocol.outbox import Inbox
+from opsconsole.protocol.rows import Alert, Baton, LinkStatus
+
+
+@dataclass(slots=True, kw_only=True)
+class Point:
+    """One enforcement point of a run: its journal's numbers and its link."""
+
+    name: str
+    gen: str = ""
+    conn: str | None = None
+    link: LinkStatus = "live"
+    link_since: float = 0.0
+    caps: list[str] = field(default_factory=list)
+    host: str = ""
+    pid: int = 0
+    heard_at: float = 0.0
+    busy: str = ""
+    inbox: Inbox = field(default_factory=Inbox)
+    cseq: int = 0
+    retired: set[str] = field(default_factory=set)
+    lease_seconds: float | None = None
+    """Set where the point promised to stop its run after this long without the hub."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Call:
+    """One call that a point proposed or reported."""
+
+    id: str
+    kind: CallKind
+    tool: str
+    status: CallStatus
+    since: float
+    gate: bool = False
+    args: dict[str, Any] | None = None
+    """Unmasked while the call is open and this process has seen the proposal; else None."""
+    call_digest: str = ""
+    agent_reason: str = ""
+    read_only_claimed: bool = False
+    risk_claimed: Risk | None = None
+    ttl_seconds: float | None = None
+    target: str = ""
+    approval: str | None = None
+    verdict: str | None = None
+    """The verdict command, once there is one."""
+    held: str | None = None
+    """Why the gate gives no verdict yet: `pause`."""
+    asked: bool = False
+    """A verdict or approval is being recorded."""
+
+
+@dataclass(slots=True, kw_only=True)
+class OpenCommand:
+    """A command on its way to a run's points."""
+
+    frame: PointCommand
+    created_at: float
+    expires_at: float | None = None
+    done: set[str] = field(default_factory=set)
+    """Points that acknowledged it."""
+    recovered: bool = False
+    """Known from before a restart: offered again, under a new cseq where the point has gone past the old one."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Kill:
+    """A kill under way or done, with its receipt."""
+
+    command: str
+    commands: list[str]
+    by: str
+    mode: str
+    reason: str
+    sent_at: float
+    status: str = "sent"
+    proof: Proof = Proof.NONE
+    lines: list[tuple[str, float, str]] = field(default_factory=list)
+    answered: set[str] = field(default_factory=set)
+    total_ms: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """One run."""
+
+    id: str
+    agent: str = ""
+    name: str = ""
+    parent: str | None = None
+    children: set[str] = field(default_factory=set)
+    labels: dict[str, str] = field(default_factory=dict)
+    owner: str = ""
+    framework: str = ""
+    restored_from: str | None = None
+    checkpoint: str | None = None
+    described: bool = False
+    state: RunState = RunState.SUBMITTED
+    reason: str = ""
+    stop_reason: str = ""
+    error: str = ""
+    exit_code: int | None = None
+    exit_signal: str | None = None
+    proof: Proof = Proof.NONE
+    started_at: float = 0.0
+    progress_at: float = 0.0
+    ended_at: float | None = None
+    points: dict[str, Point] = field(default_factory=dict)
+    usage: dict[str, Usage] = field(default_factory=dict)
+    costs: dict[str, float] = field(default_factory=dict)
+    unpriced: set[str] = field(default_factory=set)
+    served: dict[str, str] = field(default_factory=dict)
+    spend: deque[tuple[float, float]] = field(default_factory=deque)
+    limits: Limits = field(default_factory=Limits)
+    tripped: str | None = None
+    calls: OrderedDict[str, Call] = field(default_factory=OrderedDict)
+    open_calls: dict[str, Call] = field(default_factory=dict)
+    pending: set[str] = field(default_factory=set)
+    """Approvals of this run that wait."""
+    commands: list[OpenCommand] = field(default_factory=list)
+    cseq: int = 0
+    hub_seq: int = 0
+    epoch: int = 0
+    baton: Baton | None = None
+    composed: dict[str, str] = field(default_factory=dict)
+    """call digest -> operator who composed that call while answering as the model; consumed once."""
+    paused_by: str = ""
+    state_since: float = 0.0
+    doing: str = ""
+    kill: Kill | None = None
+    alerts: list[Alert] = field(default_factory=list)
+    zombie: bool = False
+    audit_seq: int = 0
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run is in a terminal state."""
+        return self.state in TERMINAL
+
+    @property
+    def turns(self) -> int:
+        """Model turns, over all models."""
+        return sum(usage.turns for usage in self.usage.values())
+
+    @property
+    def cost_usd(self) -> float:
+        """What it has cost as far as prices are known."""
+        return sum(self.costs.values())
+
+    @property
+    def spent(self) -> Spent:
+        """For comparing with the limits."""
+        return Spent(
+            cost_usd=self.cost_usd,
+            turns=self.turns,
+            tokens=sum(usage.tokens for usage in self.usage.values()),
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class Approval:
+    """One held call and what became of it."""
+
+    id: str
+    run: str
+    agent: str
+    call: str
+    kind: CallKind
+    tool: str
+    args: dict[str, Any]
+    """Masked, as shown."""
+    masked: bool
+    digest: str
+    call_digest: str
+    policy_hash: str
+    risk: Risk
+    rule: str
+    why: str
+    agent_reason: str
+    may_edit: bool
+    requested_at: float
+    expires_at: float
+    status: ApprovalStatus = ApprovalStatus.PENDING
+    visible: bool = False
+    """Set once its request is recorded."""
+    claimed_by: str | None = None
+    decided_by: str | None = None
+    decided_at: float | None = None
+    note: str = ""
+    edited_args: dict[str, Any] | None = None
+    response: str | None = None
+    delivery: Delivery = Delivery.NONE
+    result: str = ""
+    entry_seq: int = 0
+    """The last audit entry under this approval's key."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Receipt:
+    """One operator's command: its answer, and how it went at each run it named."""
+
+    command: str
+    do: str
+    by: str
+    at: float
+    body_hash: str
+    res: dict[str, Any] | None = None
+    waiting: list[str] = field(default_factory=list)
+    """Who waits for the answer; only while it is being recorded."""
+    runs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """run -> {status, proof, points, total_ms}."""

@@ -1,0 +1,216 @@
+"""The desk's state and its few primitives: record, tell, touch, remember; the rules stand in the modules beside it."""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic_core import to_json
+
+from opsconsole.domain.command import Do
+from opsconsole.domain.run import Author, RunState, Step, advance
+from opsconsole.domain.text import safe_line
+from opsconsole.domain.usage import Usage
+from opsconsole.hub.desk.effects import Changed, Effects, Record, Send, Store, View
+from opsconsole.hub.desk.principal import Principal
+from opsconsole.hub.desk.settings import (
+    ALERTS_KEPT_MAX,
+    COMMANDS_KEPT_MAX,
+    RECEIPTS_KEPT_MAX,
+    UNRECORDED_MAX,
+    DeskSettings,
+)
+from opsconsole.hub.desk.state import Approval, OpenCommand, Receipt, Run
+from opsconsole.policy.interface import Policy
+from opsconsole.policy.redaction import Masker, redact
+from opsconsole.protocol.events import CommandEvent, LinkEvent
+from opsconsole.protocol.frames import PointCommand
+from opsconsole.protocol.rows import Alert
+
+Price = Callable[[str, str, Usage], float | None]
+"""(provider or "", model, cumulative usage) -> US dollars, or None where no price is known."""
+Done = Callable[[int, float], Effects]
+"""What to do once an entry is durable: (seq, now) -> effects."""
+Failed = Callable[[str, float], Effects]
+"""What to do when an entry could not be made durable: (problem, now) -> effects."""
+ENTRY_VERSION = 1
+
+
+@dataclass(slots=True)
+class Session:
+    """One agent connection: its point and the generation it speaks for, per run."""
+
+    conn: str
+    principal: Principal
+    point: str
+    host: str
+    pid: int
+    runs: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Unrecorded:
+    """An act that stopped something and whose entry storage has not taken yet."""
+
+    key: str
+    body: bytes
+    done: Done
+
+
+@dataclass(slots=True)
+class World:
+    """Everything the desk knows, and what it was given to judge with."""
+
+    epoch: str
+    policy: Policy
+    price: Price
+    mask: Masker
+    settings: DeskSettings
+    runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
+    approvals: OrderedDict[str, Approval] = field(default_factory=OrderedDict)
+    receipts: OrderedDict[str, Receipt] = field(default_factory=OrderedDict)
+    sessions: dict[str, Session] = field(default_factory=dict)
+    timers: list[tuple[float, int, str, str]] = field(default_factory=list)
+    after_store: dict[int, tuple[str, str, str, int]] = field(default_factory=dict)
+    """token -> (run, point, gen, last seq) of a batch on its way to disk."""
+    after_record: dict[int, tuple[Done, Failed]] = field(default_factory=dict)
+    unrecorded: list[Unrecorded] = field(default_factory=list)
+    dirty: dict[tuple[str, str], None] = field(default_factory=dict)
+    tokens: int = 0
+    replaying: bool = False
+
+    def next_token(self) -> int:
+        """A number for one store or record."""
+        self.tokens += 1
+        return self.tokens
+
+    # -- the record ------------------------------------------------------------------------------------------------
+
+    def entry(self, kind: str, who: Principal, now: float, details: dict[str, Any]) -> bytes:
+        """The bytes of an audit entry: kind, who, and the details with secrets masked."""
+        masked, _ = redact(details, self.mask)
+        return to_json({"v": ENTRY_VERSION, "kind": kind, "who": who.as_who(), "at": now, **masked})
+
+    def record(self, key: str, body: bytes, *, done: Done, failed: Failed, expect: int | None = None) -> Effects:
+        """Make an entry durable, then `done`; used by everything that permits."""
+        token = self.next_token()
+        self.after_record[token] = (done, failed)
+        return [Record(token=token, key=key, body=body, expect=expect)]
+
+    def record_act(self, key: str, body: bytes, done: Done | None = None) -> Effects:
+        """Record something that has already been done; offered to storage again until it is taken."""
+        follow = done or _nothing
+
+        def failed(problem: str, now: float) -> Effects:
+            if len(self.unrecorded) < UNRECORDED_MAX:
+                self.unrecorded.append(Unrecorded(key, body, follow))
+                self.at(now + self.settings.retry_record_seconds, "retry", "")
+            return []
+
+        return self.record(key, body, done=follow, failed=failed)
+
+    # -- rows, timers ----------------------------------------------------------------------------------------------
+
+    def changed_run(self, run: Run) -> Effects:
+        """The run's row is not what it was."""
+        self.dirty["run", run.id] = None
+        return [Changed(view="board", key=run.id)]
+
+    def changed_approval(self, approval: Approval) -> Effects:
+        """The approval's row, and its run's, are not what they were."""
+        self.dirty["approval", approval.id] = None
+        effects: Effects = [Changed(view="approvals", key=approval.id)] if approval.visible else []
+        run = self.runs.get(approval.run)
+        return effects + (self.changed_run(run) if run else [])
+
+    def removed(self, view: View, kind: str, key: str) -> Effects:
+        """A row is gone from its view."""
+        self.dirty[kind, key] = None
+        return [Changed(view=view, key=key)]
+
+    def at(self, when: float, kind: str, key: str) -> None:
+        """Wake the desk at a time of the hub's clock; what to do is looked up by kind when it comes."""
+        self.tokens += 1
+        heapq.heappush(self.timers, (when, self.tokens, kind, key))
+
+    # -- runs ------------------------------------------------------------------------------------------------------
+
+    def move(self, run: Run, target: RunState, author: Author, now: float) -> Step:
+        """Move a run by the table; marks its end."""
+        run.state, step = advance(run.state, target, author)
+        if step is Step.MOVED:
+            run.state_since = now
+            if run.ended:
+                run.ended_at = now
+        return step
+
+    def alert(self, run: Run, kind: str, text: str, level: str, now: float) -> None:
+        """Add an alert to a run's row; one of each kind."""
+        run.alerts = [alert for alert in run.alerts if alert.kind != kind][-(ALERTS_KEPT_MAX - 1) :]
+        text = safe_line(text, limit=400)
+        run.alerts.append(Alert(id=f"{run.id}:{kind}", kind=kind, text=text, level=level, at=now))  # type: ignore[arg-type]
+
+    def tell(self, run: Run, frame: PointCommand, now: float, ttl_seconds: float | None = None) -> Effects:
+        """Put a command on its way to every point of a run; `frame.cseq` is set here."""
+        run.cseq += 1
+        frame = frame.model_copy(update={"cseq": run.cseq})
+        expires_at = None if ttl_seconds is None else now + ttl_seconds
+        run.commands.append(OpenCommand(frame=frame, created_at=now, expires_at=expires_at))
+        if len(run.commands) > COMMANDS_KEPT_MAX:
+            del run.commands[0]
+        if expires_at is not None:
+            self.at(expires_at, "command", run.id)
+        return [Send(conn=point.conn, frame=frame) for point in run.points.values() if point.conn]
+
+    def descendants(self, run: Run) -> list[Run]:
+        """Runs below this one, nearest first; a cycle in the claims of agents ends the walk."""
+        found: dict[str, Run] = {}
+        queue = list(run.children)
+        while queue:
+            child = self.runs.get(queue.pop(0))
+            if child and child.id not in found and child.id != run.id:
+                found[child.id] = child
+                queue.extend(child.children)
+        return list(found.values())
+
+    # -- the timeline ----------------------------------------------------------------------------------------------
+
+    def timeline(self, run: Run, event: LinkEvent | CommandEvent) -> Effects:
+        """Append one of the hub's own events to a run's timeline."""
+        if self.replaying:
+            return []
+        token = self.next_token()
+        body = to_json([event.model_dump(mode="json", exclude_none=True)])
+        return [Store(token=token, run=run.id, gen="hub", first_seq=event.seq, count=1, body=body)]
+
+    def note_command(
+        self, run: Run, command: str, do: Do, by: str, status: str, now: float, text: str | None = None
+    ) -> Effects:
+        """Show an operator's or the hub's act on the run's timeline."""
+        run.hub_seq += 1
+        event = CommandEvent(
+            seq=run.hub_seq, ts=now, type="command", command=command, do=str(do), by=by, status=status, text=text
+        )
+        return self.timeline(run, event)
+
+    # -- receipts --------------------------------------------------------------------------------------------------
+
+    def remember(self, receipt: Receipt) -> None:
+        """Keep a command for idempotency and its receipt; the oldest leave when there are too many."""
+        self.receipts[receipt.command] = receipt
+        self.dirty["receipt", receipt.command] = None
+        while len(self.receipts) > RECEIPTS_KEPT_MAX:
+            old, _ = self.receipts.popitem(last=False)
+            self.dirty["receipt", old] = None
+
+
+def _nothing(_seq: int, _now: float) -> Effects:
+    return []
+
+
+def merged(*parts: Effects) -> Effects:
+    """Effects one after another."""
+    return [effect for part in parts for effect in part]

@@ -1,0 +1,365 @@
+"""The hub itself: feeds every input to the desk and carries its effects out, in order; it judges nothing.
+
+Everything here runs on one loop and never waits: sockets and the disk are reached through queues that call back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from pydantic_core import to_json
+
+from opsconsole.domain.command import Do
+from opsconsole.hub.admission import Fact
+from opsconsole.hub.clock import HubClock
+from opsconsole.hub.desk.desk import Desk
+from opsconsole.hub.desk.effects import Changed, Close, Effects, Record, Reply, Send, Store
+from opsconsole.hub.desk.principal import Principal
+from opsconsole.hub.feeds import Follow
+from opsconsole.hub.metrics import Counts, Gauges, Metrics
+from opsconsole.hub.recorder import Recorder
+from opsconsole.hub.records import Marks
+from opsconsole.hub.settings import ShellLimits
+from opsconsole.hub.subscriptions import RowFeed
+from opsconsole.hub.tails import Tails
+from opsconsole.protocol.frames import Command, EventFrame, Frame, Hello, Res
+from opsconsole.protocol.limits import Close as CloseCode
+from opsconsole_storage import Store as Storage
+
+WAITERS_LOOK_SECONDS = 0.005
+"""News gathers this long before those who wait over HTTP look again."""
+ASKED_MAX = 10_000
+"""Commands whose answer is timed at once."""
+
+log = logging.getLogger(__name__)
+
+
+class Peer(Protocol):
+    """An agent's end, however it is connected."""
+
+    def put(self, frame: Frame) -> None:
+        """Send it a frame soon."""
+        ...
+
+    def close(self, code: int, reason: str) -> None:
+        """Say bye and close it."""
+        ...
+
+
+class NotRecorded(Exception):
+    """Storage did not take an entry that had to come first."""
+
+
+class Hub:
+    """One hub, open. Made by `opened` in serve; `desk` has recovered."""
+
+    def __init__(
+        self, *, desk: Desk, storage: Storage, clock: HubClock, epoch: str, policy_hash: str, limits: ShellLimits, marks: Marks
+    ) -> None:
+        self.desk = desk
+        self.storage = storage
+        self.events = storage.events
+        self.clock = clock
+        self.epoch = epoch
+        self.policy_hash = policy_hash
+        self.limits = limits
+        self.peers: dict[str, Peer] = {}
+        """Agents, by connection."""
+        self.repliers: dict[str, Callable[[Res], None]] = {}
+        """Who gave a command, by the `reply_to` that went with it."""
+        self.tails = Tails()
+        self.follows = {
+            "board": Follow(RowFeed(epoch, self._render_run), limits.board_tick_seconds),
+            "approvals": Follow(RowFeed(epoch, self._render_approval), 0.0),
+        }
+        self.audit_seq = marks.audit_seq
+        self.position = marks.position
+        self.counts = Counts()
+        self.metrics = Metrics(self.counts, self._gauges)
+        self.operators: set[str] = set()
+        self.recorder = Recorder(
+            storage,
+            stored=self._stored,
+            recorded=self._recorded,
+            failed=self._failed,
+            batches_max=limits.storage_batches_max,
+            bytes_max=limits.storage_bytes_max,
+            retry_seconds=limits.storage_retry_seconds,
+        )
+        self._carry: dict[type, Callable[[Any, float], None]] = {
+            Store: self._store,
+            Record: self._record,
+            Send: self._send,
+            Close: self._close,
+            Reply: self._reply,
+            Changed: self._changed,
+        }
+        self._facts: dict[int, asyncio.Future[None]] = {}
+        self._timer: tuple[float, asyncio.TimerHandle] | None = None
+        self._waiters: set[tuple[Callable[[], bool], asyncio.Future[None]]] = set()
+        self._is_looking = False
+        self._asked: dict[tuple[str, str], tuple[Do, float]] = {}
+        self._killing: set[str] = set()
+        self._dropped: set[str] = set()
+        self._states: dict[str, str] = {}
+        self._states_rev = 0
+
+    # -- inputs ----------------------------------------------------------------------------------------------------
+
+    def now(self) -> float:
+        """The hub's clock."""
+        return self.clock.now()
+
+    def begin(self) -> None:
+        """The desk has recovered: show what it knows, and let it go on from there."""
+        now = self.now()
+        for run in self.desk.run_ids():
+            self.follows["board"].change(run, now)
+        for approval in self.desk.approval_ids():
+            self.follows["approvals"].change(approval, now)
+        self.perform(self.desk.finish_recovery(now), now)
+
+    def agent_hello(self, conn: str, principal: Principal, hello: Hello) -> None:
+        """A point introduces itself."""
+        self.counts.frames["hello"] += 1
+        now = self.now()
+        self.perform(self.desk.agent_hello(conn, principal, hello, now), now)
+
+    def agent_frame(self, conn: str, frame: Frame, data: bytes) -> None:
+        """A point says something. While the disk refuses events they are left in its journal."""
+        self.counts.frames[frame.t] += 1
+        if isinstance(frame, EventFrame):
+            if self.recorder.events_problem:
+                self.counts.frames_dropped += 1
+                self._dropped.add(conn)
+                return
+            self.counts.events += len(frame.events)
+        now = self.now()
+        self.perform(self.desk.agent_frame(conn, frame, data, now), now)
+
+    def agent_gone(self, conn: str, why: str, clean: bool) -> None:
+        """A point's connection is over."""
+        self._dropped.discard(conn)
+        now = self.now()
+        self.perform(self.desk.agent_gone(conn, why, clean, now), now)
+
+    def command(self, command: Command, principal: Principal, reply_to: str) -> None:
+        """An operator asks for something."""
+        self.counts.frames["cmd"] += 1
+        if len(self._asked) >= ASKED_MAX:
+            self._asked.clear()
+        self._asked[reply_to, command.cmd] = (command.do, time.monotonic())
+        if command.do is Do.KILL:
+            live = set(self.desk.run_ids(live_only=True))
+            self._killing |= live if command.all else live & {*(command.runs or ()), command.run or ""}
+        now = self.now()
+        self.perform(self.desk.command(command, principal, reply_to, now), now)
+        if command.do is Do.DECIDE and command.approval:
+            self._watch_decision(command.approval)
+
+    def fact(self, fact: Fact) -> None:
+        """Something for the audit that the shell saw."""
+        now = self.now()
+        self.perform(self.desk.fact(fact.kind, fact.principal, fact.details, now), now)
+
+    async def recorded_fact(self, fact: Fact) -> None:
+        """As `fact`, and return once it is durable. Raises: NotRecorded."""
+        now = self.now()
+        effects = self.desk.fact(fact.kind, fact.principal, fact.details, now)
+        loop = asyncio.get_running_loop()
+        waits = {effect.token: loop.create_future() for effect in effects if isinstance(effect, Record)}
+        self._facts |= waits
+        self.perform(effects, now)
+        await asyncio.gather(*waits.values())
+
+    async def room(self) -> None:
+        """Return when storage can take more from agents."""
+        if self.recorder.is_congested:
+            await self.recorder.relief()
+
+    async def wait_until(self, holds: Callable[[], bool], seconds: float) -> bool:
+        """Whether `holds` within so many seconds; it is asked again after everything that happens at the desk."""
+        if holds():
+            return True
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        waiter = (holds, future)
+        self._waiters.add(waiter)
+        try:
+            async with asyncio.timeout(seconds):
+                await future
+        except TimeoutError:
+            return holds()
+        finally:
+            self._waiters.discard(waiter)
+        return True
+
+    # -- effects ---------------------------------------------------------------------------------------------------
+
+    def perform(self, effects: Effects, now: float) -> None:
+        """Carry effects out, in order."""
+        carry = self._carry
+        for effect in effects:
+            carry[type(effect)](effect, now)
+        self._arm()
+        if self._waiters and not self._is_looking:
+            self._is_looking = True
+            asyncio.get_running_loop().call_later(WAITERS_LOOK_SECONDS, self._look)
+
+    def _store(self, effect: Store, now: float) -> None:
+        self.recorder.store(effect, now)
+
+    def _record(self, effect: Record, now: float) -> None:
+        self.recorder.record(effect, now)
+
+    def _send(self, effect: Send, _now: float) -> None:
+        peer = self.peers.get(effect.conn)
+        if peer is not None:
+            peer.put(effect.frame)
+
+    def _close(self, effect: Close, _now: float) -> None:
+        peer = self.peers.get(effect.conn)
+        if peer is not None:
+            peer.close(effect.code, effect.reason)
+
+    def _reply(self, effect: Reply, _now: float) -> None:
+        asked = self._asked.pop((effect.to, effect.res.cmd), None)
+        if asked is not None:
+            self.metrics.command_seconds.labels(str(asked[0])).observe(time.monotonic() - asked[1])
+        replier = self.repliers.get(effect.to)
+        if replier is not None:
+            replier(effect.res)
+
+    def _changed(self, effect: Changed, now: float) -> None:
+        self.follows[effect.view].change(effect.key, now)
+        if effect.key in self._killing:
+            self._watch_kill(effect.key)
+
+    # -- durability ------------------------------------------------------------------------------------------------
+
+    def _stored(self, batch: Store, position: int) -> None:
+        self.position = max(self.position, position)
+        self.counts.batches_stored += 1
+        self.tails.stored(batch.run)
+        now = self.now()
+        self.perform(self.desk.stored(batch.token, position, now), now)
+        if self._dropped and not self.recorder.events_problem:
+            self._call_back()
+
+    def _call_back(self) -> None:
+        """The disk takes events again: agents whose frames were left come again and send them."""
+        dropped, self._dropped = self._dropped, set()
+        for conn in dropped:
+            peer = self.peers.get(conn)
+            if peer is not None:
+                peer.close(CloseCode.INTERNAL, "events were not stored for a while: resume from the journal")
+
+    def _recorded(self, token: int, seq: int) -> None:
+        self.audit_seq = max(self.audit_seq, seq)
+        self.counts.entries_recorded += 1
+        now = self.now()
+        self.perform(self.desk.recorded(token, seq, now), now)
+        waiting = self._facts.pop(token, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
+
+    def _failed(self, token: int, problem: str) -> None:
+        self.counts.records_failed += 1
+        now = self.now()
+        self.perform(self.desk.record_failed(token, problem, now), now)
+        waiting = self._facts.pop(token, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(NotRecorded(problem))
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def _arm(self) -> None:
+        """Wake the desk at its next deadline."""
+        due = self.desk.next_due()
+        if due is None or (self._timer is not None and self._timer[0] <= due):
+            return
+        if self._timer is not None:
+            self._timer[1].cancel()
+        wait = max(0.0, due - self.now())
+        self._timer = (due, asyncio.get_running_loop().call_later(wait, self._tick))
+
+    def _tick(self) -> None:
+        self._timer = None
+        now = self.now()
+        self.perform(self.desk.tick(now), now)
+
+    def stop(self) -> None:
+        """Give the desk no more time."""
+        if self._timer is not None:
+            self._timer[1].cancel()
+
+    def _look(self) -> None:
+        self._is_looking = False
+        for holds, future in list(self._waiters):
+            if not future.done() and holds():
+                future.set_result(None)
+
+    # -- rows ------------------------------------------------------------------------------------------------------
+
+    def _render_run(self, key: str, rev: int) -> bytes | None:
+        row = self.desk.run_row(key, self.now())
+        return None if row is None else to_json(row.model_copy(update={"rev": rev}), exclude_none=True)
+
+    def _render_approval(self, key: str, rev: int) -> bytes | None:
+        row = self.desk.approval_row(key)
+        return None if row is None else to_json(row.model_copy(update={"rev": rev}), exclude_none=True)
+
+    def sweep(self) -> None:
+        """Let the feeds forget rows that are gone."""
+        now = self.now()
+        self.perform(self.desk.forget_ended(), now)
+        self.follows["board"].feed.sweep(set(self.desk.run_ids()), now)
+        self.follows["approvals"].feed.sweep(set(self.desk.approval_ids()), now)
+
+    # -- what is counted -------------------------------------------------------------------------------------------
+
+    def _watch_decision(self, approval: str) -> None:
+        row = self.desk.approval_row(approval)
+        if row is not None:
+            self.metrics.decision_wait_seconds.observe(max(0.0, self.now() - row.requested_at))
+
+    def _watch_kill(self, run: str) -> None:
+        row = self.desk.run_row(run)
+        if row is None or (row.kill is not None and row.kill.total_ms is not None):
+            self._killing.discard(run)
+            if row is not None and row.kill is not None:
+                self.metrics.kill_ms.observe(row.kill.total_ms)
+
+    def _gauges(self) -> Gauges:
+        recorder = self.recorder
+        return Gauges(
+            runs_by_state=self._runs_by_state(),
+            approvals_pending=len(self.desk.approval_ids(pending_only=True)),
+            batches_waiting=recorder.batches_waiting,
+            bytes_waiting=recorder.bytes_waiting,
+            records_waiting=recorder.records_waiting,
+            unrecorded=self.desk.unrecorded,
+            agents=len(self.peers),
+            operators=len(self.operators),
+            storage_ok=not recorder.problem,
+        )
+
+    def _runs_by_state(self) -> dict[str, int]:
+        """Counted over rows that changed since the last time, so that a scrape does not render the whole board."""
+        feed = self.follows["board"].feed
+        for run in feed.keys_since(self._states_rev):
+            row = self.desk.run_row(run)
+            if row is None:
+                self._states.pop(run, None)
+            else:
+                self._states[run] = str(row.state)
+        self._states_rev = feed.rev
+        counted: dict[str, int] = {}
+        for state in self._states.values():
+            counted[state] = counted.get(state, 0) + 1
+        return counted
+
+

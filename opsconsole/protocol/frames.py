@@ -1,0 +1,403 @@
+"""The frames of `opsconsole.v1`, one JSON object each: where the outside is validated; it keeps no state."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json, to_json
+
+from opsconsole.domain.approval import Answer
+from opsconsole.domain.command import Do
+from opsconsole.domain.run import RunState
+from opsconsole.domain.tool_call import Outcome
+from opsconsole.errors import RemoteProtocolError
+from opsconsole.protocol.events import AgentEvent, Event, Id, Name, parse_agent_events
+from opsconsole.protocol.limits import (
+    BATCH_EVENTS_MAX,
+    FRAME_BYTES_MAX,
+    RUNS_PER_CONNECTION_MAX,
+    TEXT_BYTES_MAX,
+    Close,
+)
+
+Seq = Annotated[int, Field(ge=0, le=2**53)]
+PointName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.\-]{0,63}$")]
+
+
+class _Frame(BaseModel):
+    model_config = ConfigDict(extra="ignore", ser_json_inf_nan="constants")
+
+
+class Proc(_Frame):
+    """The process at the other end."""
+
+    host: str = Field(default="", max_length=255)
+    pid: int = 0
+
+
+class HelloRun(_Frame):
+    """One run the agent's connection speaks for."""
+
+    run: Id
+    gen: Id
+    seq: Seq = 0
+    """The last sequence number in the journal."""
+    cseq: Seq = 0
+    """The last command the point has journalled."""
+    state: RunState | None = None
+    """The run's state now, so that operators see it before the backlog is in."""
+
+
+class Hello(_Frame):
+    """First frame of a client; agents name their point and runs, operators only themselves."""
+
+    t: Literal["hello"] = "hello"
+    client: str = Field(default="", max_length=200)
+    point: PointName | None = None
+    """The enforcement point: `sdk`, `supervisor`, `gateway`, …; None for an operator's console."""
+    proc: Proc = Proc()
+    runs: list[HelloRun] = Field(default=[], max_length=RUNS_PER_CONNECTION_MAX)
+
+
+class Welcome(_Frame):
+    """The hub's answer to hello."""
+
+    t: Literal["welcome"] = "welcome"
+    epoch: str
+    """Random per hub start: revs of another epoch mean nothing."""
+    minor: int = 0
+    conn: str
+    principal: str
+    role: str
+    beat_seconds: float
+    time: float
+    """Hub clock, unix seconds."""
+    acked: dict[str, int] = {}
+    """run -> last sequence number stored for this point's generation."""
+    policy_hash: str = ""
+
+
+class Attach(_Frame):
+    """Further runs of a connection that is already open."""
+
+    t: Literal["attach"] = "attach"
+    runs: list[HelloRun] = Field(min_length=1, max_length=RUNS_PER_CONNECTION_MAX)
+
+
+class Detach(_Frame):
+    """The point leaves a run on purpose: no alarm."""
+
+    t: Literal["detach"] = "detach"
+    run: Id
+
+
+class Skip(_Frame):
+    """A hole the journal had to make, inclusive at both ends: visible, never silent."""
+
+    first: Seq
+    last: Seq
+    why: str = Field(max_length=200)
+
+
+class EventFrame(_Frame):
+    """Events of one run, contiguous in seq; after `skip` where there is one."""
+
+    t: Literal["event"] = "event"
+    model_config = ConfigDict(extra="allow")
+
+    run: Id
+    gen: Id
+    skip: Skip | None = None
+    events: Annotated[list[AgentEvent], Field(max_length=BATCH_EVENTS_MAX)]
+
+
+class Ack(_Frame):
+    """Cumulative: hub of stored events, agent of journalled commands, operator of applied rows."""
+
+    t: Literal["ack"] = "ack"
+    run: Id | None = None
+    seq: Seq | None = None
+    want: Seq | None = None
+    """The first missing sequence number: send again from here."""
+    cseq: Seq | None = None
+    sub: str | None = Field(default=None, max_length=64)
+    rev: Seq | None = None
+
+
+class Sub(_Frame):
+    """Start (or, with `off`, stop) a subscription; with epoch and rev, resume one."""
+
+    t: Literal["sub"] = "sub"
+    sub: str = Field(max_length=64)
+    view: Literal["board", "approvals", "run"] = "board"
+    run: Id | None = None
+    epoch: str | None = None
+    rev: Seq | None = None
+    off: bool = False
+
+
+class Snap(_Frame):
+    """One part of a whole view; swap it in at `end`."""
+
+    t: Literal["snap"] = "snap"
+    sub: str
+    epoch: str
+    part: int
+    end: bool = False
+    rev: int
+    rows: list[dict[str, Any]]
+
+
+class Delta(_Frame):
+    """Rows changed since `from_rev`; for the `run` view, timeline events."""
+
+    t: Literal["delta"] = "delta"
+    sub: str
+    from_rev: int
+    rev: int
+    rows: list[dict[str, Any]]
+    gone: list[str] = []
+    skipped: int = 0
+    """Timeline events left out because the subscriber was far behind; page them over HTTP."""
+
+
+class Precondition(_Frame):
+    """What must hold for a command to be accepted."""
+
+    state: list[RunState] | None = None
+    epoch: int | None = None
+    """The control epoch, for acts under a takeover."""
+
+
+class NewCaps(_Frame):
+    """Raised limits, given with a resume."""
+
+    cost_usd: float | None = Field(default=None, ge=0)
+    turns: int | None = Field(default=None, ge=0)
+    tokens: int | None = Field(default=None, ge=0)
+
+
+class ProposedCall(_Frame):
+    """A call an operator composes while answering as the model."""
+
+    id: Id
+    name: Name
+    args: dict[str, Any]
+
+
+class Command(_Frame):
+    """What an operator asks; the client makes the id and sends the same bytes until a `res`."""
+
+    t: Literal["cmd"] = "cmd"
+    cmd: Id
+    do: Do
+    run: Id | None = None
+    runs: list[Id] | None = Field(default=None, max_length=RUNS_PER_CONNECTION_MAX)
+    """A kill of several runs; `all` for every live run."""
+    all: bool = False
+    approval: Id | None = None
+    answer: Answer | None = None
+    digest: str | None = Field(default=None, max_length=80)
+    args: dict[str, Any] | None = None
+    text: str | None = Field(default=None, max_length=TEXT_BYTES_MAX)
+    """The words: of a response, an injected message, a hand-back summary, an annotation."""
+    calls: list[ProposedCall] | None = Field(default=None, max_length=16)
+    note: str | None = Field(default=None, max_length=4_000)
+    """The reason, for the audit and (on a rejection) for the model."""
+    mode: Literal["ladder", "now"] = "ladder"
+    when: Literal["next_step", "interrupt"] = "next_step"
+    caps: NewCaps | None = None
+    if_: Precondition | None = Field(default=None, alias="if")
+    ttl_seconds: float | None = Field(default=None, gt=0, le=86_400)
+
+    model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class PointCommand(_Frame):
+    """What the hub tells the points of a run, in order of `cseq`, at least once."""
+
+    t: Literal["cmd"] = "cmd"
+    cmd: str
+    run: str
+    cseq: int
+    do: Do
+    by: str = ""
+    # verdict
+    call: str | None = None
+    outcome: Outcome | None = None
+    digest: str | None = None
+    """`call_digest` of the arguments that may run: the point compares before it runs anything."""
+    args: dict[str, Any] | None = None
+    calls: list[ProposedCall] | None = None
+    rule: str = ""
+    # the rest
+    text: str | None = None
+    mode: Literal["ladder", "now"] = "ladder"
+    when: Literal["next_step", "interrupt"] = "next_step"
+    epoch: int | None = None
+
+
+class Res(_Frame):
+    """The answer to a command: from the hub to its sender, or from a point to the hub."""
+
+    t: Literal["res"] = "res"
+    cmd: Id
+    ok: bool
+    status: str = Field(default="", max_length=40)
+    replayed: bool = False
+    code: str = Field(default="", max_length=60)
+    """Machine-readable reason of a refusal, e.g. `digest_mismatch`."""
+    message: str = Field(default="", max_length=2_000)
+    current: dict[str, Any] = {}
+    """The values that contradicted the command."""
+    # from a point
+    run: Id | None = None
+    proof: Literal["process", "cooperative", "lease", "none"] | None = None
+    points: list[dict[str, Any]] = Field(default=[], max_length=64)
+    """Lines of a kill receipt: name, ms, outcome."""
+    killed: list[int] = Field(default=[], max_length=10_000)
+    """Process ids that are proven dead, on the host of the point's hello."""
+
+
+class Beat(_Frame):
+    """Alive, and how far the sender's clock is; `busy` tells a hang from a silence."""
+
+    t: Literal["beat"] = "beat"
+    n: int = 0
+    now: float = 0.0
+    echo: float | None = None
+    """The peer's last `now`."""
+    busy: str | None = Field(default=None, max_length=200)
+
+
+class Bye(_Frame):
+    """Said before closing on purpose."""
+
+    t: Literal["bye"] = "bye"
+    code: int
+    reason: str = Field(default="", max_length=500)
+    reconnect: bool = True
+    after_ms: int = 0
+
+
+class Err(_Frame):
+    """Something was wrong and the connection goes on."""
+
+    t: Literal["err"] = "err"
+    code: str
+    message: str
+    ref: str | None = None
+
+
+AgentFrame = Hello | Attach | Detach | EventFrame | Ack | Res | Beat | Bye
+OperatorFrame = Hello | Sub | Ack | Command | Beat | Bye
+HubToAgent = Welcome | Ack | PointCommand | Beat | Bye | Err
+HubToOperator = Welcome | Snap | Delta | Res | Beat | Bye | Err
+Frame = (
+    Hello
+    | Welcome
+    | Attach
+    | Detach
+    | EventFrame
+    | Ack
+    | Sub
+    | Snap
+    | Delta
+    | Command
+    | PointCommand
+    | Res
+    | Beat
+    | Bye
+    | Err
+)
+
+Direction = Literal["agent_to_hub", "operator_to_hub", "hub_to_agent", "hub_to_operator"]
+
+_READERS: dict[Direction, TypeAdapter[Any]] = {
+    "agent_to_hub": TypeAdapter(Annotated[AgentFrame, Field(discriminator="t")]),
+    "operator_to_hub": TypeAdapter(Annotated[OperatorFrame, Field(discriminator="t")]),
+    "hub_to_agent": TypeAdapter(Annotated[HubToAgent, Field(discriminator="t")]),
+    "hub_to_operator": TypeAdapter(Annotated[HubToOperator, Field(discriminator="t")]),
+}
+FRAMES: dict[Direction, tuple[type[BaseModel], ...]] = {
+    "agent_to_hub": (Hello, Attach, Detach, EventFrame, Ack, Res, Beat, Bye),
+    "operator_to_hub": (Hello, Sub, Ack, Command, Beat, Bye),
+    "hub_to_agent": (Welcome, Ack, PointCommand, Beat, Bye, Err),
+    "hub_to_operator": (Welcome, Snap, Delta, Res, Beat, Bye, Err),
+}
+"""direction -> the frames that may travel so; the schemas in docs/ are generated from this table."""
+
+_KNOWN: dict[Direction, frozenset[str]] = {
+    direction: frozenset(frame.model_fields["t"].default for frame in frames) for direction, frames in FRAMES.items()
+}
+
+
+def decode(data: str | bytes, direction: Direction) -> Frame | None:
+    """One frame, or None for a type that this version does not know (a newer minor's: to be ignored).
+
+    Raises: RemoteProtocolError with the close code, for anything else that is not a valid frame.
+    """
+    if len(data) > FRAME_BYTES_MAX:
+        raise RemoteProtocolError(f"frame of {len(data)} bytes; at most {FRAME_BYTES_MAX}", code=Close.FRAME_TOO_BIG)
+    try:
+        return _READERS[direction].validate_json(data)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        return _second_reading(data, direction, error)
+
+
+def encode(frame: BaseModel) -> bytes:
+    """The bytes of one frame; unset optional fields are left out."""
+    return to_json(frame, exclude_none=True, by_alias=True)
+
+
+def _second_reading(data: str | bytes, direction: Direction, first: ValidationError) -> Frame | None:
+    """A frame that did not validate: an unknown type is ignored, a bad event kept as unknown, the rest an error."""
+    try:
+        raw = from_json(data, allow_inf_nan=True)
+    except ValueError as error:
+        raise RemoteProtocolError(f"not JSON: {error}") from None
+    if not isinstance(raw, dict) or not isinstance(raw.get("t"), str):
+        raise RemoteProtocolError("a frame is a JSON object with a string `t`")
+    if raw["t"] not in _KNOWN[direction]:
+        return None
+    if raw["t"] == "event" and direction == "agent_to_hub":
+        return _lenient_events(raw, first)
+    raise RemoteProtocolError(_explain(first)) from None
+
+
+def _lenient_events(raw: dict[str, Any], first: ValidationError) -> Frame:
+    items = raw.get("events")
+    if not isinstance(items, list) or len(items) > BATCH_EVENTS_MAX:
+        raise RemoteProtocolError(_explain(first)) from None
+    try:
+        envelope = EventFrame.model_validate({**raw, "events": []})
+        events: list[Event] = parse_agent_events(items)
+    except (ValidationError, TypeError) as error:
+        raise RemoteProtocolError(_explain(error) if isinstance(error, ValidationError) else str(error)) from None
+    return envelope.model_copy(update={"events": events})
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in first["loc"])
+    return f"{place}: {first['msg']}"
+
+
+def spliced_events(data: bytes, frame: EventFrame) -> bytes:
+    """The JSON array of the frame's events: byte for byte as sent where that is certain, else encoded again.
+
+    Certain means: `events` is the last key and appears once. An escaped letter could hide a second one, so any escape
+    of that kind takes the slow way.
+    """
+    start = data.find(b'"events":[')
+    plain = frame.skip is None and not frame.model_extra and b"\\u00" not in data
+    if plain and start >= 0 and data.endswith(b"]}") and data.count(b'"events"') == 1:
+        return data[start + 9 : -1]
+    return encoded_events(frame.events)
+
+
+def encoded_events(events: Sequence[BaseModel]) -> bytes:
+    """The JSON array of events, unset fields left out."""
+    return to_json([event.model_dump(mode="json", exclude_unset=True) for event in events])

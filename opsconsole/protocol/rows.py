@@ -1,0 +1,184 @@
+"""The rows operators see: the latest state of a run or an approval, never a queue of changes; they hold no history."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from opsconsole.domain.approval import ApprovalStatus, Delivery
+from opsconsole.domain.proof import Proof
+from opsconsole.domain.run import RunState
+from opsconsole.domain.tool_call import CallKind, Risk
+
+LinkStatus = Literal["live", "stale", "lost", "detached"]
+
+
+class _Row(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Waiting(_Row):
+    """What a run waits for, and since when (hub clock, unix seconds)."""
+
+    kind: Literal["approval", "pause", "takeover", "model", "tool", "handoff", "input"]
+    what: str
+    since: float
+    id: str | None = None
+    """The approval or call it waits for."""
+
+
+class PointRow(_Row):
+    """One enforcement point of a run: who can hold, pause or kill it, and whether it is heard."""
+
+    name: str
+    link: LinkStatus
+    caps: list[str]
+    host: str = ""
+    pid: int = 0
+    heard_at: float = 0.0
+
+
+class ReceiptLine(_Row):
+    """One line of a kill receipt."""
+
+    name: str
+    ms: float
+    outcome: str
+
+
+class KillRow(_Row):
+    """A kill under way or done."""
+
+    command: str
+    by: str
+    mode: Literal["ladder", "now"]
+    reason: str
+    sent_at: float
+    status: Literal["sent", "stopping", "dead", "already_dead", "unconfirmed"]
+    proof: Proof
+    points: list[ReceiptLine]
+    total_ms: float | None = None
+
+
+class Baton(_Row):
+    """Who holds a taken-over run, until when (hub clock, unix seconds), and the control epoch."""
+
+    by: str
+    since: float
+    until: float
+    epoch: int
+
+
+class Caps(_Row):
+    """The limits of a run; None is unlimited."""
+
+    cost_usd: float | None = None
+    turns: int | None = None
+    tokens: int | None = None
+
+
+class Alert(_Row):
+    """Something about a run that a person should know."""
+
+    id: str
+    kind: str
+    text: str
+    level: Literal["info", "warning", "critical"]
+    at: float
+
+
+class RunRow(_Row):
+    """One run as the board shows it."""
+
+    key: str
+    """The run's id; rows are addressed by `key` in every view."""
+    run: str
+    agent: str
+    name: str = ""
+    parent: str | None = None
+    children: int = 0
+    labels: dict[str, str] = {}
+    owner: str = ""
+    """The principal whose token started it."""
+    framework: str = ""
+    state: RunState
+    reason: str = ""
+    stop_reason: str = ""
+    error: str = ""
+    link: LinkStatus
+    link_since: float
+    turns: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: float = 0.0
+    cost_per_minute_usd: float = 0.0
+    """Spend over the last minute, hub clock."""
+    cost_known: bool = True
+    """False when some usage had no price: the true cost is higher than `cost_usd`."""
+    caps: Caps = Caps()
+    models: list[str] = []
+    waiting: Waiting | None = None
+    doing: str = ""
+    """The call it is in, or the last thing it said, on one line."""
+    pending_approvals: int = 0
+    started_at: float
+    progress_at: float
+    """Hub clock of the last event that shows progress; a beat is not progress."""
+    ended_at: float | None = None
+    points: list[PointRow] = []
+    kill: KillRow | None = None
+    baton: Baton | None = None
+    alerts: list[Alert] = []
+    exit_code: int | None = None
+    exit_signal: str | None = None
+    restored_from: str | None = None
+    checkpoint: str | None = None
+    zombie: bool = False
+    """Events arrived after its end."""
+    rev: int = 0
+
+
+class ApprovalRow(_Row):
+    """One held call as the queue shows it."""
+
+    key: str
+    """The approval's id."""
+    approval: str
+    run: str
+    agent: str
+    call: str
+    kind: CallKind
+    tool: str
+    args: dict[str, Any]
+    """As the hub stores and shows them: secrets masked."""
+    masked: bool = False
+    """Whether something in `args` was masked; the digest is over the unmasked arguments."""
+    digest: str
+    """What a decision must quote."""
+    call_digest: str
+    risk: Risk
+    rule: str
+    why: str
+    """The rule's reason, by policy."""
+    agent_reason: str = ""
+    """The agent's own words: a quotation."""
+    may_edit: bool = True
+    may_respond: bool = True
+    requested_at: float
+    expires_at: float
+    status: ApprovalStatus
+    claimed_by: str | None = None
+    decided_by: str | None = None
+    decided_at: float | None = None
+    note: str = ""
+    edited_args: dict[str, Any] | None = None
+    response: str | None = None
+    delivery: Delivery = Delivery.NONE
+    result: str = ""
+    """What became of the call, once known."""
+    rev: int = 0
+
+
+VIEWS: dict[str, type[RunRow] | type[ApprovalRow]] = {"board": RunRow, "approvals": ApprovalRow}
+"""view -> row; the `run` view carries timeline events instead."""

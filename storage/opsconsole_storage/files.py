@@ -1,0 +1,57 @@
+"""Small durable files: written whole or not at all, and locked directories; it knows nothing of what is in them."""
+
+import fcntl
+import os
+from pathlib import Path
+
+from opsconsole_storage.errors import Locked, ReadOnly
+
+OWNER_ONLY = 0o600
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in a directory durable."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
+    """Replace the file at once and durably; a reader or a crash sees the old or the new content."""
+    draft = path.with_name(f"{path.name}.new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    try:
+        os.fchmod(descriptor, mode)
+        os.write(descriptor, content)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(draft, path)
+    sync_directory(path.parent)
+
+
+class DirectoryLock:
+    """The exclusive right to write in a directory, held by one open file; the system frees it when the process ends."""
+
+    def __init__(self, path: Path) -> None:
+        """Take the lock. Raises: Locked, ReadOnly."""
+        try:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, OWNER_ONLY)
+        except OSError as error:
+            raise ReadOnly(f"{path} can't be written: {error.strerror}") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._descriptor, 32).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise Locked(f"{path.parent} is in use by process {holder}") from error
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        """Give the lock back; a second call does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

@@ -1,0 +1,168 @@
+"""One data directory as a store: opened under a lock after its audit was found intact; other files are not its own."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from opsconsole_storage import backups
+from opsconsole_storage.audit_file import AuditFile, check_against, head_of
+from opsconsole_storage.audit_schema import (
+    AUDIT_NAME,
+    SCHEMA_VERSION,
+    allow_only_appending,
+    check_schema,
+    create_schema,
+    schema_version,
+    set_pragmas,
+)
+from opsconsole_storage.errors import CannotOpen, ReadOnly, Tampered
+from opsconsole_storage.event_files import EventFiles
+from opsconsole_storage.event_rows import day_of
+from opsconsole_storage.files import DirectoryLock
+from opsconsole_storage.keys import PUBLIC_NAME, create_signer, load_signer
+from opsconsole_storage.local_bus import LocalBus
+from opsconsole_storage.merkle import EMPTY_ROOT
+from opsconsole_storage.notes import Signer
+from opsconsole_storage.sidecar import SIDECAR_NAME, Sidecar, read_sidecar
+from opsconsole_storage.sqlite_events import SqliteEvents
+from opsconsole_storage.sqlite_log import SqliteLog
+
+LOCK_NAME = "store.lock"
+SECONDS_A_DAY = 86_400
+
+
+class SqliteStore:
+    """The embedded engine: `audit.db`, `events-YYYYMMDD.db`, the signing key and the outside checkpoint."""
+
+    def __init__(
+        self, directory: Path, clock: Callable[[], float], lock: DirectoryLock, audit: AuditFile, files: EventFiles
+    ) -> None:
+        """Use `open`."""
+        self._directory = directory
+        self._clock = clock
+        self._lock = lock
+        self._audit = audit
+        self._is_closed = False
+        self.log = SqliteLog(audit, directory / AUDIT_NAME)
+        self.events = SqliteEvents(files)
+        self.bus = LocalBus()
+
+    @classmethod
+    async def open(
+        cls, directory: Path, *, clock: Callable[[], float], checkpoint_copy: Path | None = None
+    ) -> "SqliteStore":
+        """Open or create the store in `directory`; `clock` gives unix seconds and names the day files.
+
+        `checkpoint_copy` is a second file for the checkpoint, best on another disk.
+
+        Raises: Locked, NewerSchema, ReadOnly, Tampered, CannotOpen.
+        """
+        lock, audit, files = await asyncio.to_thread(_open_files, directory, clock, checkpoint_copy)
+        return cls(directory, clock, lock, audit, files)
+
+    @property
+    def pending(self) -> int:
+        """Appends and batches that wait for the disk."""
+        return self.log.pending + self.events.pending
+
+    def checkpoint(self) -> str:
+        """The latest signed checkpoint (C2SP signed note)."""
+        return self._audit.note
+
+    async def retain_events(self, days: int) -> list[str]:
+        """Delete the day files older than `days` whole days; their names. Raises: ValueError below one day."""
+        if days < 1:
+            raise ValueError("events are kept for at least one day")
+        return await self.events.retain(day_of(self._clock() - days * SECONDS_A_DAY))
+
+    async def backup(self, target: Path) -> None:
+        """Copy everything, the signing key too, to the new directory `target` while the store is in use.
+
+        Raises: FileExistsError when `target` exists, StorageError, OSError.
+        """
+        await asyncio.to_thread(backups.copy_store, self._directory, target)
+
+    async def close(self) -> None:
+        """Finish what is queued, then release everything; a second call does nothing."""
+        if self._is_closed:
+            return
+        self._is_closed = True
+        await self.log.close()
+        await self.events.close()
+        self._lock.release()
+
+
+def _open_files(
+    directory: Path, clock: Callable[[], float], checkpoint_copy: Path | None
+) -> tuple[DirectoryLock, AuditFile, EventFiles]:
+    try:
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = DirectoryLock(directory / LOCK_NAME)
+    except OSError as error:
+        raise ReadOnly(f"{directory} can't be written: {error}") from error
+    try:
+        return lock, open_audit(directory, checkpoint_copy), EventFiles(directory, clock)
+    except BaseException as error:
+        lock.release()
+        if isinstance(error, (sqlite3.Error, OSError)):
+            raise _cannot_open(directory, error) from error
+        raise
+
+
+def _cannot_open(directory: Path, error: Exception) -> CannotOpen:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN) or isinstance(error, OSError):
+        return ReadOnly(f"{directory} can't be written: {error}")
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return Tampered(f"{directory}: the database is damaged: {error}")
+    return CannotOpen(f"{directory} can't be opened: {error}")
+
+
+def open_audit(directory: Path, checkpoint_copy: Path | None) -> AuditFile:
+    """The checked audit of a locked directory, made when there is none. Raises: CannotOpen, sqlite3.Error, OSError."""
+    signer = load_signer(directory) if (directory / PUBLIC_NAME).exists() else _first_signer(directory)
+    connection = sqlite3.connect(directory / AUDIT_NAME, isolation_level=None, check_same_thread=False)
+    try:
+        set_pragmas(connection)
+        if schema_version(connection, AUDIT_NAME, SCHEMA_VERSION) == 0:
+            create_schema(connection, signer.sign(0, EMPTY_ROOT))
+        check_schema(connection)
+        _quick_check(connection)
+        sidecars = _open_sidecars(connection, signer, directory / SIDECAR_NAME, checkpoint_copy)
+        connection.set_authorizer(allow_only_appending)
+        return AuditFile(connection, signer, sidecars)
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _first_signer(directory: Path) -> Signer:
+    if (directory / AUDIT_NAME).exists():
+        raise Tampered(f"{directory}: {AUDIT_NAME} is there, its public key {PUBLIC_NAME} is not")
+    return create_signer(directory)
+
+
+def _quick_check(connection: sqlite3.Connection) -> None:
+    found = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
+    if found != "ok":
+        raise Tampered(f"{AUDIT_NAME} is damaged: {found}")
+
+
+def _open_sidecars(
+    connection: sqlite3.Connection, signer: Signer, own: Path, checkpoint_copy: Path | None
+) -> list[Sidecar]:
+    head, slots = head_of(connection), {}
+    for path in (own, checkpoint_copy):
+        if path is None:
+            continue
+        try:
+            newest = read_sidecar(path, signer.verifier)
+        except ValueError as error:
+            raise Tampered(str(error)) from error
+        if newest:
+            check_against(connection, head, newest[0], path)
+        elif path == own and head:
+            raise Tampered(f"{own} is missing or blank, {AUDIT_NAME} has {head} entries")
+        slots[path] = newest[2] if newest else 1
+    return [Sidecar(path, slot) for path, slot in slots.items()]

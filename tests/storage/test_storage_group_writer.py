@@ -1,0 +1,120 @@
+"""The writer's thread: groups, bounds, and an end that leaves nothing behind."""
+
+import asyncio
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from opsconsole_storage import Closed, DiskFull, Overloaded, Unknown, group_writer
+from opsconsole_storage.group_writer import GroupWriter
+
+WITHIN_SECONDS = 10.0
+
+
+class Disk:
+    """Commits numbers as themselves, one group for every `let_pass`."""
+
+    def __init__(self) -> None:
+        self.groups: list[list[int]] = []
+        self.gate = threading.Semaphore(0)
+        self.error: Exception | None = None
+
+    def commit(self, group: Sequence[int]) -> list[int | Exception]:
+        assert self.gate.acquire(timeout=WITHIN_SECONDS)
+        if self.error:
+            raise self.error
+        self.groups.append(list(group))
+        return list(group)
+
+    def let_pass(self, groups: int = 1_000) -> None:
+        self.gate.release(groups)
+
+
+def ignore(_group: Sequence[int], _results: Sequence[int | Exception]) -> None:
+    pass
+
+
+async def test_what_waits_for_a_commit_forms_the_next_group() -> None:
+    disk = Disk()
+    writer = GroupWriter("writer", disk.commit, ignore)
+    futures = [writer.submit(number, 1) for number in range(500)]
+    disk.let_pass()
+    assert await asyncio.gather(*futures) == list(range(500))
+    assert len(disk.groups) < 10
+    await writer.close()
+
+
+async def test_pending_counts_what_was_not_told_yet() -> None:
+    disk = Disk()
+    writer = GroupWriter("writer", disk.commit, ignore)
+    futures = [writer.submit(number, 10) for number in range(5)]
+    assert (writer.pending, writer.pending_bytes) == (5, 50)
+    disk.let_pass()
+    await asyncio.gather(*futures)
+    assert (writer.pending, writer.pending_bytes) == (0, 0)
+    await writer.close()
+
+
+async def test_a_full_queue_refuses_and_stores_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_writer, "PENDING_MAX", 3)
+    disk = Disk()
+    writer = GroupWriter("writer", disk.commit, ignore)
+    futures = [writer.submit(number, 1) for number in range(4)]
+    disk.let_pass()
+    outcomes = await asyncio.gather(*futures, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [int, int, int, Overloaded]
+    assert sorted(number for group in disk.groups for number in group) == [0, 1, 2]
+    await writer.close()
+
+
+async def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group_writer, "PENDING_BYTES_MAX", 100)
+    disk = Disk()
+    writer = GroupWriter("writer", disk.commit, ignore)
+    first, second = writer.submit(1, 60), writer.submit(2, 60)
+    with pytest.raises(Overloaded):
+        await second
+    disk.let_pass()
+    assert await first == 1
+    await writer.close()
+
+
+@pytest.mark.parametrize(("error", "told"), [(DiskFull("full"), DiskFull), (ZeroDivisionError(), Unknown)])
+async def test_a_group_that_fails_does_not_stop_the_writer(error: Exception, told: type[Exception]) -> None:
+    disk = Disk()
+    disk.let_pass()
+    disk.error = error
+    writer = GroupWriter("writer", disk.commit, ignore)
+    with pytest.raises(told):
+        await writer.submit(1, 1)
+    disk.error = None
+    assert await writer.submit(2, 1) == 2
+    await writer.close()
+
+
+async def test_what_was_cancelled_before_its_turn_is_not_committed() -> None:
+    disk = Disk()
+    writer = GroupWriter("writer", disk.commit, ignore)
+    blocking, cancelled, kept = (writer.submit(number, 1) for number in range(3))
+    cancelled.cancel()
+    disk.let_pass()
+    assert await asyncio.gather(blocking, kept) == [0, 2]
+    await writer.close()
+    assert writer.pending == 0
+
+
+async def test_closing_commits_what_is_queued() -> None:
+    disk = Disk()
+    writer = GroupWriter("writer", disk.commit, ignore)
+    futures = [writer.submit(number, 1) for number in range(50)]
+    disk.let_pass()
+    await writer.close()
+    assert await asyncio.gather(*futures) == list(range(50))
+
+
+async def test_a_closed_writer_refuses() -> None:
+    writer = GroupWriter("writer", Disk().commit, ignore)
+    await writer.close()
+    with pytest.raises(Closed):
+        await writer.submit(1, 1)

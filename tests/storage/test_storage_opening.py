@@ -1,0 +1,185 @@
+"""What the store refuses to start on, and that it says why."""
+
+import os
+import sqlite3
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from opsconsole_storage import Locked, NewerSchema, ReadOnly, Tampered
+from opsconsole_storage.keys import PRIVATE_NAME, PUBLIC_NAME
+from opsconsole_storage.sidecar import SIDECAR_NAME
+from opsconsole_storage.sqlite_store import SqliteStore
+from tests.storage.conftest import NOON, Opener
+
+NOBODY = 65_534
+
+
+async def fill(store: SqliteStore, count: int) -> None:
+    for number in range(count):
+        await store.log.append("key", b"%d" % number, at=NOON)
+
+
+def contents(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.fixture
+def unwritable() -> Iterator[Path]:
+    """A directory that this process can't write in; a privileged process gives its rights away meanwhile."""
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o555)
+        is_root = os.geteuid() == 0
+        if is_root:
+            os.seteuid(NOBODY)
+        try:
+            yield directory
+        finally:
+            if is_root:
+                os.seteuid(0)
+            directory.chmod(0o755)
+
+
+async def test_a_log_goes_on_where_it_ended(open_store: Opener) -> None:
+    first = await open_store()
+    await fill(first, 300)
+    note = first.checkpoint()
+    await first.close()
+    second = await open_store()
+    assert (await second.log.head(), second.checkpoint()) == (300, note)
+    assert await second.log.append("key", b"", at=NOON, expect=300) == 301
+
+
+async def test_a_second_hub_is_told_who_holds_the_directory(open_store: Opener) -> None:
+    await open_store()
+    with pytest.raises(Locked, match=f"in use by process {os.getpid()}"):
+        await open_store()
+
+
+async def test_a_closed_store_frees_its_directory(open_store: Opener) -> None:
+    await (await open_store()).close()
+    assert await (await open_store()).log.head() == 0
+
+
+async def test_a_refused_start_frees_the_directory(open_store: Opener, directory: Path) -> None:
+    await (await open_store()).close()
+    note = (directory / SIDECAR_NAME).read_bytes()
+    (directory / SIDECAR_NAME).write_bytes(b"nonsense")
+    with pytest.raises(Tampered):
+        await open_store()
+    (directory / SIDECAR_NAME).write_bytes(note)
+    assert await (await open_store()).log.head() == 0
+
+
+@pytest.mark.parametrize("name", ["audit.db", "events-20270115.db"])
+async def test_a_file_of_a_newer_version_is_refused(open_store: Opener, directory: Path, name: str) -> None:
+    await (await open_store()).close()
+    with sqlite3.connect(directory / name) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(NewerSchema, match=f"{name} has schema 99, this version knows 1"):
+        await open_store()
+
+
+async def test_a_directory_that_can_not_be_written_is_refused(open_store: Opener, unwritable: Path) -> None:
+    with pytest.raises(ReadOnly):
+        await open_store(unwritable)
+
+
+async def test_a_directory_below_a_file_is_refused(open_store: Opener, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ReadOnly):
+        await open_store(tmp_path / "file" / "data")
+
+
+async def test_a_file_that_is_no_database_is_refused(open_store: Opener, directory: Path) -> None:
+    await (await open_store()).close()
+    (directory / "audit.db").write_bytes(b"not a database at all" * 100)
+    with pytest.raises(Tampered, match="damaged"):
+        await open_store()
+
+
+async def test_the_signing_key_is_readable_by_its_owner_only(open_store: Opener, directory: Path) -> None:
+    await open_store()
+    assert stat.S_IMODE((directory / PRIVATE_NAME).stat().st_mode) == 0o600
+
+
+async def test_a_log_without_its_public_key_is_refused(open_store: Opener, directory: Path) -> None:
+    await (await open_store()).close()
+    (directory / PUBLIC_NAME).unlink()
+    with pytest.raises(Tampered, match=r"audit.pub is not"):
+        await open_store()
+
+
+async def test_a_key_that_is_not_the_logs_is_refused(open_store: Opener, directory: Path, tmp_path: Path) -> None:
+    await (await open_store()).close()
+    await (await open_store(tmp_path / "other")).close()
+    (directory / PRIVATE_NAME).write_bytes((tmp_path / "other" / PRIVATE_NAME).read_bytes())
+    with pytest.raises(Tampered, match="not a pair"):
+        await open_store()
+
+
+async def test_a_log_shorter_than_its_outside_checkpoint_is_refused(open_store: Opener, directory: Path) -> None:
+    store = await open_store()
+    await fill(store, 5)
+    await store.close()
+    earlier = (directory / "audit.db").read_bytes()
+    store = await open_store()
+    await fill(store, 5)
+    await store.close()
+    (directory / "audit.db").write_bytes(earlier)
+    with pytest.raises(Tampered, match=r"ends at entry 5, .* proves 10: the tail was cut"):
+        await open_store()
+
+
+async def test_a_copy_of_the_checkpoint_elsewhere_shows_a_rolled_back_directory(
+    open_store: Opener, directory: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "elsewhere.checkpoint"
+    store = await open_store(checkpoint_copy=copy)
+    await fill(store, 5)
+    await store.close()
+    earlier = contents(directory)
+    store = await open_store(checkpoint_copy=copy)
+    await fill(store, 5)
+    await store.close()
+    for name, content in earlier.items():
+        (directory / name).write_bytes(content)
+    with pytest.raises(Tampered, match=r"elsewhere.checkpoint proves 10"):
+        await open_store(checkpoint_copy=copy)
+
+
+async def test_a_log_whose_outside_checkpoint_is_gone_is_refused(open_store: Opener, directory: Path) -> None:
+    store = await open_store()
+    await fill(store, 1)
+    await store.close()
+    (directory / SIDECAR_NAME).unlink()
+    with pytest.raises(Tampered, match=r"audit.checkpoint is missing or blank"):
+        await open_store()
+
+
+async def test_a_checkpoint_that_lags_behind_a_crash_is_accepted_and_brought_up(
+    open_store: Opener, directory: Path
+) -> None:
+    store = await open_store()
+    await fill(store, 3)
+    lagging = (directory / SIDECAR_NAME).read_bytes()
+    await fill(store, 300)
+    await store.close()
+    (directory / SIDECAR_NAME).write_bytes(lagging)
+    await (await open_store()).close()
+    assert b"\n303\n" in (directory / SIDECAR_NAME).read_bytes()
+
+
+async def test_a_torn_slot_of_the_checkpoint_is_no_tampering(open_store: Opener, directory: Path) -> None:
+    store = await open_store()
+    await fill(store, 4)
+    await store.close()
+    content = bytearray((directory / SIDECAR_NAME).read_bytes())
+    newest = content.index(b"\n4\n")
+    content[newest : newest + 60] = bytes(60)
+    (directory / SIDECAR_NAME).write_bytes(content)
+    assert await (await open_store()).log.head() == 4

@@ -1,0 +1,167 @@
+"""Supervisor and reaper watch each other: whichever is killed, the other leaves no process of the tree alive."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from opsconsole.supervisor import kernel
+from opsconsole.supervisor.ladder import LadderSettings
+from opsconsole.supervisor.process import SupervisedProcess
+from tests.supervisor.conftest import Start
+from tests.supervisor.trees import (
+    PYTHON,
+    SLEEP,
+    STUBBORN,
+    THREE_LEVELS,
+    THREE_LEVELS_COUNT,
+    Bench,
+    grown,
+    said,
+    sleeper,
+    until,
+)
+
+pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="finds leftovers by /proc")]
+
+SUPERVISE = """
+import asyncio, sys
+from pathlib import Path
+from opsconsole.supervisor.process import SupervisedProcess
+
+async def main():
+    process = await SupervisedProcess.start(sys.argv[2:], receipt_path=Path(sys.argv[1]))
+    await process.wait()
+
+asyncio.run(main())
+"""
+
+
+@contextmanager
+def supervisor(place: Bench, code: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Starts a supervisor of its own process for this code."""
+    command = [sys.executable, "-c", SUPERVISE, str(place.receipt), *PYTHON, code]
+    with subprocess.Popen(command, env=place.env, stdout=subprocess.PIPE) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def is_up(process: subprocess.Popen[bytes]) -> bool:
+    assert process.stdout is not None
+    return process.stdout.readline() == b"up\n"
+
+
+async def reaper_of(process: SupervisedProcess) -> int:
+    return next(info.parent for info in await process.tree() if info.pid == process.pid)
+
+
+async def test_kill_9_of_the_supervisor_leaves_no_process(place: Bench) -> None:
+    with supervisor(place, THREE_LEVELS) as process:
+        assert is_up(process)
+        process.kill()
+        await until(lambda: place.marked() == [])
+
+
+async def test_a_lost_supervisors_reaper_leaves_a_receipt(place: Bench) -> None:
+    with supervisor(place, STUBBORN) as process:
+        assert is_up(process)
+        process.kill()
+        await until(place.receipt.exists)
+    receipt: dict[str, Any] = json.loads(place.receipt.read_bytes())
+    assert {key: receipt[key] for key in ("why", "proof", "survivors")} == {
+        "why": "supervisor_lost",
+        "proof": "process",
+        "survivors": [],
+    }
+    assert (receipt["exit"]["status"], len(receipt["killed"])) == (signal.SIGKILL, 1)
+
+
+async def test_a_supervisor_stopped_while_it_is_killed_is_a_lost_one(place: Bench) -> None:
+    with supervisor(place, STUBBORN) as process:
+        assert is_up(process)
+        process.send_signal(signal.SIGSTOP)
+        process.kill()
+        await until(lambda: place.marked() == [])
+
+
+async def test_kill_9_of_the_reaper_leaves_no_process(start: Start, place: Bench) -> None:
+    process = await start(THREE_LEVELS)
+    await grown(process, THREE_LEVELS_COUNT)
+    os.kill(await reaper_of(process), signal.SIGKILL)
+    done = await process.wait()
+    assert (done.reaper_lost, done.empty, done.signal) == (True, True, "SIGKILL")
+    assert place.marked() == []
+
+
+async def test_an_orphan_without_its_environment_falls_with_the_reaper(start: Start, place: Bench) -> None:
+    bare = f"import os, sys; os.execve(sys.executable, [sys.executable, '-I', '-S', '-c', {SLEEP!r}, 'bare'], {{}})"
+    code = f"""
+import subprocess, sys, time
+child = subprocess.Popen([sys.executable, '-I', '-S', '-c', {bare!r}], start_new_session=True)
+print('up', flush=True); time.sleep(600)
+"""
+    process = await start(code)
+    await said(process, "up")
+    await until(lambda: len(place.marked()) == 2)  # the reaper and the command: the orphan has shed the mark
+    orphan = next(info for info in await process.tree() if info.pid != process.pid)
+    os.kill(await reaper_of(process), signal.SIGKILL)
+    assert orphan.pid in {info.pid for info in (await process.wait()).left}
+
+
+async def test_a_kill_works_though_the_reaper_is_dead(start: Start, place: Bench) -> None:
+    process = await start(THREE_LEVELS)
+    await grown(process, THREE_LEVELS_COUNT)
+    os.kill(await reaper_of(process), signal.SIGKILL)
+    assert (await process.kill(now=True)).proof == "process"
+    assert place.marked() == []
+
+
+async def test_a_kill_works_though_the_reaper_is_stopped(start: Start, place: Bench) -> None:
+    process = await start(THREE_LEVELS, settings=LadderSettings(verify_ms=100))
+    await grown(process, THREE_LEVELS_COUNT)
+    os.kill(await reaper_of(process), signal.SIGSTOP)
+    receipt = await process.kill(now=True)
+    assert (receipt.proof, (await process.wait()).reaper_lost) == ("process", True)
+    assert place.leftovers() == []
+
+
+async def test_other_children_of_the_supervisor_survive_a_lost_reaper(start: Start, place: Bench) -> None:
+    elder = sleeper(place, new_session=True)
+    process, sibling = await start(SLEEP), await start(SLEEP)
+    younger = sleeper(place)
+    os.kill(await reaper_of(process), signal.SIGKILL)
+    await process.wait()
+    assert (elder.poll(), younger.poll(), len(await sibling.tree())) == (None, None, 1)
+    for child in (elder, younger):
+        child.kill()
+        await asyncio.to_thread(child.wait)
+
+
+async def test_stray_signals_do_not_end_the_reaper(start: Start) -> None:
+    process = await start(SLEEP)
+    reaper = await reaper_of(process)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1):
+        os.kill(reaper, number)
+    assert [info.pid for info in await process.tree()] == [process.pid]
+
+
+async def test_without_a_subreaper_the_tree_is_tracked(start: Start, place: Bench) -> None:
+    tracked = kernel.Capabilities(
+        supported=True, subreaper=False, parent_death_signal=False, pidfd=True, unproven=(kernel.POLLED,)
+    )
+    process = await start(THREE_LEVELS, capabilities=tracked)
+    await grown(process, THREE_LEVELS_COUNT)
+    async with asyncio.timeout(20):
+        receipt = await process.kill(now=True)
+    assert (receipt.proof, len(receipt.killed), place.leftovers()) == ("process", THREE_LEVELS_COUNT, [])
