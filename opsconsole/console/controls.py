@@ -1,4 +1,4 @@
-"""What an operator may have done: builds each command from what is on screen, refuses what cannot be meant, hands it over.
+"""What an operator may have done: builds each command, or says why it cannot be meant; it knows no keys.
 
 It owns no screen. Every refusal is a sentence for the operator.
 """
@@ -37,9 +37,9 @@ class Controls:
         self.frozen: set[str] = set()
         """Runs that were frozen from this console and not thawed since."""
 
-    def kill(self, run: str) -> Entry:
-        """Stop one run, at once; without a link the command is queued."""
-        return self._give(Command(cmd=self._new_id(), do=Do.KILL, run=run))
+    def kill(self, run: str, *, now: bool = False) -> Entry:
+        """Stop one run, at once; `now` leaves out the ladder's waits. Without a link the command is queued."""
+        return self._give(Command(cmd=self._new_id(), do=Do.KILL, run=run, mode="now" if now else "ladder"))
 
     def kill_many(self, runs: list[str], *, every: bool) -> list[Entry]:
         """Stop several runs; `every` means every live run of the hub, also those this console has not seen."""
@@ -115,7 +115,7 @@ class Controls:
             raise NotDone("this call may not be edited: approve, reject or respond")
         if answer is Answer.EDIT and row.masked:
             raise NotDone(
-                "secrets in these arguments are masked here, so an edit would send the masks: reject or respond"
+                "secrets are masked here, so an edit would send the masks: reject or respond"
             )
         if answer is Answer.RESPOND and not row.may_respond:
             raise NotDone("this call may not be answered in the tool's place: approve, edit or reject")

@@ -143,7 +143,8 @@ class HubLink:
         while True:
             now = self._clock.monotonic()
             try:
-                data = await asyncio.wait_for(socket.recv(), connection.next_wake(now=now))
+                async with asyncio.timeout(connection.next_wake(now=now)):
+                    data = await socket.recv()
             except TimeoutError:
                 late = connection.overdue(now=self._clock.monotonic())
                 if late is not None:

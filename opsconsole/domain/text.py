@@ -49,4 +49,6 @@ def safe(text: str, *, limit: int = PANE_CHARS_MAX) -> str:
 
 def safe_line(text: str, *, limit: int = CELL_CHARS_MAX) -> str:
     """`safe` on one line: runs of tabs and newlines become one visible mark."""
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        return text
     return _LINE_BREAKS.sub("⏎", safe(text, limit=limit))

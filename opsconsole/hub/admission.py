@@ -1,4 +1,4 @@
-"""Who is let in at the door, before any upgrade or handler: origin, token, role, version, room; it audits what it sees."""
+"""Who is let in, before any upgrade or handler: origin, token, role, version; it says what of it to record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An enforcement point's WebSocket: every frame goes to the desk, and the desk's frames come back; it judges nothing."""
+"""An enforcement point's WebSocket: its frames go to the desk, and the desk's come back; it judges nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often something may happen: token buckets, and facts that are counted instead of repeated; it waits for nothing."""
+"""How often something may happen: token buckets, and facts counted instead of repeated; it waits for nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Brings a new desk to where the last one stopped: its records, then what storage holds after them; it decides nothing."""
+"""Brings a new desk to where the last one stopped: its records, then what storage holds after; it decides nothing."""
 
 from __future__ import annotations
 

@@ -58,7 +58,15 @@ class Hub:
     """One hub, open. Made by `opened` in serve; `desk` has recovered."""
 
     def __init__(
-        self, *, desk: Desk, storage: Storage, clock: HubClock, epoch: str, policy_hash: str, limits: ShellLimits, marks: Marks
+        self,
+        *,
+        desk: Desk,
+        storage: Storage,
+        clock: HubClock,
+        epoch: str,
+        policy_hash: str,
+        limits: ShellLimits,
+        marks: Marks,
     ) -> None:
         self.desk = desk
         self.storage = storage
@@ -361,5 +369,3 @@ class Hub:
         for state in self._states.values():
             counted[state] = counted.get(state, 0) + 1
         return counted
-
-

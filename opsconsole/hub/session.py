@@ -1,4 +1,4 @@
-"""One WebSocket from upgrade to close: moves text through a protocol Connection, keeps time and rates; frames are others'."""
+"""One WebSocket from upgrade to close: text through a protocol Connection, time and rates; frames are others'."""
 
 from __future__ import annotations
 
@@ -97,6 +97,7 @@ class Session(ABC):
 
     async def run(self) -> None:
         """Accept the upgrade and serve the peer to its end."""
+        await self._wire.receive()
         await self._wire.send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL, "headers": []})
         writer = asyncio.get_running_loop().create_task(self._write())
         self._tick()

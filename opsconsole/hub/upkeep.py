@@ -1,4 +1,4 @@
-"""What a hub does by itself besides serving: saving the desk's records, forgetting, counting; each on its own period."""
+"""What a hub does besides serving: saving the desk's records, forgetting, counting; each on its own period."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from opsconsole.hub.admission import Door, Fact
 from opsconsole.hub.desk.records import DeskRecord
+from opsconsole.hub.http_points import HttpPoints
 from opsconsole.hub.records import Marks, Records
 from opsconsole.hub.server import Hub
 from opsconsole_storage import StorageError
@@ -64,10 +65,11 @@ class Keeper:
 class Upkeep:
     """The periodic work of one hub, as tasks that end with `stop`."""
 
-    def __init__(self, hub: Hub, keeper: Keeper, door: Door, events_days: int | None) -> None:
+    def __init__(self, hub: Hub, keeper: Keeper, door: Door, points: HttpPoints, events_days: int | None) -> None:
         self._hub = hub
         self._keeper = keeper
         self._door = door
+        self._points = points
         self._events_days = events_days
         self._tasks: list[asyncio.Task[None]] = []
         self._told_problem = ""
@@ -90,11 +92,12 @@ class Upkeep:
 
     async def _sweep(self) -> None:
         self._hub.sweep()
+        self._points.expire()
         for fact in self._door.counted(self._hub.now()):
             self._hub.fact(fact)
 
     async def _look_at_storage(self) -> None:
-        """An outage is itself a fact; the desk offers it to storage until it is taken, which shows that space is back."""
+        """An outage is itself a fact; the desk offers it until storage takes it, which shows that space is back."""
         problem = self._hub.recorder.problem
         if bool(problem) != bool(self._told_problem):
             kind = "storage.failed" if problem else "storage.recovered"

@@ -23,6 +23,8 @@ from opsconsole.sdk.order import Order
 
 LATE_VERDICT_SECONDS = 15.0
 """With the hub in reach its clock judges the time of a call; this much later ours does."""
+TTL_SECONDS_MAX = 86_400.0
+"""No call waits longer than a day, whatever the hub says."""
 OFFLINE = "offline"
 """Stands in place of a verdict's id where the run's own policy let a call run unseen."""
 
@@ -48,6 +50,8 @@ class Proposal:
     args: ExactArgs
     risk: Risk | None
     ttl_seconds: float
+    ttl_given: bool
+    """Whether the caller set the time; else only the hub knows it, while it is in reach."""
     proposed_at: float
     """Monotonic seconds."""
 
@@ -102,8 +106,10 @@ class Gate:
 
     def deadline(self, link: LinkView) -> float:
         """When time alone refuses the call, monotonic seconds."""
-        grace = LATE_VERDICT_SECONDS if link.up else 0.0
-        return self.proposal.proposed_at + self.proposal.ttl_seconds + grace
+        ttl = self.proposal.ttl_seconds
+        if link.up:
+            ttl = ttl + LATE_VERDICT_SECONDS if self.proposal.ttl_given else TTL_SECONDS_MAX
+        return self.proposal.proposed_at + ttl
 
     def _settle(self, decision: Decision) -> Decision | None:
         if self.decision is not None:

@@ -263,12 +263,18 @@ class Journal:
         return _record(row) if row else None
 
     def calls(self) -> list[CallRecord]:
-        """Every call known, oldest first; the oldest ended ones are forgotten here."""
+        """Every call known, oldest first."""
         with self._lock:
-            rows = self._db.execute("SELECT * FROM calls ORDER BY rowid").fetchall()
-            for row in rows[:-CALLS_KEPT_MAX]:
-                self._db.execute("DELETE FROM calls WHERE call = ?", (row[0],))
-        return [_record(row) for row in rows[-CALLS_KEPT_MAX:]]
+            return [_record(row) for row in self._db.execute("SELECT * FROM calls ORDER BY rowid")]
+
+    def trim_calls(self) -> None:
+        """Forgets the oldest ended calls beyond CALLS_KEPT_MAX."""
+        with self._lock:
+            self._db.execute(
+                "DELETE FROM calls WHERE status NOT IN ('proposed', 'running')"
+                " AND rowid <= (SELECT max(rowid) FROM calls) - ?",
+                (CALLS_KEPT_MAX,),
+            )
 
     def save_checkpoint(self, checkpoint: str, state: bytes) -> None:
         """The state to resume from; the one before is replaced."""

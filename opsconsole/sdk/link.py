@@ -39,8 +39,10 @@ log = logging.getLogger("opsconsole.sdk")
 
 GATHER_SECONDS = 0.01
 """How long events wait for company in one frame; a gated proposal does not wait."""
-REFUSALS = frozenset({400, 401, 403, 404, 426})
+REFUSALS = frozenset({401, 403, 426})
 """HTTP answers to the upgrade that another attempt will not change: a person must act."""
+CLOSE_SECONDS = 0.2
+"""A peer that has been silent is not waited for when closing."""
 RESTART_SPREAD_SECONDS = 5.0
 """Agents come back after a hub's restart spread over this time."""
 
@@ -85,6 +87,7 @@ class Link:
         self.view = LinkView(up=False)
         self._token, self._point, self._client, self._busy, self._tick, self._pace = token, point, client, busy, tick, pace
         self._runs: dict[str, PointRun] = {}
+        self._announced: set[str] = set()
         self._leaving: dict[str, threading.Event] = {}
         self._lock = threading.Lock()
         self._soon = self._now = False
@@ -165,13 +168,24 @@ class Link:
         self._ready.set()
         keeper = asyncio.create_task(self._reconnect())
         ticker = asyncio.create_task(self._tick_for_ever())
-        await self._stopping.wait()
+        stopping = asyncio.create_task(self._stopping.wait())
+        await asyncio.wait((stopping, ticker, keeper), return_when=asyncio.FIRST_COMPLETED)
+        for task in (keeper, ticker):
+            if task.done() and (error := task.exception()):
+                self._fail(error)
+        await stopping
         for task in (keeper, ticker):
             task.cancel()
         await asyncio.gather(keeper, ticker, return_exceptions=True)
         with self._lock:
             for left in self._leaving.values():
                 left.set()
+
+    def _fail(self, error: BaseException) -> None:
+        """A fault of ours must not leave calls waiting for ever: it counts as a refusal."""
+        log.error("the link failed", exc_info=error)
+        self._see(LinkView(up=False, lost=True, refused=f"the link failed: {type(error).__name__}"))
+        self._tick(time.monotonic(), self.view)
 
     async def _reconnect(self) -> None:
         attempt = 0
@@ -216,8 +230,7 @@ class Link:
             return await self._converse(ws)
         finally:
             self._ws = None
-            was_up, self._wait = self.view.up, None
-            if was_up:
+            if self.view.up:
                 self._see(LinkView(up=False))
             ws.transport.abort()
 
@@ -225,7 +238,10 @@ class Link:
         conn = Connection("agent", now=time.monotonic())
         self._bye: Bye | None = None
         self._control: list[Frame] = []
-        await ws.send(conn.send(self._hello(), now=time.monotonic()), text=True)
+        self._opened = asyncio.Event()
+        hello = self._hello()
+        self._announced = {run.run for run in hello.runs}
+        await self._send(ws, conn, hello)
         parts = [self._read(ws, conn), self._write(ws, conn), self._beat(ws, conn)]
         tasks = [asyncio.create_task(part) for part in parts]
         try:
@@ -303,8 +319,12 @@ class Link:
 
     def _welcomed(self, welcome: Welcome) -> None:
         for run in self._all():
-            run.connected(welcome.acked.get(run.run, 0))
+            if run.run in self._announced:
+                run.connected(welcome.acked.get(run.run, 0))
         self._see(LinkView(up=True))
+        self._opened.set()
+        for run in self._all():
+            self._announce(run)
         self._due.set()
 
     def _command(self, frame: PointCommand) -> None:
@@ -337,6 +357,8 @@ class Link:
         """Acknowledgements and answers of all runs, then one frame of events of each; False when nothing was due."""
         sent = await self._write_control(ws, conn)
         for run in self._all():
+            if run.run not in self._announced:
+                continue
             for answer in run.due_answers():
                 await ws.send(answer, text=True)
                 sent = True
@@ -364,24 +386,37 @@ class Link:
             with self._lock:
                 self._runs.pop(run_id, None)
                 self._leaving.pop(run_id, None)
+            self._announced.discard(run_id)
             left.set()
 
     async def _beat(self, ws: ClientConnection, conn: Connection) -> None:
+        async with asyncio.timeout(HELLO_SECONDS_MAX):
+            await self._opened.wait()
         while True:
             await asyncio.sleep(conn.next_wake(now=time.monotonic()))
             now = time.monotonic()
             silent = conn.overdue(now=now)
             if silent is not None:
-                raise TimeoutError(f"the hub has been silent for too long ({silent})")
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(CLOSE_SECONDS):
+                        await ws.close(silent, "silent for too long")
+                raise TimeoutError("the hub has been silent for too long")
             beat = conn.beat(now=now, wall=time.time(), busy=self._busy())
             if beat is not None:
                 await ws.send(beat, text=True)
 
     def _attached(self, run: PointRun) -> None:
         if self.view.up and self._ws is not None:
-            self._control.append(Attach(runs=[HelloRun(**run.greeting())]))
-            self._due.set()
+            self._announce(run)
         self._look.set()
+
+    def _announce(self, run: PointRun) -> None:
+        """Events of a run follow its hello or attach, never precede it."""
+        if run.run in self._announced or len(self._announced) >= RUNS_PER_CONNECTION_MAX:
+            return
+        self._announced.add(run.run)
+        self._control.append(Attach(runs=[HelloRun(**run.greeting())]))
+        self._due.set()
 
     def _kick(self) -> None:
         self._due.set()
@@ -399,9 +434,7 @@ class Link:
 
     def _see(self, view: LinkView) -> None:
         self.view = view
-        if view.up:
-            self._up.set()
-        elif view.refused:
+        if view.up or view.refused:
             self._up.set()
         else:
             self._up.clear()

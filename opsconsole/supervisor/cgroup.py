@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from dataclasses import dataclass
 
 SELF = "/proc/self/cgroup"
 MOUNTS = "/proc/self/mounts"
+
+BUSY_SECONDS = 0.2
+BUSY_LOOK_SECONDS = 0.002
+"""A process that was waited for may still be on its way out of its cgroup, for a moment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +33,17 @@ class Cgroup:
             return
 
     def remove(self) -> None:
-        """Removes it when it is empty."""
+        """Removes it when it is empty; waits at most `BUSY_SECONDS` for the kernel to have let its last process go."""
+        until = time.monotonic() + BUSY_SECONDS
+        while not self._removed() and time.monotonic() < until:
+            time.sleep(BUSY_LOOK_SECONDS)
+
+    def _removed(self) -> bool:
         try:
             os.rmdir(self.path)
-        except OSError:
-            return
+        except OSError as error:
+            return error.errno != errno.EBUSY
+        return True
 
 
 def make(name: str) -> Cgroup | None:

@@ -215,7 +215,7 @@ class SupervisedProcess:
                 **order,
                 "stdio": stdio,
                 "controlling": self.terminal.controlling,
-                "terminal": watched,
+                "terminal": self.terminal.saved(),
                 "token": self._token,
                 "subreaper": self.capabilities.subreaper,
                 "cgroup": self._settings.cgroup and self.capabilities.subreaper and self._outlive == "kill",
@@ -281,8 +281,6 @@ class SupervisedProcess:
         tree = AdoptedTree(self._table, reaper=self._identity, main=self.pid, token=self._token, others=others)
         tree.cgroup = cgroup.Cgroup(self._cgroup) if self._cgroup else None
         swept = await asyncio.to_thread(sweep.kill, tree, verify_seconds=self._settings.verify_ms / 1000)
-        if tree.cgroup is not None:
-            tree.cgroup.remove()
         self.empty = swept.empty
         self._changed()
         self._begin(self._finish(receipts.exit_after_takeover(tree.status, tree.usage, swept)))

@@ -50,7 +50,6 @@ class Reaper:
         self._received = b""
         self._tree: OwnTree
         self._frozen: sweep.Frozen | None = None
-        self._terminal: tuple[int, list[Any]] | None = None
         self._laddered = False
         self._told_exit = False
         self._told_empty = False
@@ -86,7 +85,6 @@ class Reaper:
         wait = self._wait_for_death
         self._tree = OwnTree(table, wait=wait) if proven else TrackedTree(table, wait=wait, token=order["token"])
         self._tree.cgroup = cgroup.make(f"opsconsole-{order['token']}") if order["cgroup"] else None
-        self._keep_terminal(order["terminal"])
         kernel.die_with_parent(signal.SIGUSR1)
         failure = self._spawn(order)
         for handle in set(order["stdio"]):
@@ -219,8 +217,8 @@ class Reaper:
 
     def _supervisor_lost(self, order: Message, verify: float) -> None:
         swept = sweep.kill(self._tree, verify_seconds=verify)
-        if self._terminal is not None:
-            _restore(*self._terminal)
+        if order["terminal"] is not None:
+            _restore(**order["terminal"])
         receipt = {"why": "supervisor_lost", "at": time.time(), "exit": self._exit(), **_swept(swept)}
         _write_receipt(order["receipt"], receipt)
 
@@ -236,12 +234,6 @@ class Reaper:
 
     def _list(self) -> list[ProcessInfo]:
         return list(descendants(self._tree.table, self._tree.roots()))
-
-    def _keep_terminal(self, handle: int | None) -> None:
-        if handle is not None:
-            import termios  # not on every system, and only a terminal needs it
-
-            self._terminal = (handle, termios.tcgetattr(handle))
 
     def _wait_for_death(self, seconds: float) -> bool:
         woken = bool(self._deaths.poll(seconds * 1000))

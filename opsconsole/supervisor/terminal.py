@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from opsconsole.supervisor.tail import Tail
 
@@ -75,6 +76,15 @@ class Terminal:
         if self._saved is not None and self._input is not None:
             termios.tcsetattr(self._input, termios.TCSADRAIN, self._saved)
             self._saved = None
+
+    def saved(self) -> dict[str, Any] | None:
+        """Gives, JSON-ready, the handle and the attributes with which a reaper gives the terminal back when we are
+        killed; None when it was not taken."""
+        if self._saved is None:
+            return None
+        *flags, characters = self._saved
+        numbers = [byte if isinstance(byte, int) else ord(byte) for byte in cast("list[bytes | int]", characters)]
+        return {"handle": self.user_terminal, "attributes": [*flags, numbers]}
 
     def resize(self) -> None:
         """Gives the command's terminal the size of the user's."""

@@ -33,6 +33,7 @@ _LAZY = {
     "consistency_proof": "verify",
     "inclusion_proof": "verify",
     "read_entries": "verify",
+    "reseal": "resealing",
     "retain_audit": "retention",
     "write_csv": "export",
     "write_json_lines": "export",

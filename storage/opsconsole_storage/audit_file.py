@@ -80,7 +80,8 @@ def first_of(connection: Connection) -> int:
 
 def check_tail(connection: Connection, signer: Signer) -> tuple[Frontier, str]:
     """The frontier of the whole log and its note, after both were found to agree. Raises: Tampered."""
-    note = str(connection.execute("SELECT note FROM checkpoint WHERE id = 1").fetchone()[0])
+    row = connection.execute("SELECT note FROM checkpoint WHERE id = 1").fetchone()
+    note = str(row[0]) if row else ""
     frontier = frontier_at(connection, head_of(connection))
     if signer.sign(frontier.size, frontier.root()) != note:
         raise Tampered(f"{AUDIT_NAME}: the {frontier.size} entries are not those of the signed checkpoint")

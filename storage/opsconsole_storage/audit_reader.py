@@ -14,6 +14,8 @@ from opsconsole_storage.errors import CannotOpen
 from opsconsole_storage.leaves import leaf_bytes
 from opsconsole_storage.merkle import Frontier, leaf_hash
 
+_UNWRITABLE = frozenset({sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+
 
 @dataclass(frozen=True, slots=True)
 class AuditReader:
@@ -108,7 +110,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
     except sqlite3.OperationalError as error:
         connection.close()
-        if path.with_name(f"{path.name}-wal").exists() or error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_CANTOPEN:
+        if path.with_name(f"{path.name}-wal").exists() or error.sqlite_errorcode & 0xFF not in _UNWRITABLE:
             raise
         return open_reader(path, is_immutable=True)
     return connection

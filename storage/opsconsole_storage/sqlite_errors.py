@@ -11,7 +11,10 @@ _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 
 
 def storage_error(error: Exception, *, committing: bool = False) -> StorageError:
-    """The storage error for an error of SQLite or of the file system; `committing` when a commit may have reached the disk."""
+    """The storage error for an error of SQLite or of the file system.
+
+    `committing`: a commit may have reached the disk.
+    """
     if isinstance(error, StorageError):
         return error
     code = _code(error)

@@ -28,8 +28,8 @@ class SqliteLog:
         self._head = audit.head
         self._changed = Broadcast()
         self._is_closed = False
-        self._reader = open_reader(path)
-        self._reading = ThreadPoolExecutor(max_workers=1, thread_name_prefix="audit-reader")
+        self._pages = _Reader(path, "audit-pages")
+        self._single = _Reader(path, "audit-single")
         self._writer: GroupWriter[Append] = GroupWriter("audit-writer", audit.append_group, self._settled)
 
     @property
@@ -43,7 +43,7 @@ class SqliteLog:
 
     async def last(self, key: str) -> Entry | None:
         """See `Log.last`."""
-        return await self._read(lambda reader: last_entry(reader, key))
+        return await self._on(self._single, lambda connection: last_entry(connection, key))
 
     async def head(self) -> int:
         """See `Log.head`."""
@@ -51,7 +51,7 @@ class SqliteLog:
 
     async def read(self, after: int, limit: int, key_prefix: str = "") -> list[Entry]:
         """See `Log.read`."""
-        return await self._read(lambda reader: read_entries(reader, after, limit, key_prefix))
+        return await self._on(self._pages, lambda connection: read_entries(connection, after, limit, key_prefix))
 
     async def tail(self, after: int) -> AsyncIterator[Entry]:
         """See `Log.tail`."""
@@ -63,11 +63,11 @@ class SqliteLog:
                 after = entry.seq
                 yield entry
 
-    async def _read(self, read: Callable[[sqlite3.Connection], Read]) -> Read:
+    async def _on(self, reader: "_Reader", read: Callable[[sqlite3.Connection], Read]) -> Read:
         if self._is_closed:
             raise Closed("the store is closed")
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._reading, read, self._reader)
+            return await asyncio.get_running_loop().run_in_executor(reader.thread, read, reader.connection)
         except sqlite3.Error as error:
             raise storage_error(error) from error
 
@@ -80,9 +80,21 @@ class SqliteLog:
         await self._writer.close()
         self._is_closed = True
         self._changed.wake()
-        self._reading.shutdown(wait=True)
-        self._reader.close()
+        self._pages.close()
+        self._single.close()
         self._audit.close()
+
+
+class _Reader:
+    """A connection and its thread: one reads pages, another single entries, which decisions wait for."""
+
+    def __init__(self, path: Path, name: str) -> None:
+        self.connection = open_reader(path)
+        self.thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+
+    def close(self) -> None:
+        self.thread.shutdown(wait=True)
+        self.connection.close()
 
 
 def read_entries(connection: sqlite3.Connection, after: int, limit: int, key_prefix: str = "") -> list[Entry]:

@@ -3,9 +3,10 @@
 import asyncio
 import sqlite3
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
-from opsconsole_storage import backups
+from opsconsole_storage import backups, verify
 from opsconsole_storage.audit_file import AuditFile, check_against, head_of
 from opsconsole_storage.audit_schema import (
     AUDIT_NAME,
@@ -24,6 +25,7 @@ from opsconsole_storage.keys import PUBLIC_NAME, create_signer, load_signer
 from opsconsole_storage.local_bus import LocalBus
 from opsconsole_storage.merkle import EMPTY_ROOT
 from opsconsole_storage.notes import Signer
+from opsconsole_storage.proofs import ConsistencyProof, InclusionProof
 from opsconsole_storage.sidecar import SIDECAR_NAME, Sidecar, read_sidecar
 from opsconsole_storage.sqlite_events import SqliteEvents
 from opsconsole_storage.sqlite_log import SqliteLog
@@ -76,6 +78,14 @@ class SqliteStore:
             raise ValueError("events are kept for at least one day")
         return await self.events.retain(day_of(self._clock() - days * SECONDS_A_DAY))
 
+    async def inclusion_proof(self, seq: int) -> InclusionProof:
+        """The proof that entry `seq` stands in the log. Raises: LookupError, StorageError."""
+        return await asyncio.to_thread(verify.inclusion_proof, self._directory, seq)
+
+    async def consistency_proof(self, old_size: int) -> ConsistencyProof:
+        """The proof that the log starts with its first `old_size` entries. Raises: ValueError, LookupError."""
+        return await asyncio.to_thread(verify.consistency_proof, self._directory, old_size)
+
     async def backup(self, target: Path) -> None:
         """Copy everything, the signing key too, to the new directory `target` while the store is in use.
 
@@ -101,13 +111,16 @@ def _open_files(
         lock = DirectoryLock(directory / LOCK_NAME)
     except OSError as error:
         raise ReadOnly(f"{directory} can't be written: {error}") from error
-    try:
-        return lock, open_audit(directory, checkpoint_copy), EventFiles(directory, clock)
-    except BaseException as error:
-        lock.release()
-        if isinstance(error, (sqlite3.Error, OSError)):
+    with ExitStack() as opened:
+        opened.callback(lock.release)
+        try:
+            audit = open_audit(directory, checkpoint_copy)
+            opened.callback(audit.close)
+            files = EventFiles(directory, clock)
+        except (sqlite3.Error, OSError) as error:
             raise _cannot_open(directory, error) from error
-        raise
+        opened.pop_all()
+    return lock, audit, files
 
 
 def _cannot_open(directory: Path, error: Exception) -> CannotOpen:
@@ -119,8 +132,13 @@ def _cannot_open(directory: Path, error: Exception) -> CannotOpen:
     return CannotOpen(f"{directory} can't be opened: {error}")
 
 
-def open_audit(directory: Path, checkpoint_copy: Path | None) -> AuditFile:
-    """The checked audit of a locked directory, made when there is none. Raises: CannotOpen, sqlite3.Error, OSError."""
+def open_audit(directory: Path, checkpoint_copy: Path | None, *, is_resealed: bool = False) -> AuditFile:
+    """The checked audit of a locked directory, made when there is none.
+
+    `is_resealed`: a person took the outside checkpoints away, so that none need be there.
+
+    Raises: CannotOpen, sqlite3.Error, OSError.
+    """
     signer = load_signer(directory) if (directory / PUBLIC_NAME).exists() else _first_signer(directory)
     connection = sqlite3.connect(directory / AUDIT_NAME, isolation_level=None, check_same_thread=False)
     try:
@@ -129,7 +147,7 @@ def open_audit(directory: Path, checkpoint_copy: Path | None) -> AuditFile:
             create_schema(connection, signer.sign(0, EMPTY_ROOT))
         check_schema(connection)
         _quick_check(connection)
-        sidecars = _open_sidecars(connection, signer, directory / SIDECAR_NAME, checkpoint_copy)
+        sidecars = _open_sidecars(connection, signer, directory / SIDECAR_NAME, checkpoint_copy, is_resealed)
         connection.set_authorizer(allow_only_appending)
         return AuditFile(connection, signer, sidecars)
     except BaseException:
@@ -150,7 +168,7 @@ def _quick_check(connection: sqlite3.Connection) -> None:
 
 
 def _open_sidecars(
-    connection: sqlite3.Connection, signer: Signer, own: Path, checkpoint_copy: Path | None
+    connection: sqlite3.Connection, signer: Signer, own: Path, checkpoint_copy: Path | None, is_resealed: bool
 ) -> list[Sidecar]:
     head, slots = head_of(connection), {}
     for path in (own, checkpoint_copy):
@@ -162,7 +180,7 @@ def _open_sidecars(
             raise Tampered(str(error)) from error
         if newest:
             check_against(connection, head, newest[0], path)
-        elif path == own and head:
+        elif path == own and head and not is_resealed:
             raise Tampered(f"{own} is missing or blank, {AUDIT_NAME} has {head} entries")
         slots[path] = newest[2] if newest else 1
     return [Sidecar(path, slot) for path, slot in slots.items()]

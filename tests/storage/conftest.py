@@ -1,7 +1,9 @@
 """What the storage tests share: a directory, a clock that stands still, and a store to open and reopen."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack
+import os
+import tempfile
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 
 from opsconsole_storage.sqlite_store import SqliteStore
 
+NOBODY = 65_534
 NOON = 1_800_000_000.0
 
 Opener = Callable[..., Awaitable[SqliteStore]]
@@ -22,6 +25,29 @@ class SteadyClock:
 
     def __call__(self) -> float:
         return self.now
+
+
+@pytest.fixture
+def reachable() -> Iterator[Path]:
+    """A directory that any user of the machine can reach."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@contextmanager
+def unwritable(directory: Path) -> Iterator[None]:
+    """Meanwhile this process can't write in the directory; a privileged one gives its rights away."""
+    directory.chmod(0o555)
+    is_privileged = os.geteuid() == 0
+    if is_privileged:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if is_privileged:
+            os.seteuid(0)
+        directory.chmod(0o755)
 
 
 @pytest.fixture

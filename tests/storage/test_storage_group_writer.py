@@ -19,8 +19,10 @@ class Disk:
         self.groups: list[list[int]] = []
         self.gate = threading.Semaphore(0)
         self.error: Exception | None = None
+        self.begun = threading.Event()
 
     def commit(self, group: Sequence[int]) -> list[int | Exception]:
+        self.begun.set()
         assert self.gate.acquire(timeout=WITHIN_SECONDS)
         if self.error:
             raise self.error
@@ -96,12 +98,14 @@ async def test_a_group_that_fails_does_not_stop_the_writer(error: Exception, tol
 async def test_what_was_cancelled_before_its_turn_is_not_committed() -> None:
     disk = Disk()
     writer = GroupWriter("writer", disk.commit, ignore)
-    blocking, cancelled, kept = (writer.submit(number, 1) for number in range(3))
+    blocking = writer.submit(0, 1)
+    assert await asyncio.to_thread(disk.begun.wait, WITHIN_SECONDS)
+    cancelled, kept = writer.submit(1, 1), writer.submit(2, 1)
     cancelled.cancel()
     disk.let_pass()
-    assert await asyncio.gather(blocking, kept) == [0, 2]
+    assert [await blocking, await kept] == [0, 2]
+    assert (disk.groups, writer.pending) == ([[0], [2]], 0)
     await writer.close()
-    assert writer.pending == 0
 
 
 async def test_closing_commits_what_is_queued() -> None:

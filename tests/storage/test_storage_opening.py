@@ -1,21 +1,20 @@
 """What the store refuses to start on, and that it says why."""
 
+import json
 import os
 import sqlite3
 import stat
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from opsconsole_storage import Locked, NewerSchema, ReadOnly, Tampered
 from opsconsole_storage.keys import PRIVATE_NAME, PUBLIC_NAME
+from opsconsole_storage.resealing import reseal
 from opsconsole_storage.sidecar import SIDECAR_NAME
 from opsconsole_storage.sqlite_store import SqliteStore
-from tests.storage.conftest import NOON, Opener
-
-NOBODY = 65_534
+from opsconsole_storage.verify import verify
+from tests.storage.conftest import NOON, Opener, unwritable
 
 
 async def fill(store: SqliteStore, count: int) -> None:
@@ -25,23 +24,6 @@ async def fill(store: SqliteStore, count: int) -> None:
 
 def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
-
-
-@pytest.fixture
-def unwritable() -> Iterator[Path]:
-    """A directory that this process can't write in; a privileged process gives its rights away meanwhile."""
-    with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        directory.chmod(0o555)
-        is_root = os.geteuid() == 0
-        if is_root:
-            os.seteuid(NOBODY)
-        try:
-            yield directory
-        finally:
-            if is_root:
-                os.seteuid(0)
-            directory.chmod(0o755)
 
 
 async def test_a_log_goes_on_where_it_ended(open_store: Opener) -> None:
@@ -84,9 +66,9 @@ async def test_a_file_of_a_newer_version_is_refused(open_store: Opener, director
         await open_store()
 
 
-async def test_a_directory_that_can_not_be_written_is_refused(open_store: Opener, unwritable: Path) -> None:
-    with pytest.raises(ReadOnly):
-        await open_store(unwritable)
+async def test_a_directory_that_can_not_be_written_is_refused(open_store: Opener, reachable: Path) -> None:
+    with unwritable(reachable), pytest.raises(ReadOnly):
+        await open_store(reachable)
 
 
 async def test_a_directory_below_a_file_is_refused(open_store: Opener, tmp_path: Path) -> None:
@@ -159,6 +141,48 @@ async def test_a_log_whose_outside_checkpoint_is_gone_is_refused(open_store: Ope
     (directory / SIDECAR_NAME).unlink()
     with pytest.raises(Tampered, match=r"audit.checkpoint is missing or blank"):
         await open_store()
+
+
+async def test_a_log_without_its_checkpoint_opens_after_a_person_resealed_it(
+    open_store: Opener, directory: Path
+) -> None:
+    store = await open_store()
+    await fill(store, 1)
+    await store.close()
+    (directory / SIDECAR_NAME).unlink()
+    assert reseal(directory, actor="ada", reason="disk replaced", now=NOON) == 2
+    assert await (await open_store()).log.head() == 2
+    assert verify(directory).ok
+
+
+async def test_resealing_records_what_the_old_checkpoint_claimed(open_store: Opener, directory: Path) -> None:
+    store = await open_store()
+    await fill(store, 5)
+    await store.close()
+    earlier = (directory / "audit.db").read_bytes()
+    store = await open_store()
+    await fill(store, 5)
+    await store.close()
+    (directory / "audit.db").write_bytes(earlier)
+    reseal(directory, actor="ada", reason="restored last night's backup", now=NOON)
+    store = await open_store()
+    (entry,) = await store.log.read(0, 10, "audit.resealed")
+    body = json.loads(entry.body)
+    assert (entry.seq, body["actor"], body["head_before"]) == (6, "ada", 5)
+    assert "\n10\n" in body["set_aside"][str(directory / SIDECAR_NAME)]
+
+
+async def test_resealing_accepts_no_changed_entry(open_store: Opener, directory: Path) -> None:
+    store = await open_store()
+    await fill(store, 5)
+    await store.close()
+    with sqlite3.connect(directory / "audit.db") as connection:
+        trigger = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'entry_never_changes'").fetchone()[0]
+        connection.execute("DROP TRIGGER entry_never_changes")
+        connection.execute("UPDATE entry SET body = x'00' WHERE seq = 3")
+        connection.execute(trigger)
+    with pytest.raises(Tampered, match="not those of the signed checkpoint"):
+        reseal(directory, actor="mallory", reason="", now=NOON)
 
 
 async def test_a_checkpoint_that_lags_behind_a_crash_is_accepted_and_brought_up(

@@ -8,8 +8,8 @@ import pytest
 from opsconsole_storage import Entry
 from opsconsole_storage.proofs import ConsistencyProof, InclusionProof
 from opsconsole_storage.sqlite_store import SqliteStore
-from opsconsole_storage.verify import consistency_proof, inclusion_proof
-from tests.storage.conftest import NOON, Opener
+from opsconsole_storage.verify import consistency_proof, inclusion_proof, verify
+from tests.storage.conftest import NOON, Opener, unwritable
 
 SIZE = 600
 
@@ -89,3 +89,16 @@ def test_what_is_no_proof_is_refused(text: str) -> None:
     for kind in (InclusionProof, ConsistencyProof):
         with pytest.raises(ValueError):
             kind.from_json(text)
+
+
+async def test_an_open_store_proves_by_itself(log: SqliteStore) -> None:
+    assert (await log.inclusion_proof(7)).check().seq == 7
+    assert (await log.consistency_proof(7)).check() == SIZE
+
+
+async def test_a_copy_that_can_not_be_written_verifies(log: SqliteStore, reachable: Path) -> None:
+    await log.backup(reachable / "evidence")
+    (reachable / "evidence").chmod(0o755)
+    with unwritable(reachable / "evidence"):
+        report = verify(reachable / "evidence")
+    assert (report.ok, report.entries, report.problems) == (True, SIZE, [])

@@ -127,7 +127,7 @@ def test_a_trigger_weakened_through_the_schema_table_shows(sealed: Path) -> None
 
 
 async def test_a_start_after_dropped_triggers_is_refused(sealed: Path, open_store: Opener) -> None:
-    sqlite_utils.Database(sealed / "audit.db")["entry"].transform(types={"key": str})
+    sqlite_utils.Database(sealed / "audit.db").table("entry").transform(types={"key": str})
     with pytest.raises(Tampered, match="tables or triggers were changed"):
         await open_store()
 
@@ -232,4 +232,4 @@ async def test_the_hubs_own_connection_can_only_append(store: SqliteStore, state
 async def test_a_table_tool_on_the_hubs_own_connection_is_denied(store: SqliteStore) -> None:
     connection: Any = store._audit._connection
     with pytest.raises(sqlite3.DatabaseError, match=r"not authorized|prohibited"):
-        sqlite_utils.Database(connection, recursive_triggers=False)["entry"].transform(types={"key": str})
+        sqlite_utils.Database(connection, recursive_triggers=False).table("entry").transform(types={"key": str})

@@ -38,8 +38,7 @@ sys.exit(asyncio.run(main()))
 
 INTERRUPTIBLE = """
 import sys, time
-print('up', flush=True)
-try: time.sleep(600)
+try: print('up', flush=True); time.sleep(600)
 except KeyboardInterrupt: print('interrupted', flush=True); sys.exit(5)
 """
 

@@ -97,7 +97,8 @@ class Bench:
 
     def leftovers(self) -> list[int]:
         """Gives those of them that are no reapers."""
-        return [pid for pid in self.marked() if b"supervisor.reaper" not in _proc(pid, "cmdline")]
+        commands = ((pid, _proc(pid, "cmdline")) for pid in self.marked())
+        return [pid for pid, command in commands if command and b"supervisor.reaper" not in command]
 
 
 @contextmanager

@@ -91,7 +91,7 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
         part = -(-height // SLICES) or 1
         start = self._slice * part
         self._slice = (self._slice + 1) % SLICES
-        return any([self._paint_if_changed(y, width) for y in range(start, min(height, start + part))])
+        return sum(self._paint_if_changed(y, width) for y in range(start, min(height, start + part))) > 0
 
     def paint_all(self) -> None:
         """Paint every visible row that changed."""
@@ -130,12 +130,12 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel moves the list, not the cursor."""
         event.stop()
-        self._scroll_to(self.top + WHEEL_LINES)
+        self._show_from(self.top + WHEEL_LINES)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """The wheel moves the list, not the cursor."""
         event.stop()
-        self._scroll_to(self.top - WHEEL_LINES)
+        self._show_from(self.top - WHEEL_LINES)
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
@@ -152,12 +152,12 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
     def _show_cursor(self) -> bool:
         position, height = self.position, max(1, self.size.height)
         if position < self.top:
-            return self._scroll_to(position)
+            return self._show_from(position)
         if position >= self.top + height:
-            return self._scroll_to(position - height + 1)
+            return self._show_from(position - height + 1)
         return False
 
-    def _scroll_to(self, top: int) -> bool:
+    def _show_from(self, top: int) -> bool:
         top = max(0, min(top, self._last_top))
         if top == self.top:
             return False

@@ -44,9 +44,7 @@ def new_run(world: World, run_id: str, principal: Principal, now: float) -> Run:
     """A run nobody had spoken of."""
     run = Run(id=run_id, owner=principal.name, started_at=now, progress_at=now, state_since=now)
     world.runs[run_id] = run
-    for other in world.runs.values():
-        if other.parent == run_id:
-            run.children.add(other.id)
+    run.children |= world.orphans.pop(run_id, set())
     return run
 
 
@@ -66,16 +64,22 @@ def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float)
         point.lease_seconds = event.on_hub_lost.lease_seconds
     if event.parent and event.parent != run.id:
         run.parent = event.parent
-        parent = world.runs.get(event.parent)
-        if parent:
-            parent.children.add(run.id)
-            world.dirty["run", parent.id] = None
+        _adopt(world, run, event.parent)
     if run.described:
         return []
     run.described = True
     run.limits = world.policy.limits(run.agent, run.labels)
     effects = _started(world, run, point, now)
     return effects + kill.fence_newborn(world, run, now)
+
+
+def _adopt(world: World, run: Run, parent_id: str) -> None:
+    parent = world.runs.get(parent_id)
+    if parent is None:
+        world.orphans.setdefault(parent_id, set()).add(run.id)
+        return
+    parent.children.add(run.id)
+    world.dirty["run", parent.id] = None
 
 
 def _started(world: World, run: Run, point: Point, now: float) -> Effects:

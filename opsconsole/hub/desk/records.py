@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -33,7 +33,8 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
 }
 
 
-_VOLATILE = ("args",)
+_LEFT_OUT: dict[str, Any] = {"run": {"open_calls": True, "calls": {"__all__": {"args"}}}, "receipt": {"waiting"}}
+"""Not kept: arguments of open calls, which only memory ever holds unmasked, and what is worked out from the rest."""
 
 
 def masked_body(body: bytes, mask: Masker) -> bytes:
@@ -78,37 +79,15 @@ def _body(world: World, kind: str, key: str) -> bytes | None:
     record = _tables(world)[kind].get(key)
     if record is None or (kind == "approval" and not record.visible) or (kind == "receipt" and record.res is None):
         return None
-    return to_json(_plain(record, world.mask), inf_nan_mode="constants")
+    if kind == "run" and any(command.frame.args for command in record.commands):
+        record = replace(record, commands=[_masked(command, world.mask) for command in record.commands])
+    return _ADAPTERS[kind].dump_json(record, exclude=_LEFT_OUT.get(kind))
 
 
-def _plain(record: Any, mask: Masker) -> Any:
-    """A record as JSON values. Arguments of open calls are masked: only memory ever holds them as they are."""
-    if isinstance(record, OpenCommand):
-        return {name: _plain(getattr(record, name), mask) for name in _names(record)} | _masked_command(record, mask)
-    if is_dataclass(record):
-        return {name: _plain(getattr(record, name), mask) for name in _names(record) if name not in _skipped(record)}
-    if isinstance(record, dict):
-        return {key: _plain(item, mask) for key, item in record.items()}
-    if isinstance(record, list | tuple | set | deque):
-        return [_plain(item, mask) for item in record]
-    return record
-
-
-def _names(record: Any) -> list[str]:
-    return [field.name for field in fields(record)]
-
-
-def _skipped(record: Any) -> tuple[str, ...]:
-    if isinstance(record, Call):
-        return _VOLATILE
-    return ("open_calls",) if isinstance(record, Run) else ()
-
-
-def _masked_command(command: OpenCommand, mask: Masker) -> dict[str, Any]:
+def _masked(command: OpenCommand, mask: Masker) -> OpenCommand:
     """An edit whose arguments hold a secret cannot be delivered from the record: it comes back as a refusal."""
-    args, masked = redact(command.frame.args, mask)
-    frame = command.frame.model_copy(update={"args": args})
-    return {"frame": refusal_of(frame) if masked else frame}
+    _, masked = redact(command.frame.args, mask)
+    return replace(command, frame=refusal_of(command.frame)) if masked else command
 
 
 def refusal_of(frame: PointCommand) -> PointCommand:

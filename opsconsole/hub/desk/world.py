@@ -72,6 +72,8 @@ class World:
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
     approvals: OrderedDict[str, Approval] = field(default_factory=OrderedDict)
     receipts: OrderedDict[str, Receipt] = field(default_factory=OrderedDict)
+    orphans: dict[str, set[str]] = field(default_factory=dict)
+    """parent -> children that named it before it was known."""
     sessions: dict[str, Session] = field(default_factory=dict)
     timers: list[tuple[float, int, str, str]] = field(default_factory=list)
     after_store: dict[int, tuple[str, str, str, int]] = field(default_factory=dict)

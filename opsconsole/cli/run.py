@@ -1,0 +1,136 @@
+"""`run`: any command as a supervised agent; it says where the hub is, the supervisor does the rest."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from opsconsole.cli.hub_file import find_token
+from opsconsole.cli.options import shared_options
+from opsconsole.config import Settings
+from opsconsole.domain.command import Role
+from opsconsole.domain.ids import is_id
+from opsconsole.domain.text import safe_line
+from opsconsole.errors import CannotStart, ConfigError
+from opsconsole.sdk.new_ids import new_id
+from opsconsole.sdk.settings import agent_url
+from opsconsole.supervisor.foreground import status_of
+from opsconsole.supervisor.ladder import LadderSettings
+from opsconsole.supervisor.report import Description
+from opsconsole.supervisor.supervise import Supervision, child_environment, own_run, supervise
+
+LABELS_MAX = 32
+AGENT_CHARS_MAX = 200
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.option("--agent", help="The agent's name [from the command].")
+@click.option("--name", help="What this run is about.")
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; may be repeated.")
+@click.option("--cwd", type=click.Path(file_okay=False, path_type=Path), help="Where to run it [here].")
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
+@shared_options
+def run(
+    settings: Settings,
+    agent: str | None,
+    name: str | None,
+    labels: tuple[str, ...],
+    cwd: Path | None,
+    command: tuple[str, ...],
+) -> int:
+    """Run any command as a supervised agent: it can be seen, frozen and killed with proof.
+
+    Its input, output and exit status are untouched. The hub need not be there: what happens is then reported later.
+    """
+    description = Description(
+        run=new_id("run"),
+        agent=(agent or agent_name(command))[:AGENT_CHARS_MAX],
+        name=name or " ".join(command)[:AGENT_CHARS_MAX],
+        parent=_parent(),
+        labels=_labels(labels),
+    )
+    _quiet()
+    try:
+        return asyncio.run(supervise(_supervision(settings, command, cwd, description), on_trouble=_tell))
+    except CannotStart as error:
+        click.echo(f"opsconsole: {error}", err=True)
+        return status_of(error)
+    except OSError as error:
+        raise ConfigError(f"no journal can be kept in {settings.data_dir}: {error}") from None
+
+
+def _supervision(settings: Settings, command: Sequence[str], cwd: Path | None, description: Description) -> Supervision:
+    token = _token(settings)
+    environment = child_environment(
+        os.environ, hub=settings.hub, token=token, run=description.run, data_dir=settings.data_dir
+    )
+    return Supervision(
+        argv=command,
+        environment=environment,
+        cwd=cwd,
+        description=description,
+        url=agent_url(settings.hub),
+        token=lambda: _token(settings),
+        data_dir=settings.data_dir,
+        ladder=LadderSettings(
+            cooperative_ms=settings.kill.cooperative_ms,
+            term_ms=settings.kill.term_ms,
+            verify_ms=settings.kill.verify_ms,
+        ),
+    )
+
+
+def agent_name(command: Sequence[str]) -> str:
+    """A name for what a command runs: a script's or module's own, else the program's."""
+    program = Path(command[0]).name
+    if program.startswith("python") or program in ("uv", "node", "bash", "sh", "ruby"):
+        rest = list(command[1:])
+        if "-m" in rest[:-1]:
+            return rest[rest.index("-m") + 1].rpartition(".")[2] or program
+        script = next((word for word in rest if Path(word).suffix and not word.startswith("-")), None)
+        if script is not None:
+            return Path(script).stem
+    return program or "agent"
+
+
+def _labels(given: tuple[str, ...]) -> dict[str, str]:
+    pairs = [label.partition("=") for label in given]
+    for label, (key, sign, _) in zip(given, pairs, strict=True):
+        if not (key and sign):
+            raise click.BadParameter(f"{label!r} is no label; accepted: KEY=VALUE")
+    if len(pairs) > LABELS_MAX:
+        raise click.BadParameter(f"{len(pairs)} labels; at most {LABELS_MAX}")
+    return {key: value for key, _, value in pairs}
+
+
+def _parent() -> str | None:
+    outer = own_run()
+    return outer if outer and is_id(outer) else None
+
+
+def _token(settings: Settings) -> str | None:
+    """The agent token, or None while there is none: a hub may write it after we start."""
+    try:
+        return find_token(settings, Role.AGENT)
+    except ConfigError:
+        return None
+
+
+def _quiet() -> None:
+    """Nothing of ours but `_tell` reaches the command's terminal."""
+    log = logging.getLogger("opsconsole")
+    log.addHandler(logging.NullHandler())
+    log.propagate = False
+
+
+def _tell(trouble: str) -> None:
+    # The command's terminal may be in raw mode, where a line ends with both.
+    end = "\r\n" if sys.stderr.isatty() else "\n"
+    sys.stderr.write(f"opsconsole: {safe_line(trouble)}; the command goes on, and is reported later{end}")
+    sys.stderr.flush()

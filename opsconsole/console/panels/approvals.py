@@ -1,0 +1,182 @@
+"""The queue of held calls and the one under the cursor, opened; it sends a decision only on what was seen."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Container, Vertical
+
+from opsconsole.console.actions import ViewName
+from opsconsole.console.context import Context, Draft
+from opsconsole.console.controls import NotDone
+from opsconsole.console.panels.panel import Panel
+from opsconsole.console.view.composed import to_words
+from opsconsole.console.view.dwell import DWELL_SECONDS
+from opsconsole.console.view.edit_text import to_args, to_text
+from opsconsole.console.view.held_call import held_call_lines, queue_line, standing
+from opsconsole.console.view.ingest import HeldCall
+from opsconsole.console.view.line import Line, fit_line
+from opsconsole.console.widgets.lines import Lines
+from opsconsole.console.widgets.row_list import RowList
+from opsconsole.console.widgets.text_pane import TextPane
+from opsconsole.domain.approval import Answer
+from opsconsole.domain.tool_call import CallKind
+
+
+class ApprovalsPanel(Panel):
+    """The queue, a line that says whether a decision is possible, and the call in full."""
+
+    view: ViewName = "approvals"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, id="approvals")
+        self.list = RowList(context.painter, self._line, id="call-list", empty="No held calls.")
+        self.standing = Lines(context.painter, id="call-standing", classes="one-line")
+        self.pane = TextPane(context.painter, id="call-text")
+        self._shown: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """The queue beside or above the opened call."""
+        with Container(classes="split"):
+            yield self.list
+            with Vertical(classes="opened"):
+                yield self.standing
+                yield self.pane
+
+    @property
+    def rows(self) -> RowList:
+        """The queue."""
+        return self.list
+
+    @property
+    def text(self) -> TextPane:
+        """The opened call."""
+        return self.pane
+
+    def refresh_rows(self) -> None:
+        """The queue's order, then the call under the cursor."""
+        self.list.set_keys(self.context.session.queue.order())
+        held = self.current()
+        now = self.context.hub_now()
+        words, tone = standing(held, now=now) if self.list.keys else ("nothing waits for a decision", "dim")
+        self.standing.show([fit_line(((f" {words}", tone),), max(1, self.standing.size.width))])
+        self.context.dwell.show(_identity(held), now=self.context.clock.monotonic())
+        width = max(10, self.pane.size.width - 1)
+        lines = [] if held is None else self._opened(held, now, width)
+        self.pane.show(lines, from_top=self._shown != self.list.cursor)
+        self._shown = self.list.cursor
+
+    def do(self, action: str) -> bool:
+        """Decide, or go to the next pending call."""
+        if action == "next":
+            self._next()
+        elif action == "open":
+            self._open()
+        elif action == "approve":
+            held = self._decidable()
+            self.context.controls.decide(held, Answer.APPROVE)
+            self.context.app.say(f"approve {held.row.tool}: sent")
+        elif action == "reject":
+            self._reject(self._decidable())
+        elif action == "edit":
+            self._edit(self._decidable())
+        elif action == "respond":
+            self._respond(self._decidable())
+        else:
+            return False
+        return True
+
+    def current(self) -> HeldCall | None:
+        """The held call under the cursor."""
+        return self.context.session.queue.get(self.list.cursor)
+
+    def current_run(self) -> str | None:
+        """The run of the call under the cursor."""
+        held = self.current()
+        return None if held is None else held.row.run
+
+    def current_id(self) -> str | None:
+        """The approval's id."""
+        return self.list.cursor
+
+    def close_inner(self) -> bool:
+        """On a short screen, go back to the queue."""
+        opened = self.has_class("-opened")
+        self.remove_class("-opened")
+        return opened and self.has_class("-short")
+
+    def _open(self) -> None:
+        if self.has_class("-short"):
+            self.add_class("-opened")
+        elif (run := self.current_run()) is not None:
+            self.context.app.open_run(run)
+
+    def _decidable(self) -> HeldCall:
+        """The call under the cursor, if the operator can have read it. Raises: NotDone."""
+        held = self.current()
+        if held is None:
+            raise NotDone("there is no held call under the cursor")
+        if self.has_class("-short") and not self.has_class("-opened"):
+            raise NotDone("open it first: enter shows the arguments")
+        if not self.context.dwell.long_enough(_identity(held), now=self.context.clock.monotonic()):
+            raise NotDone(f"ignored: this call has been on screen for less than {DWELL_SECONDS:g} s; press again")
+        return self.context.controls.still_open(held)
+
+    def _reject(self, held: HeldCall) -> None:
+        def done(reason: str) -> None:
+            self.context.controls.decide(held, Answer.REJECT, note=reason.strip())
+            self.context.app.say(f"reject {held.row.tool}: sent")
+
+        self.context.app.ask(f"reject {held.row.tool}: reason for the agent", done)
+
+    def _edit(self, held: HeldCall) -> None:
+        if held.row.masked:
+            raise NotDone("secrets are masked here, so an edit would send the masks: reject or respond")
+        if not held.row.may_edit:
+            raise NotDone("this call may not be edited: approve, reject or respond")
+
+        def send(value: object) -> None:
+            assert isinstance(value, dict)
+            self.context.controls.decide(held, Answer.EDIT, args=value)
+            self.context.app.say(f"approve {held.row.tool} with edited arguments: sent")
+
+        title = f"edit the arguments of {held.row.tool}"
+        text = to_text(held.args)
+        self.context.app.write(
+            Draft(title=title, text=text, about=held, before=held.args, check=to_args, send=send)
+        )
+
+    def _respond(self, held: HeldCall) -> None:
+        if not held.row.may_respond:
+            raise NotDone("this call may not be answered in the tool's place: approve, edit or reject")
+
+        def send(value: object) -> None:
+            self.context.controls.decide(held, Answer.RESPOND, text=str(value))
+            self.context.app.say(f"answer in place of {held.row.tool}: sent")
+
+        place = "the model" if held.row.kind is CallKind.MODEL_CALL else held.row.tool
+        title = f"answer in place of {place}"
+        self.context.app.write(Draft(title=title, text="", about=held, before=None, check=to_words, send=send))
+
+    def _opened(self, held: HeldCall, now: float, width: int) -> list[Line]:
+        run = self.context.session.board.get(held.row.run)
+        return held_call_lines(held, run, now=now, width=width, zone=self.context.zone)
+
+    def _line(self, key: str, width: int) -> Line:
+        held = self.context.session.queue.get(key)
+        if held is None:
+            return (("no longer in the queue", "dim"),)
+        return queue_line(held.row, now=self.context.hub_now(), width=width)
+
+    def _next(self) -> None:
+        pending = self.context.session.queue.pending
+        keys = [key for key in self.list.keys if key in pending]
+        if not keys:
+            self.context.app.say("no call waits for a decision")
+            return
+        after = keys[keys.index(self.list.cursor) + 1 :] if self.list.cursor in keys else keys
+        self.list.go((after or keys)[0])
+
+
+def _identity(held: HeldCall | None) -> object:
+    """What a decision is bound to: any change of it voids a key that was meant for what stood there before."""
+    return None if held is None else (held.key, held.row.digest, held.row.status)

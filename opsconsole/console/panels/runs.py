@@ -1,0 +1,178 @@
+"""The runs table: every run, most urgent first; it decides nothing and orders nothing while the operator moves."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
+
+from opsconsole.console.actions import ViewName
+from opsconsole.console.context import Context
+from opsconsole.console.panels.panel import Panel
+from opsconsole.console.view.amounts import age
+from opsconsole.console.view.columns import run_line, titles
+from opsconsole.console.view.filter import RunFilter, parse_filter
+from opsconsole.console.view.line import Line, Span, two_ends, wrap
+from opsconsole.console.view.run_summary import summary
+from opsconsole.console.widgets.lines import Lines
+from opsconsole.console.widgets.row_list import RowList
+
+HOLD_SECONDS = 3.0
+"""The order stands still for this long after a cursor key: nothing moves under the hand."""
+ORDER_SECONDS = 1.0
+"""The order is made anew at most this often."""
+_COUNTED = (
+    ("approval", "◆", "ask"),
+    ("working", "●", "good"),
+    ("unknown", "◌", "bad"),
+    ("paused", "‖", "hold"),
+    ("failed", "✖", "bad"),
+    ("completed", "✔", "dim"),
+    ("killed", "■", "dim"),
+)
+
+
+class RunsPanel(Panel):
+    """The table, a line of counts above it and, where there is room, the run under the cursor beside it."""
+
+    view: ViewName = "runs"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, id="runs")
+        self.filter = RunFilter()
+        self.list = RowList(context.painter, self._line, id="run-list")
+        self.counts = Lines(context.painter, id="run-counts", classes="one-line")
+        self.titles = Lines(context.painter, id="run-titles", classes="one-line")
+        self.side = Lines(context.painter, id="run-side", classes="side")
+        self._ordered_at = float("-inf")
+        self._ordered_changes = -1
+        self._wanted = self.filter
+
+    def compose(self) -> ComposeResult:
+        """Counts, titles, table, side."""
+        yield self.counts
+        with Horizontal():
+            with Vertical(id="run-table"):
+                yield self.titles
+                yield self.list
+            yield self.side
+
+    @property
+    def rows(self) -> RowList:
+        """The table."""
+        return self.list
+
+    def refresh_rows(self) -> None:
+        """Order anew when that is due, then the words around the table."""
+        now = self.context.clock.monotonic()
+        if self._due(now):
+            self._order(now)
+        self._words(now)
+
+    def set_filter(self, text: str) -> None:
+        """Show the runs that match."""
+        self.filter = parse_filter(text)
+        self.refresh_rows()
+
+    def do(self, action: str) -> bool:
+        """Filter, and go to the next run that needs a person."""
+        if action == "filter":
+            self.context.app.ask("filter", self.set_filter, value=self.filter.text)
+        elif action == "next":
+            self._next()
+        elif action == "open":
+            if self.list.cursor is not None:
+                self.context.app.open_run(self.list.cursor)
+        else:
+            return False
+        return True
+
+    def current_run(self) -> str | None:
+        """The run under the cursor."""
+        return self.list.cursor
+
+    def close_inner(self) -> bool:
+        """Escape clears the filter."""
+        if not self.filter.text:
+            return False
+        self.set_filter("")
+        return True
+
+    def shown_live(self) -> list[str]:
+        """The runs that the table lists and that have not ended."""
+        return self.context.session.board.live(self.list.keys)
+
+    def _due(self, now: float) -> bool:
+        if self.filter is not self._wanted:
+            return True
+        if now - self.list.moved_at < HOLD_SECONDS and self.list.keys:
+            return False
+        return now - self._ordered_at >= ORDER_SECONDS or not self.list.keys
+
+    def _order(self, now: float) -> None:
+        board = self.context.session.board
+        self._wanted = self.filter
+        self._ordered_at, self._ordered_changes = now, board.changes
+        self.list.empty = self._nothing()
+        self.list.set_keys(board.order(self.filter, self.context.hub_now()))
+
+    def _nothing(self) -> str:
+        session = self.context.session
+        if not session.board.rows.complete:
+            return "Waiting for the hub."
+        if self.filter.text:
+            return f"No runs match “{self.filter.text}”. esc clears the filter ({len(session.board.rows.by_key):,} runs)."
+        return "No runs yet. Start one: opsconsole run -- python my_agent.py, or all of: opsconsole demo"
+
+    def _words(self, now: float) -> None:
+        width = self.size.width
+        self.counts.show([two_ends(self._left(now), self._counts(), width)])
+        self.titles.show([((" " + titles(max(1, self.list.size.width - 1)), "dim"),)])
+        if self.side.display and self.side.size.width:
+            self.side.show(self._side(self.side.size.width - 2))
+
+    def _left(self, now: float) -> Line:
+        board = self.context.session.board
+        held = now - self.list.moved_at < HOLD_SECONDS and board.changes != self._ordered_changes
+        place = f"{self.list.position + 1:,}/{len(self.list.keys):,}" if self.list.keys else "0"
+        spans: list[Span] = [(f" {place}", "dim")]
+        spans.append((f"  filter: {self.filter.text}" if self.filter.text else "  most urgent first", "plain"))
+        if held:
+            spans.append(("  order held", "hold"))
+        if board.rows.unreadable:
+            spans.append((f"  {board.rows.unreadable} unreadable rows", "bad"))
+        return tuple(spans)
+
+    def _counts(self) -> Line:
+        states = self.context.session.board.states
+        return tuple((f"{glyph}{states[name]:,} {name}  ", tone) for name, glyph, tone in _COUNTED if states[name])
+
+    def _side(self, width: int) -> list[Line]:
+        row = self.context.session.board.get(self.list.cursor)
+        if row is None or width < 10:
+            return []
+        now = self.context.hub_now()
+        status = self.context.session.board.status(row, now)
+        lines: list[Line] = [((f" {row.agent} {row.name}", "title"),), ((f" {row.run}", "dim"),)]
+        for line in summary(row, status, now=now, zone=self.context.zone):
+            text = "".join(part for part, _ in line)
+            lines += [((f" {piece}", line[0][1]),) for piece in wrap(text, width)]
+        if row.kill is not None:
+            lines.append(((f" kill by {row.kill.by} {age(now - row.kill.sent_at)} ago: {row.kill.status}", "warn"),))
+        return lines
+
+    def _line(self, key: str, width: int) -> Line:
+        board = self.context.session.board
+        row = board.get(key)
+        if row is None:
+            return ((f"{key}: no longer on the board", "dim"),)
+        now = self.context.hub_now()
+        return run_line(row, board.status(row, now), now=now, width=width)
+
+    def _next(self) -> None:
+        keys = self.context.session.board.needing_me(self.list.keys)
+        if not keys:
+            self.context.app.say("no run needs a person now")
+            return
+        places = {key: index for index, key in enumerate(self.list.keys)}
+        after = [key for key in keys if places[key] > self.list.position]
+        self.list.go((after or keys)[0])

@@ -1,0 +1,136 @@
+"""A run that an operator holds, and the model call it waits with; drafts are written elsewhere."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+
+from opsconsole.console.actions import ViewName
+from opsconsole.console.context import Context, Draft
+from opsconsole.console.controls import NotDone
+from opsconsole.console.panels.panel import Panel
+from opsconsole.console.view.amounts import age
+from opsconsole.console.view.composed import template, to_call, to_words
+from opsconsole.console.view.dwell import DWELL_SECONDS
+from opsconsole.console.view.held_call import conversation, standing
+from opsconsole.console.view.ingest import HeldCall
+from opsconsole.console.view.line import Line, fit_line
+from opsconsole.console.widgets.lines import Lines
+from opsconsole.console.widgets.text_pane import TextPane
+from opsconsole.domain.approval import Answer
+from opsconsole.domain.tool_call import CallKind
+from opsconsole.protocol.frames import ProposedCall
+
+
+class TakeoverPanel(Panel):
+    """Who holds the run, and what the agent asks its model."""
+
+    view: ViewName = "takeover"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context, id="takeover")
+        self.run: str | None = None
+        self.head = Lines(context.painter, id="takeover-head")
+        self.pane = TextPane(context.painter, id="takeover-text")
+        self._shown: str | None = None
+
+    def compose(self) -> ComposeResult:
+        """Head and conversation."""
+        yield self.head
+        yield self.pane
+
+    @property
+    def text(self) -> TextPane:
+        """The conversation."""
+        return self.pane
+
+    def show_run(self, run: str) -> None:
+        """Show another run."""
+        self.run, self._shown = run, None
+
+    def current_run(self) -> str | None:
+        """The run shown."""
+        return self.run
+
+    def waiting(self) -> HeldCall | None:
+        """The model call that waits for the operator's answer."""
+        if self.run is None:
+            return None
+        held = self.context.session.queue.pending_of(self.run)
+        return next((one for one in held if one.row.kind is CallKind.MODEL_CALL), None)
+
+    def refresh_rows(self) -> None:
+        """Who holds it, and the call that waits."""
+        held = self.waiting()
+        width = max(10, self.head.size.width)
+        self.head.show([fit_line(line, width) for line in self._head(held)])
+        self.context.dwell.show(_identity(self.run, held), now=self.context.clock.monotonic())
+        lines: list[Line] = [] if held is None else conversation(held.row.args, width=max(10, self.pane.size.width - 1))
+        key = None if held is None else held.key
+        self.pane.show(lines, from_top=False)
+        if key != self._shown:
+            self.pane.to_end(True)
+        self._shown = key
+
+    def do(self, action: str) -> bool:
+        """Answer as the model."""
+        if action == "reply":
+            self._reply(self._answerable())
+        elif action == "compose":
+            self._compose(self._answerable())
+        else:
+            return False
+        return True
+
+    def _answerable(self) -> HeldCall:
+        held = self.waiting()
+        if held is None:
+            raise NotDone("the agent does not wait for its model now: i sends it a message instead")
+        if not self.context.dwell.long_enough(_identity(self.run, held), now=self.context.clock.monotonic()):
+            raise NotDone(f"ignored: this call has been on screen for less than {DWELL_SECONDS:g} s; press again")
+        return held
+
+    def _reply(self, held: HeldCall) -> None:
+        def send(value: object) -> None:
+            self.context.controls.decide(held, Answer.RESPOND, text=str(value))
+            self.context.app.say("answered as the model: sent")
+
+        draft = Draft(title="answer as the model", text="", about=held, before=None, check=to_words, send=send)
+        self.context.app.write(draft)
+
+    def _compose(self, held: HeldCall) -> None:
+        call_id = self.context.controls.new_call_id()
+
+        def send(value: object) -> None:
+            assert isinstance(value, ProposedCall)
+            self.context.controls.decide(held, Answer.RESPOND, calls=[value])
+            self.context.app.say(f"call of {value.name}, as the model: sent")
+
+        self.context.app.write(
+            Draft(
+                title="compose a call as the model",
+                text=template(held.args),
+                about=held,
+                before=None,
+                check=lambda text: to_call(text, call_id=call_id),
+                send=send,
+            )
+        )
+
+    def _head(self, held: HeldCall | None) -> list[Line]:
+        session, now = self.context.session, self.context.hub_now()
+        row = session.board.get(self.run)
+        if row is None:
+            return [((" no run is taken over here", "dim"),)]
+        who: Line = ((f" ◉ {row.agent}", "title"), (f" {row.name}  ", "strong"), (row.run, "dim"))
+        if row.baton is None:
+            holding: Line = ((" nobody holds this run yet: the takeover is on its way, or was handed back", "warn"),)
+        else:
+            by = "you hold" if self.context.controls.holds(row) else f"{row.baton.by} holds"
+            left = age(row.baton.until - now)
+            holding = ((f" {by} this run for {left} more; then it stays paused", "hold"),)
+        words, tone = standing(held, now=now) if held else ("the agent is not waiting for its model now", "dim")
+        return [who, holding, ((f" {words}", tone),)]
+
+
+def _identity(run: str | None, held: HeldCall | None) -> object:
+    return ("takeover", run, None if held is None else (held.key, held.row.digest))

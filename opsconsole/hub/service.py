@@ -1,0 +1,328 @@
+"""One whole hub from its parts: opened on a data directory, served on the running loop, closed in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import secrets
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from opsconsole import __version__
+from opsconsole.errors import ConfigError
+from opsconsole.hub.accounts import Accounts, write_private
+from opsconsole.hub.admission import Door, Fact
+from opsconsole.hub.clock import HubClock
+from opsconsole.hub.desk.desk import Desk
+from opsconsole.hub.desk.settings import DeskSettings
+from opsconsole.hub.http import Http
+from opsconsole.hub.http_audit import AuditPages
+from opsconsole.hub.http_points import HttpPoints
+from opsconsole.hub.http_tokens import Administration
+from opsconsole.hub.prices import PriceList
+from opsconsole.hub.records import Records
+from opsconsole.hub.recovery import Recovered, recover
+from opsconsole.hub.server import Hub
+from opsconsole.hub.settings import HubSettings
+from opsconsole.hub.sockets import Scope, Sockets
+from opsconsole.hub.upkeep import Keeper, Upkeep
+from opsconsole.policy.default import DefaultPolicy
+from opsconsole.policy.interface import Limits
+from opsconsole.policy.redaction import masker
+from opsconsole.protocol.limits import FRAME_BYTES_MAX
+from opsconsole_storage import SqliteStore, Store
+
+INFO_NAME = "hub.json"
+MASK_KEY_NAME = "mask.key"
+PING_SECONDS = 20.0
+"""For proxies that cut quiet connections; whether a peer is well is told by beats."""
+GOODBYE_SECONDS = 2.0
+"""How long peers may take to leave when the hub goes down."""
+IDLE_SECONDS = 5.0
+"""How long the disk may take for what is still on its way."""
+OVERSIZE_BYTES = 65_536
+"""A frame this much above the limit is still read, so that its sender is told why it is closed."""
+
+log = logging.getLogger(__name__)
+
+
+class HubSocketProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's own, plus a way to cut a peer that takes nothing any more."""
+
+    async def run_asgi(self) -> None:
+        """Give the application `abort` in its state."""
+        self.scope["state"]["abort"] = self.abort
+        await super().run_asgi()
+
+    def abort(self) -> None:
+        """Close the transport without waiting for what it still holds."""
+        if not self.disconnected:
+            self.transport.abort()
+
+
+class _Uvicorn(uvicorn.Server):
+    """uvicorn without its signal handlers and without its clock: the hub says when to stop."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+        self.stopping = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Signals are the caller's."""
+        yield
+
+    async def main_loop(self) -> None:
+        """Serve until told to stop."""
+        self.listening.set()
+        await self.stopping.wait()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an open hub is made of."""
+
+    hub: Hub
+    store: Store
+    records: Records
+    accounts: Accounts
+    door: Door
+    sockets: Sockets
+    points: HttpPoints
+    keeper: Keeper
+    upkeep: Upkeep
+    recovered: Recovered
+    made: list[tuple[str, str]]
+    """Token files written at this start: (name, token id)."""
+
+
+class Service:
+    """A hub that listens. `start`, then `stop`; both on the same loop."""
+
+    def __init__(self, settings: HubSettings) -> None:
+        self.settings = settings
+        self.url = ""
+        self._parts: Parts | None = None
+        self._uvicorn: _Uvicorn | None = None
+        self._serving: asyncio.Task[None] | None = None
+        self._is_stopping = False
+
+    @property
+    def parts(self) -> Parts:
+        """The open hub's parts; only between `start` and `stop`."""
+        assert self._parts is not None, "the hub is not open"
+        return self._parts
+
+    async def start(self, store: Store | None = None) -> None:
+        """Open the store (unless one is given), recover, listen.
+
+        Raises: ConfigError, CannotOpen and its kinds, StorageError, OSError.
+        """
+        self.settings.check()
+        parts = self._parts = await open_parts(self.settings, store)
+        try:
+            listener = _listen(self.settings)
+        except BaseException:
+            await self._release(parts)
+            raise
+        self.url = _url(self.settings, listener)
+        http = Http(
+            hub=parts.hub,
+            door=parts.door,
+            audit=AuditPages(parts.store, self.settings.data_dir if isinstance(parts.store, SqliteStore) else None),
+            points=parts.points,
+            administration=Administration(
+                hub=parts.hub,
+                accounts=parts.accounts,
+                records=parts.records,
+                sockets=parts.sockets,
+                points=parts.points,
+            ),
+            started_at=parts.hub.now(),
+            not_ready=self.not_ready,
+        ).app()
+
+        async def app(scope: Scope, receive: Any, send: Any) -> None:
+            await (parts.sockets if scope["type"] == "websocket" else http)(scope, receive, send)
+
+        self._uvicorn = _Uvicorn(_config(app, self.settings))
+        self._serving = asyncio.get_running_loop().create_task(self._uvicorn.serve([listener]))
+        await asyncio.wait(
+            [self._serving, asyncio.ensure_future(self._uvicorn.listening.wait())], return_when=asyncio.FIRST_COMPLETED
+        )
+        if self._serving.done():
+            await self._serving
+        parts.upkeep.start()
+        self._announce(parts)
+
+    def _announce(self, parts: Parts) -> None:
+        info = {"url": self.url, "pid": os.getpid(), "version": __version__, "started_at": parts.hub.now()}
+        write_private(self.settings.data_dir / INFO_NAME, json.dumps(info) + "\n")
+        recovered = parts.recovered
+        details = {"url": self.url, "version": __version__, "epoch": parts.hub.epoch, "pid": os.getpid()}
+        replayed = {"entries_replayed": recovered.entries, "batches_replayed": recovered.batches}
+        policy = {"policy_hash": parts.hub.policy_hash}
+        parts.hub.fact(Fact(kind="hub.started", principal=None, details=details | replayed | policy))
+        for name, token_id in parts.made:
+            made = {"token_id": token_id, "file": name, "by": "bootstrap"}
+            parts.hub.fact(Fact(kind="token.created", principal=None, details=made))
+
+    def not_ready(self) -> str:
+        """Why the hub cannot do all of its work; empty when it can."""
+        if self._is_stopping:
+            return "the hub is going down"
+        recorder, keeper = self.parts.hub.recorder, self.parts.keeper
+        problems = (
+            f"the audit is not written: {recorder.audit_problem}" if recorder.audit_problem else "",
+            f"events are not stored: {recorder.events_problem}" if recorder.events_problem else "",
+            f"the hub's records are not saved: {keeper.problem}" if keeper.problem else "",
+        )
+        return "; ".join(problem for problem in problems if problem)
+
+    async def stop(self) -> None:
+        """Send everyone away, save what the desk remembers, close the store."""
+        self._is_stopping = True
+        parts = self.parts
+        await parts.upkeep.stop()
+        await parts.sockets.goodbye(GOODBYE_SECONDS)
+        if self._uvicorn is not None and self._serving is not None:
+            self._uvicorn.stopping.set()
+            await self._serving
+        parts.hub.fact(Fact(kind="hub.stopped", principal=None, details={"epoch": parts.hub.epoch}))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(IDLE_SECONDS):
+                await parts.hub.recorder.idle()
+        await parts.keeper.save()
+        await self._release(parts)
+        (self.settings.data_dir / INFO_NAME).unlink(missing_ok=True)
+
+    async def _release(self, parts: Parts) -> None:
+        parts.hub.stop()
+        await parts.store.close()
+        parts.records.close()
+
+
+async def open_parts(settings: HubSettings, store: Store | None = None) -> Parts:
+    """Open storage, recover the desk, make the shells. Raises: as `Service.start`."""
+    clock = HubClock()
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if store is None:
+        store = await SqliteStore.open(settings.data_dir, clock=clock.now, checkpoint_copy=settings.checkpoint_copy)
+    try:
+        return await _parts(settings, store, clock)
+    except BaseException:
+        await store.close()
+        raise
+
+
+async def _parts(settings: HubSettings, store: Store, clock: HubClock) -> Parts:
+    records = Records.open(settings.data_dir)
+    try:
+        limits = Limits(cost_usd=settings.cost_usd, turns=settings.turns, tokens=settings.tokens)
+        policy = DefaultPolicy(run_limits=limits, ask_ttl_seconds=settings.approval_ttl_seconds)
+        epoch = secrets.token_hex(8)
+        desk = Desk(
+            epoch=epoch,
+            policy=policy,
+            price=PriceList(),
+            mask=masker(_mask_key(settings)),
+            settings=DeskSettings(
+                beat_seconds=settings.limits.beat_seconds, approval_ttl_seconds=settings.approval_ttl_seconds
+            ),
+        )
+        recovered = await recover(desk, store, records)
+        clock.not_before(recovered.newest_at)
+        hub = Hub(
+            desk=desk,
+            storage=store,
+            clock=clock,
+            epoch=epoch,
+            policy_hash=policy.hash,
+            limits=settings.limits,
+            marks=recovered.marks,
+        )
+        accounts = await Accounts.open(records, clock.now)
+        made = await accounts.bootstrap(settings.data_dir)
+        door = Door(accounts, settings.allowed_origins, settings.limits)
+        points = HttpPoints(hub)
+        keeper = Keeper(hub, records)
+        hub.begin()
+        return Parts(
+            hub=hub,
+            store=store,
+            records=records,
+            accounts=accounts,
+            door=door,
+            sockets=Sockets(hub, accounts, door),
+            points=points,
+            keeper=keeper,
+            upkeep=Upkeep(hub, keeper, door, points, settings.events_days),
+            recovered=recovered,
+            made=made,
+        )
+    except BaseException:
+        records.close()
+        raise
+
+
+def _mask_key(settings: HubSettings) -> bytes:
+    """The key under which masked secrets stay comparable, made once a directory."""
+    path = settings.data_dir / MASK_KEY_NAME
+    try:
+        return bytes.fromhex(path.read_text().strip())
+    except (FileNotFoundError, ValueError):
+        key = secrets.token_bytes(32)
+        write_private(path, key.hex() + "\n")
+        return key
+
+
+def _listen(settings: HubSettings) -> socket.socket:
+    try:
+        family, _, _, _, place = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        listener = socket.socket(family, socket.SOCK_STREAM)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {settings.host}: {error.strerror or error}") from None
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(place)
+        return listener
+    except OSError as error:
+        listener.close()
+        raise ConfigError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
+
+
+def _url(settings: HubSettings, listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    if host in ("0.0.0.0", "::"):
+        host = "127.0.0.1"
+    return f"{settings.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _config(app: Any, settings: HubSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        http="httptools",
+        ws=HubSocketProtocol,
+        ws_max_size=FRAME_BYTES_MAX + OVERSIZE_BYTES,
+        ws_ping_interval=PING_SECONDS,
+        ws_ping_timeout=PING_SECONDS,
+        ws_per_message_deflate=False,
+        lifespan="off",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(GOODBYE_SECONDS),
+        ssl_certfile=settings.tls_cert,
+        ssl_keyfile=settings.tls_key,
+    )
