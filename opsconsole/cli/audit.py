@@ -15,7 +15,6 @@ from opsconsole.cli.exits import Exit
 from opsconsole.cli.options import json_option, shared_options
 from opsconsole.config import Settings
 from opsconsole.errors import CommandFailed
-from opsconsole_storage.export import write_csv, write_json_lines
 from opsconsole_storage.proofs import ConsistencyProof, InclusionProof
 
 HEADERS = ("SEQ", "WHEN", "KIND", "WHO", "ABOUT", "WHAT")
@@ -32,8 +31,8 @@ def audit() -> None:
 @audit.command("list")
 @click.option("--after", type=click.IntRange(min=0), help="Only entries with a higher number, oldest first.")
 @click.option("--before", type=click.IntRange(min=1), help="Only entries with a lower number.")
-@click.option("--limit", default=50, type=click.IntRange(1, 10_000), help="At most so many, the newest [50].")
-@click.option("--kind", help="Only this kind: decision, kill, login, token.created, ...")
+@click.option("--limit", default=50, type=click.IntRange(1, 1_000), help="At most so many, the newest [50].")
+@click.option("--kind", help="Only this kind, e.g. approval.decided; a final * means all that begin so.")
 @click.option("--run", help="Only entries about this run.")
 @click.option("--actor", help="Only what this principal did.")
 @click.option("--text", help="Only entries that hold this text.")
@@ -102,14 +101,13 @@ def verify(settings: Settings, public_key: Path | None, checkpoint_copy: Path | 
 @shared_options
 def export(settings: Settings, form: str, after: int, target: Path | None) -> None:
     """Write all entries as JSON Lines or CSV."""
-    write = write_csv if form == "csv" else write_json_lines
     with open_source(settings) as source:
         if target is None:
-            write(source.export(after), sys.stdout)
+            source.export(after, form, sys.stdout)
             sys.stdout.flush()
             return
         with _new_file(target) as file:
-            number = write(source.export(after), file)
+            number = source.export(after, form, file)
     output.note(f"{number} entries in {target}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import sqlite3
 from collections import deque
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from opsconsole.cli.client import HubClient, connect
 from opsconsole.config import Settings
@@ -21,9 +22,12 @@ from opsconsole_storage.audit_reader import open_snapshot
 from opsconsole_storage.audit_schema import AUDIT_NAME
 from opsconsole_storage.contract import Entry
 from opsconsole_storage.errors import StorageError
+from opsconsole_storage.export import write_csv, write_json_lines
 
 PAGE_ENTRIES = 500
 """Entries asked for at once."""
+PLACE = ("seq", "at", "key")
+"""What an entry has before its body."""
 VERIFY_SECONDS = 600.0
 """A million entries take seconds; a slow disk takes its time."""
 
@@ -41,8 +45,8 @@ class AuditSource(Protocol):
         """One entry."""
         ...
 
-    def export(self, after: int) -> Iterator[Entry]:
-        """Every entry after `after`, byte for byte."""
+    def export(self, after: int, form: str, target: TextIO) -> int:
+        """Writes every entry after `after` as `jsonl` or `csv`; the number of entries."""
         ...
 
     def verify(self, public_key: str | None, checkpoint_copy: Path | None) -> dict[str, Any]:
@@ -71,19 +75,22 @@ class AuditDirectory:
 
     def entries(self, **filters: Any) -> list[dict[str, Any]]:
         limit, after = filters["limit"], filters.get("after")
-        passing = (entry for entry in map(flat, self.export(after or 0)) if passes(entry, **filters))
+        passing = (entry for entry in map(flat, self._read(after or 0)) if passes(entry, **filters))
         if after is None:
             return list(deque(passing, maxlen=limit))
         return [entry for _, entry in zip(range(limit), passing, strict=False)]
 
     def entry(self, seq: int) -> dict[str, Any]:
-        for entry in self.export(seq - 1):
+        for entry in self._read(seq - 1):
             if entry.seq == seq:
                 return flat(entry)
             break
         raise CommandFailed(f"there is no entry {seq} in {self.name}", code="not_found")
 
-    def export(self, after: int) -> Iterator[Entry]:
+    def export(self, after: int, form: str, target: TextIO) -> int:
+        return (write_csv if form == "csv" else write_json_lines)(self._read(after), target)
+
+    def _read(self, after: int) -> Iterator[Entry]:
         with _told(self.name):
             yield from records.read_entries(self._directory, after)
 
@@ -104,7 +111,7 @@ class AuditDirectory:
 
 
 class AuditOverHttp:
-    """A hub's record, through its own reading of it."""
+    """A hub's record, through its own reading of it: an export holds what it says, not the stored bytes."""
 
     def __init__(self, client: HubClient) -> None:
         self._client = client
@@ -118,14 +125,29 @@ class AuditOverHttp:
     def entry(self, seq: int) -> dict[str, Any]:
         return self._client.get("audit", str(seq))
 
-    def export(self, after: int) -> Iterator[Entry]:
+    def export(self, after: int, form: str, target: TextIO) -> int:
+        rows = csv.writer(target)
+        if form == "csv":
+            rows.writerow((*PLACE, "body"))
+        number = 0
+        for document in self._pages(after):
+            number += 1
+            body = {name: value for name, value in document.items() if name not in PLACE}
+            place = {name: document[name] for name in PLACE}
+            if form == "csv":
+                rows.writerow((*place.values(), json.dumps(body)))
+            else:
+                target.write(json.dumps({**place, "body": body}) + "\n")
+        return number
+
+    def _pages(self, after: int) -> Iterator[dict[str, Any]]:
         while True:
-            page = self._client.get("audit", after=after, limit=PAGE_ENTRIES).get("entries", [])
-            for document in page:
-                yield exact(document)
-                after = int(document["seq"])
-            if not page:
+            page = self._client.get("audit", after=after, limit=PAGE_ENTRIES)
+            yield from page["entries"]
+            reached = int(page.get("looked_to", 0))
+            if reached <= after:
                 return
+            after = reached
 
     def verify(self, public_key: str | None, checkpoint_copy: Path | None) -> dict[str, Any]:
         if public_key or checkpoint_copy:
@@ -167,25 +189,18 @@ def flat(entry: Entry) -> dict[str, Any]:
     return {**fields, "seq": entry.seq, "key": entry.key, "at": entry.at}
 
 
-def exact(document: dict[str, Any]) -> Entry:
-    """The entry of what the hub shows. Only a body that the hub sends byte for byte is exact."""
-    if "body_base64" in document:
-        body = base64.b64decode(document["body_base64"])
-    else:
-        fields = {name: value for name, value in document.items() if name not in ("seq", "key", "at")}
-        body = json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode()
-    return Entry(seq=int(document["seq"]), key=str(document["key"]), at=float(document["at"]), body=body)
-
-
 def passes(entry: dict[str, Any], **filters: Any) -> bool:
     """Whether an entry passes all filters given; a filter of None lets all pass."""
     return all(_TESTS[name](entry, value) for name, value in filters.items() if value is not None and name in _TESTS)
 
 
+def _of_kind(entry: dict[str, Any], wanted: str) -> bool:
+    kind, beginning = str(entry.get("kind", "")), wanted.rstrip("*")
+    return kind.startswith(beginning) if wanted.endswith(("*", ".")) else kind == beginning
+
+
 def _about(entry: dict[str, Any], run: str) -> bool:
-    return (
-        entry.get("run") == run or run in (entry.get("runs") or []) or entry["key"] in (run, f"run:{run}", f"run/{run}")
-    )
+    return entry.get("run") == run or run in (entry.get("runs") or []) or entry["key"] == f"run/{run}"
 
 
 def _by(entry: dict[str, Any], actor: str) -> bool:
@@ -195,7 +210,7 @@ def _by(entry: dict[str, Any], actor: str) -> bool:
 
 _TESTS: dict[str, Callable[[dict[str, Any], Any], bool]] = {
     "before": lambda entry, before: entry["seq"] < before,
-    "kind": lambda entry, kind: entry.get("kind") == kind,
+    "kind": _of_kind,
     "run": _about,
     "actor": _by,
     "text": lambda entry, text: text.lower() in json.dumps(entry, ensure_ascii=False).lower(),

@@ -60,7 +60,7 @@ ACTIONS: tuple[Action, ...] = (
         label="help",
         help="Show this help.",
         views=EVERYWHERE,
-        hint=90,
+        hint=35,
         shown_key="?",
     ),
     Action(

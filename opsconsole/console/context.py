@@ -1,4 +1,4 @@
-"""What every panel is given: the session, the operator's hands, the clocks, and the few things it may ask of the app."""
+"""What every panel is given: session, controls, clocks, and the few things it may ask of the app; it does nothing."""
 
 from __future__ import annotations
 

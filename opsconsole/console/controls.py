@@ -114,9 +114,7 @@ class Controls:
         if answer is Answer.EDIT and not row.may_edit:
             raise NotDone("this call may not be edited: approve, reject or respond")
         if answer is Answer.EDIT and row.masked:
-            raise NotDone(
-                "secrets are masked here, so an edit would send the masks: reject or respond"
-            )
+            raise NotDone("secrets are masked here, so an edit would send the masks: reject or respond")
         if answer is Answer.RESPOND and not row.may_respond:
             raise NotDone("this call may not be answered in the tool's place: approve, edit or reject")
         return self._give(

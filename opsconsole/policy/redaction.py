@@ -35,7 +35,8 @@ _ASSIGNED = re.compile(
 _SECRET_KEY = re.compile(
     r"(?i)password|passwd|secret|token|api[_\-]?key|authorization|cookie|private[_\-]?key|credential"
 )
-_COUNTERS = re.compile(r"(?i)tokens\Z|token_count\Z|max_tokens")
+_HARMLESS_KEY = re.compile(r"(?i)(?:tokens|_count|_id|_type)\Z|max_tokens")
+"""Keys that only sound secret: counts, ids and kinds."""
 _HINT = re.compile(
     r"(?i)gh[pousr]_|github_pat|sk-|AKIA|ASIA|xox|AIza|k_live|k_test|glpat|npm_|ops_|eyJ|PRIVATE KEY|bearer|basic |://|passw|secret|token|api.?key"
 )
@@ -99,7 +100,7 @@ def _redact(value: Any, mask: Masker) -> Any:
 
 
 def _redact_item(key: str, item: Any, mask: Masker) -> Any:
-    if isinstance(item, str) and item and _SECRET_KEY.search(key) and not _COUNTERS.search(key):
+    if isinstance(item, str) and item and _SECRET_KEY.search(key) and not _HARMLESS_KEY.search(key):
         return _keep_masked("", "value", item, mask)
     return _redact(item, mask)
 

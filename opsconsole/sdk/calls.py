@@ -82,7 +82,7 @@ class Calls:
         self._seen: Counter[str] = Counter()
         self._made = 0
         self._checkpoint = int(live.journal.get("checkpoints") or 0)
-        self._lineage = live.journal.gen[:6]
+        self._lineage = live.journal.get("lineage") or live.journal.gen[:6]
 
     def checkpointed(self) -> None:
         """Calls from here on are told apart from those before; what ran before is not made again."""

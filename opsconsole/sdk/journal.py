@@ -107,7 +107,12 @@ def journal_path(folder: Path, run: str, point: str = "sdk") -> Path:
     """Where the journal of a run's point lies. Raises: ConfigError if `run` is no id."""
     if not is_id(run):
         raise ConfigError(f"a run id is 1 to 128 of letters, digits and _.:-, not {run[:200]!r}")
-    return folder / (f"{run}.db" if point == "sdk" else f"{run}.{point}.db")
+    return journal_folder(folder, point) / f"{run}.db"
+
+
+def journal_folder(folder: Path, point: str = "sdk") -> Path:
+    """The folder of one point's journals: those of agents lie at the top."""
+    return folder if point == "sdk" else folder / point
 
 
 class Journal:
@@ -115,8 +120,8 @@ class Journal:
 
     def __init__(self, folder: Path, run: str, *, point: str = "sdk", bytes_max: int = JOURNAL_BYTES_MAX) -> None:
         """Opens or creates it. Raises: RunInUse, JournalDamaged, OSError."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.path = journal_path(folder, run, point)
+        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.bytes_max = bytes_max
         self._lock = threading.RLock()
         self._run_lock = RunLock(self.path.with_name(self.path.name + ".lock"))

@@ -88,7 +88,7 @@ class Link:
         self._token, self._point, self._client, self._busy, self._tick, self._pace = token, point, client, busy, tick, pace
         self._runs: dict[str, PointRun] = {}
         self._announced: set[str] = set()
-        self._leaving: dict[str, threading.Event] = {}
+        self._leaving: dict[str, Callable[[], None]] = {}
         self._lock = threading.Lock()
         self._soon = self._now = False
         self._up = threading.Event()
@@ -110,8 +110,9 @@ class Link:
         return done
 
     def _wait_delivered(self, deadline: float) -> bool:
-        while not all(run.delivered for run in self._all()):
-            if self.view.refused or time.monotonic() >= deadline:
+        while not all(run.delivered or run.refused for run in self._all()):
+            view = self.view
+            if view.refused or (view.lost and not view.up) or time.monotonic() >= deadline:
                 return False
             self.wake(True)
             time.sleep(GATHER_SECONDS)
@@ -127,13 +128,15 @@ class Link:
             self._runs[run.run] = run
         self._call(self._attached, run)
 
-    def detach(self, run: PointRun) -> threading.Event:
-        """Leave this run once all is delivered; the event is set when it is left."""
-        left = threading.Event()
+    def detach(self, run: PointRun, then: Callable[[], None]) -> None:
+        """Leave this run once all is delivered, and then call `then` on the link's thread."""
         with self._lock:
-            self._leaving[run.run] = left
+            self._leaving[run.run] = then
         self.wake(True)
-        return left
+
+    def drop(self, run: PointRun, then: Callable[[], None]) -> None:
+        """Leave this run at once, delivered or not, and then call `then` on the link's thread."""
+        self._call(self._dropped, run, then)
 
     def wake(self, urgent: bool) -> None:
         """There is something to send; unless `urgent`, it may wait for company."""
@@ -177,9 +180,6 @@ class Link:
         for task in (keeper, ticker):
             task.cancel()
         await asyncio.gather(keeper, ticker, return_exceptions=True)
-        with self._lock:
-            for left in self._leaving.values():
-                left.set()
 
     def _fail(self, error: BaseException) -> None:
         """A fault of ours must not leave calls waiting for ever: it counts as a refusal."""
@@ -387,7 +387,7 @@ class Link:
                 self._runs.pop(run_id, None)
                 self._leaving.pop(run_id, None)
             self._announced.discard(run_id)
-            left.set()
+            left()
 
     async def _beat(self, ws: ClientConnection, conn: Connection) -> None:
         async with asyncio.timeout(HELLO_SECONDS_MAX):
@@ -409,6 +409,16 @@ class Link:
         if self.view.up and self._ws is not None:
             self._announce(run)
         self._look.set()
+
+    def _dropped(self, run: PointRun, then: Callable[[], None]) -> None:
+        with self._lock:
+            self._runs.pop(run.run, None)
+            self._leaving.pop(run.run, None)
+        if run.run in self._announced and self.view.up:
+            self._control.append(Detach(run=run.run))
+            self._due.set()
+        self._announced.discard(run.run)
+        then()
 
     def _announce(self, run: PointRun) -> None:
         """Events of a run follow its hello or attach, never precede it."""

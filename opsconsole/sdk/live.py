@@ -52,6 +52,7 @@ class Identity:
     labels: dict[str, str] = field(default_factory=dict)
     resumable: bool = False
     """Whether a later process may go on with this run: it has a key, or a supervisor's id."""
+    keyed: bool = False
 
     def to_json(self, policy: OnHubLost, restored_from: str | None) -> dict[str, Any]:
         """As the `run` event carries it."""
@@ -100,6 +101,8 @@ class LiveRun:
         self.lease_over = False
         self.idle = threading.Condition(self.lock)
         """Notified when a call's function ends."""
+        self.leaving = False
+        """Whether the link was told to leave this run."""
         self._siblings = siblings
         self._waiting: dict[str, Future[Decision]] = {}
         self._proposed: dict[str, dict[str, Any]] = {}
@@ -119,6 +122,7 @@ class LiveRun:
         restored = checkpoint[0] if checkpoint and not self.fresh else None
         self.point.tell(self.identity.to_json(self.session.policy, restored))
         self.journal.put("resumable", "1" if self.identity.resumable else "")
+        self.journal.put("keyed", "1" if self.identity.keyed else "")
         for record in self.journal.calls():
             if record.status == "running":
                 self._note_interrupted(record)

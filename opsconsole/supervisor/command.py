@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from opsconsole.domain.command import Do
 from opsconsole.errors import SupervisorError
+from opsconsole.sdk.journal import journal_path
 from opsconsole.sdk.order import Order
 from opsconsole.supervisor.climb import Cooperative
 from opsconsole.supervisor.receipts import FreezeReceipt, KillReceipt
@@ -130,7 +131,7 @@ def kill_points(receipt: KillReceipt) -> list[dict[str, Any]]:
 
 def sdk_journal(folder: Path, run: str) -> Callable[[], bool]:
     """Tells whether an SDK in the process speaks for the run: it then keeps a journal, and the hub asks it to stop."""
-    return (folder / f"{run}.db").exists
+    return journal_path(folder, run).exists
 
 
 async def _let_the_hub_ask() -> bool:

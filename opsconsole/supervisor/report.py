@@ -27,6 +27,9 @@ CAPS = ("kill_process", "freeze")
 CONCERNS = frozenset({Do.KILL, Do.FREEZE, Do.THAW})
 """The orders a supervisor carries out; the others are for the points inside the process."""
 
+ENDED = "ended"
+"""The journal's fact that its run has ended: whoever finds the journal has only to deliver it."""
+
 DELIVER_SECONDS = 5.0
 """How long the end of a run waits for a hub that is there; the journal keeps what is not delivered."""
 LOST_SECONDS = 0.2
@@ -116,6 +119,7 @@ class Report:
     ) -> None:
         """How the run ended."""
         self._tell("state", state=state.value, reason=reason, exit=exit, error=error)
+        self._journal.put(ENDED, state.value)
 
     def close(self) -> bool:
         """Delivers what there is to deliver, for a limited time, and lets go; True if the hub has everything. What it

@@ -17,7 +17,7 @@ from opsconsole.sdk.order import Order
 from opsconsole.supervisor.command import Commands, sdk_journal
 from opsconsole.supervisor.foreground import foreground, status_of
 from opsconsole.supervisor.ladder import LadderSettings
-from opsconsole.supervisor.leftovers import RECEIPT_SUFFIX, deliver_agent, deliver_supervisors
+from opsconsole.supervisor.leftovers import deliver_agent, deliver_supervisors, receipt_path
 from opsconsole.supervisor.process import SupervisedProcess
 from opsconsole.supervisor.receipts import Exit
 from opsconsole.supervisor.report import Description, Report, exit_json
@@ -57,7 +57,7 @@ async def supervise(wanted: Supervision, *, on_trouble: Callable[[str], None]) -
     try:
         report.begin(wanted.description)
         _deliver_earlier(wanted, folder)
-        return await _run(wanted, folder / f"{run}{RECEIPT_SUFFIX}", report, commands)
+        return await _run(wanted, folder, report, commands)
     finally:
         await asyncio.to_thread(report.close)
 
@@ -68,10 +68,14 @@ def _deliver_earlier(wanted: Supervision, folder: Path) -> None:
     threading.Thread(target=deliver, name="opsconsole-leftovers", daemon=True).start()
 
 
-async def _run(wanted: Supervision, receipt: Path, report: Report, commands: Commands) -> int:
+async def _run(wanted: Supervision, folder: Path, report: Report, commands: Commands) -> int:
     began = time.monotonic()
     starting = SupervisedProcess.start(
-        wanted.argv, env=wanted.environment, cwd=wanted.cwd, settings=wanted.ladder, receipt_path=receipt
+        wanted.argv,
+        env=wanted.environment,
+        cwd=wanted.cwd,
+        settings=wanted.ladder,
+        receipt_path=receipt_path(folder, wanted.description.run),
     )
     try:
         async with foreground(starting) as process:
@@ -79,7 +83,7 @@ async def _run(wanted: Supervision, receipt: Path, report: Report, commands: Com
             ended = await process.wait()
             await commands.settled()
             if report.is_connected:
-                await asyncio.to_thread(_deliver_agent, wanted, receipt.parent)
+                await asyncio.to_thread(_deliver_agent, wanted, folder)
             state, reason = judged(ended, commands.killed_by)
             report.end(state, reason=reason, exit=exit_json(ended, time.monotonic() - began))
     except CannotStart as error:

@@ -141,9 +141,7 @@ class ApprovalsPanel(Panel):
 
         title = f"edit the arguments of {held.row.tool}"
         text = to_text(held.args)
-        self.context.app.write(
-            Draft(title=title, text=text, about=held, before=held.args, check=to_args, send=send)
-        )
+        self.context.app.write(Draft(title=title, text=text, about=held, before=held.args, check=to_args, send=send))
 
     def _respond(self, held: HeldCall) -> None:
         if not held.row.may_respond:

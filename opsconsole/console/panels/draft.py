@@ -1,7 +1,7 @@
 """Something long that an operator writes: edited first, then read once more as it would be sent; only that is sent.
 
-    WRITING ─escape─▶ REVIEWING ─a─▶ sent
-        ▲──────e──────┘    └─escape─▶ discarded
+WRITING ─escape─▶ REVIEWING ─a─▶ sent
+    ▲──────e──────┘    └─escape─▶ discarded
 """
 
 from __future__ import annotations
@@ -132,7 +132,11 @@ class DraftPanel(Panel):
             value = draft.check(self.editor.text)
         except BadDraft as problem:
             return f"✖ {problem}", "bad", None
-        return ("✔ this is what will be sent" if self.reviewing else "✔ valid; esc shows it before it is sent"), "good", value
+        return (
+            ("✔ this is what will be sent" if self.reviewing else "✔ valid; esc shows it before it is sent"),
+            "good",
+            value,
+        )
 
     def _review(self, value: object, width: int) -> list[Line]:
         draft = self.draft

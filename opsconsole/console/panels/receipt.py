@@ -10,7 +10,6 @@ from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.view.outbox import Entry
 from opsconsole.console.view.receipt import receipt
 from opsconsole.console.widgets.text_pane import TextPane
-from opsconsole.domain.run import TERMINAL
 from opsconsole.protocol.rows import RunRow
 
 LINES_MAX = 10
@@ -52,7 +51,7 @@ class ReceiptPanel(Vertical):
         width = max(10, self.context_width())
         lines: list[Line] = []
         for entry in self.entries:
-            lines += receipt(entry, rows, total=total, now=self.context.hub_now(), monotonic=now)
+            lines += receipt(entry, rows, kin=self._kin(), total=total, now=self.context.hub_now(), monotonic=now)
         self.pane.show([fit_line(line, width) for line in lines])
         height = min(LINES_MAX, len(lines), max(1, self.screen.size.height // 3)) + 2
         if self.styles.height is None or self.styles.height.value != height:
@@ -63,10 +62,10 @@ class ReceiptPanel(Vertical):
         return self.pane.size.width or self.screen.size.width - 4
 
     def _rows(self) -> list[RunRow]:
-        """The rows of the runs named, and of their descendants that died with them."""
         board = self.context.session.board
-        named = [row for row in (board.get(run) for run in self.runs) if row is not None]
-        if len(named) != 1 or len(self.runs) != 1:
-            return named
-        kin = [row for row in (board.get(child) for child in board.children(named[0].key)) if row is not None]
-        return named if not [row for row in kin if row.state in TERMINAL and row.kill] else named
+        return [row for row in map(board.get, self.runs) if row is not None]
+
+    def _kin(self) -> list[RunRow]:
+        """The runs below the named one: a kill takes them along."""
+        board = self.context.session.board
+        return [row for row in map(board.get, board.descendants(self.runs[0])) if row] if len(self.runs) == 1 else []

@@ -31,7 +31,7 @@ class RunPanel(Panel):
         self.run: str | None = None
         self.following = True
         self.head = Lines(context.painter, id="run-head")
-        self.tree = Lines(context.painter, id="run-tree")
+        self.kin = Lines(context.painter, id="run-tree")
         self.heading = Lines(context.painter, id="timeline-heading", classes="one-line")
         self.list = RowList(context.painter, self._line, id="timeline", empty="No events yet.")
         self.pane = TextPane(context.painter, id="step-text")
@@ -42,7 +42,7 @@ class RunPanel(Panel):
         with Container(classes="split"):
             with Vertical(id="run-left"):
                 yield self.head
-                yield self.tree
+                yield self.kin
                 yield self.heading
                 yield self.list
             with Vertical(classes="opened"):
@@ -109,7 +109,7 @@ class RunPanel(Panel):
         if row is None:
             nothing = "no run is open: choose one in the runs table (1)"
             self.head.show([((f" {nothing if self.run is None else f'{self.run} is not on the board'}", "dim"),)])
-            self.tree.show([])
+            self.kin.show([])
             self._heights(1, 0)
             return
         head: list[Line] = [((f" {row.agent}", "title"), (f" {row.name}  ", "strong"), (row.run, "dim"))]
@@ -122,11 +122,11 @@ class RunPanel(Panel):
         if len(tree) > TREE_LINES_MAX and shown_tree:
             shown_tree[-1] = ((f" … {len(tree) - TREE_LINES_MAX + 1} more runs in this tree", "dim"),)
         self.head.show(shown_head)
-        self.tree.show(shown_tree)
+        self.kin.show(shown_tree)
         self._heights(len(shown_head), len(shown_tree))
 
     def _heights(self, head: int, tree: int) -> None:
-        for widget, height in ((self.head, head), (self.tree, tree)):
+        for widget, height in ((self.head, head), (self.kin, tree)):
             if widget.styles.height is None or widget.styles.height.value != height:
                 widget.styles.height = height
 
@@ -158,4 +158,3 @@ class RunPanel(Panel):
         timeline = self.context.session.timeline
         step = None if timeline is None else timeline.steps.get(key)
         return () if step is None else step_line(step, width=width, zone=self.context.zone)
-

@@ -11,7 +11,7 @@ from opsconsole.console.panels.panel import Panel
 from opsconsole.console.view.amounts import age
 from opsconsole.console.view.columns import run_line, titles
 from opsconsole.console.view.filter import RunFilter, parse_filter
-from opsconsole.console.view.line import Line, Span, two_ends, wrap
+from opsconsole.console.view.line import Line, Span, Tone, two_ends, wrap_words
 from opsconsole.console.view.run_summary import summary
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
@@ -20,7 +20,7 @@ HOLD_SECONDS = 3.0
 """The order stands still for this long after a cursor key: nothing moves under the hand."""
 ORDER_SECONDS = 1.0
 """The order is made anew at most this often."""
-_COUNTED = (
+_COUNTED: tuple[tuple[str, str, Tone], ...] = (
     ("approval", "◆", "ask"),
     ("working", "●", "good"),
     ("unknown", "◌", "bad"),
@@ -120,7 +120,9 @@ class RunsPanel(Panel):
         if not session.board.rows.complete:
             return "Waiting for the hub."
         if self.filter.text:
-            return f"No runs match “{self.filter.text}”. esc clears the filter ({len(session.board.rows.by_key):,} runs)."
+            return (
+                f"No runs match “{self.filter.text}”. esc clears the filter ({len(session.board.rows.by_key):,} runs)."
+            )
         return "No runs yet. Start one: opsconsole run -- python my_agent.py, or all of: opsconsole demo"
 
     def _words(self, now: float) -> None:
@@ -155,7 +157,7 @@ class RunsPanel(Panel):
         lines: list[Line] = [((f" {row.agent} {row.name}", "title"),), ((f" {row.run}", "dim"),)]
         for line in summary(row, status, now=now, zone=self.context.zone):
             text = "".join(part for part, _ in line)
-            lines += [((f" {piece}", line[0][1]),) for piece in wrap(text, width)]
+            lines += [((f" {piece}", line[0][1]),) for piece in wrap_words(text, width)]
         if row.kill is not None:
             lines.append(((f" kill by {row.kill.by} {age(now - row.kill.sent_at)} ago: {row.kill.status}", "warn"),))
         return lines

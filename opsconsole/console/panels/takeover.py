@@ -76,7 +76,7 @@ class TakeoverPanel(Panel):
         if action == "reply":
             self._reply(self._answerable())
         elif action == "compose":
-            self._compose(self._answerable())
+            self._compose_call(self._answerable())
         else:
             return False
         return True
@@ -97,7 +97,7 @@ class TakeoverPanel(Panel):
         draft = Draft(title="answer as the model", text="", about=held, before=None, check=to_words, send=send)
         self.context.app.write(draft)
 
-    def _compose(self, held: HeldCall) -> None:
+    def _compose_call(self, held: HeldCall) -> None:
         call_id = self.context.controls.new_call_id()
 
         def send(value: object) -> None:

@@ -79,6 +79,18 @@ class Board:
         known = [self.rows.by_key[child] for child in self._children.get(key, ()) if child in self.rows.by_key]
         return [row.key for row in sorted(known, key=lambda row: (row.started_at, row.key))]
 
+    def descendants(self, key: str) -> list[str]:
+        """All runs below a run, breadth first."""
+        found: list[str] = []
+        todo, seen = self.children(key), {key}
+        while todo:
+            child = todo.pop(0)
+            if child not in seen:
+                seen.add(child)
+                found.append(child)
+                todo += self.children(child)
+        return found
+
     def root(self, key: str) -> str:
         """The eldest known ancestor of a run; a cycle of claims ends at the run itself."""
         seen = {key}

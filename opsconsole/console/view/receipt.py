@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from opsconsole.console.view.amounts import age, milliseconds, short_id
 from opsconsole.console.view.line import Line, Span, Tone
 from opsconsole.console.view.outbox import Entry, Sent
@@ -23,8 +25,13 @@ _PENDING: dict[Sent, tuple[str, Tone]] = {
 }
 
 
-def receipt(entry: Entry, rows: list[RunRow], *, total: int, now: float, monotonic: float) -> list[Line]:
-    """The receipt of one kill command: `rows` are those of its runs that the board shows, `total` how many it names."""
+def receipt(
+    entry: Entry, rows: list[RunRow], *, kin: Sequence[RunRow] = (), total: int, now: float, monotonic: float
+) -> list[Line]:
+    """The receipt of one kill command.
+
+    `rows` are those of its runs that the board shows, `total` how many it names, `kin` the runs that died with one.
+    """
     if entry.status in _PENDING:
         text, tone = _PENDING[entry.status]
         left = f"; expires in {age(entry.until - monotonic)}" if entry.status is Sent.QUEUED else ""
@@ -33,13 +40,8 @@ def receipt(entry: Entry, rows: list[RunRow], *, total: int, now: float, monoton
         return [((f"KILL {_named(rows, total)}: REFUSED {entry.code} {entry.message}", "alarm"),)]
     head = _head(entry, rows, total)
     if total == 1 and len(rows) == 1:
-        return [head, *_one(rows[0], now)]
+        return [head, *_one(rows[0], now), *[_short(row) for row in kin]]
     return [head, *[_short(row) for row in _worst_first(rows)]]
-
-
-def receipt_of_row(row: RunRow, *, now: float) -> list[Line]:
-    """The receipt of a kill that somebody else gave."""
-    return _one(row, now)
 
 
 def _head(entry: Entry, rows: list[RunRow], total: int) -> Line:

@@ -128,12 +128,12 @@ def _unknown(row: RunRow, _now: float, zone: tzinfo) -> Status | None:
             word="detached",
             tone="warn",
             rank=Rank.UNKNOWN,
-            now=f"left at {since}{was}",
+            now=f"since {since}{was}",
             since=row.link_since,
         )
     word = "unknown" if row.link == "lost" else "silent"
     tone: Tone = "bad" if row.link == "lost" else "warn"
-    text = f"{word} since {since}{was}"
+    text = f"since {since}{was}"
     return Status(glyph="◌", word=word, tone=tone, rank=Rank.UNKNOWN, now=text, since=row.link_since)
 
 
@@ -150,7 +150,7 @@ def _held(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
         return None
     waiting = row.waiting
     more = f" +{row.pending_approvals - 1}" if row.pending_approvals > 1 else ""
-    what = waiting.what if waiting and waiting.kind == "approval" else row.doing
+    what = row.doing or (waiting.what if waiting else "")
     since = waiting.since if waiting else row.progress_at
     return Status(glyph="◆", word="approval", tone="ask", rank=Rank.APPROVAL, now=f"{what}{more}", since=since)
 

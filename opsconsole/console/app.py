@@ -1,0 +1,352 @@
+"""The Textual application: one screen whose views are mounted once; it passes keys to acts and rows to widgets."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+from collections.abc import Callable
+from datetime import tzinfo
+from typing import ClassVar
+
+from rich.text import Text
+from textual import events
+from textual.app import App, ComposeResult
+from textual.binding import BindingType
+from textual.containers import Container
+from textual.widgets import Input, TextArea
+
+from opsconsole.console.actions import BY_KEY, ViewName
+from opsconsole.console.clock import Clock
+from opsconsole.console.context import Context, Draft
+from opsconsole.console.controls import Controls, NotDone
+from opsconsole.console.deeds import Deeds
+from opsconsole.console.link import Link
+from opsconsole.console.pages import Pages
+from opsconsole.console.panels.approvals import ApprovalsPanel
+from opsconsole.console.panels.audit import AuditPanel
+from opsconsole.console.panels.draft import DraftPanel
+from opsconsole.console.panels.help import HelpPanel
+from opsconsole.console.panels.panel import Panel
+from opsconsole.console.panels.receipt import ReceiptPanel
+from opsconsole.console.panels.run import RunPanel
+from opsconsole.console.panels.runs import RunsPanel
+from opsconsole.console.panels.takeover import TakeoverPanel
+from opsconsole.console.terminal import FramePacer, is_gone
+from opsconsole.console.theme import Painter
+from opsconsole.console.view.dwell import Dwell
+from opsconsole.console.view.frame_lines import banner, header, hint_line
+from opsconsole.console.view.line import Tone, fit_line
+from opsconsole.console.view.outbox import Entry, Sent
+from opsconsole.console.view.session import Outcome, Session
+from opsconsole.console.widgets.lines import Lines
+from opsconsole.console.widgets.prompt import Prompt
+from opsconsole.console.widgets.row_list import RowList
+from opsconsole.domain.command import Do
+from opsconsole.domain.text import safe_line
+
+PAINTS_PER_SECOND = 30
+KEY_QUIET_SECONDS = 0.06
+"""Load frames wait this long after a key: the answer to a key is painted first."""
+ROOMY_CELLS = 140
+"""From this width on, the run under the cursor is described beside the table."""
+
+log = logging.getLogger("opsconsole.console")
+log.addHandler(logging.NullHandler())
+LinkFactory = Callable[[Session, Callable[[Outcome], None]], Link]
+
+
+class ConsoleApp(App[int]):
+    """The console."""
+
+    CSS_PATH = "console.tcss"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = []
+    AUTO_FOCUS = None
+
+    def __init__(
+        self,
+        *,
+        make_link: LinkFactory,
+        clock: Clock,
+        zone: tzinfo,
+        new_id: Callable[[], str],
+        pages: Pages,
+        kill_key: str = "once",
+        mono: bool = False,
+        plain_ascii: bool = False,
+        demo: bool = False,
+    ) -> None:
+        super().__init__(ansi_color=True if mono else None)
+        self.set_class(mono, "-mono")
+        self.session = Session(wall=clock.wall(), now=clock.monotonic(), zone=zone)
+        self.link = make_link(self.session, self.told)
+        self.clock = clock
+        self.painter = Painter(mono=mono, plain_ascii=plain_ascii)
+        self.demo = demo
+        controls = Controls(self.session, self.link, clock=clock, new_id=new_id)
+        self.context = Context(
+            session=self.session,
+            controls=controls,
+            clock=clock,
+            zone=zone,
+            painter=self.painter,
+            app=self,
+            dwell=Dwell(),
+            kill_key=kill_key,
+        )
+        self.runs_panel = RunsPanel(self.context)
+        self.approvals_panel = ApprovalsPanel(self.context)
+        self.run_panel = RunPanel(self.context)
+        self.takeover_panel = TakeoverPanel(self.context)
+        self.audit_panel = AuditPanel(self.context)
+        self.draft_panel = DraftPanel(self.context)
+        panels = (
+            self.runs_panel,
+            self.approvals_panel,
+            self.run_panel,
+            self.takeover_panel,
+            self.audit_panel,
+            HelpPanel(self.context),
+            self.draft_panel,
+        )
+        self.panels: dict[ViewName, Panel] = {panel.view: panel for panel in panels}
+        self.receipt = ReceiptPanel(self.context)
+        self.prompt = Prompt(self.painter)
+        self.header = Lines(self.painter, id="header")
+        self.banner = Lines(self.painter, id="banner")
+        self.note = Lines(self.painter, id="note")
+        self.hints = Lines(self.painter, id="hints")
+        self.view: ViewName = "runs"
+        self.before: list[ViewName] = []
+        self.deeds = Deeds(self, self.context)
+        self.pages = pages
+        self.pacer = FramePacer(enabled=False)
+        self._seen_version = -1
+        self._key_at = float("-inf")
+        self._link_task: asyncio.Task[None] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Everything, once."""
+        yield self.header
+        yield self.banner
+        with Container(id="views"):
+            yield from self.panels.values()
+        yield self.receipt
+        yield self.note
+        yield self.prompt
+        yield self.hints
+
+    def on_mount(self) -> None:
+        """Show the runs, start the link and the timers."""
+        self.pages.bind(self)
+        self._show("runs")
+        self._link_task = asyncio.create_task(self.link.run(), name="console link")
+        self._link_task.add_done_callback(self._link_ended)
+        self.set_interval(1 / PAINTS_PER_SECOND, self._paint)
+        self.set_interval(1.0, self._second)
+        if not self.is_headless:
+            self.pacer = FramePacer(enabled=True)
+            gc.collect()
+            gc.freeze()
+            gc.set_threshold(50_000, 20, 100)
+
+    async def on_unmount(self) -> None:
+        """Let go of the hub."""
+        if self._link_task is not None:
+            self._link_task.cancel()
+            await asyncio.gather(self._link_task, return_exceptions=True)
+        await self.pages.close()
+
+    # what the link tells
+
+    def told(self, outcome: Outcome) -> None:
+        """Something came from the hub, and is in the session already."""
+        for entry in outcome.answered:
+            self._answered(entry)
+        for notice in outcome.notices:
+            self.say(notice.text, "bad" if notice.loud else "plain")
+
+    def _answered(self, entry: Entry) -> None:
+        if entry.status is Sent.REFUSED:
+            self.say(f"{entry.command.do.value} refused: {entry.message or entry.code}", "bad")
+        elif entry.command.do is not Do.KILL:
+            took = (entry.answered_at or entry.at) - entry.at
+            what = entry.command.answer.value if entry.command.answer else entry.command.do.value
+            self.say(f"✔ {what}: {entry.hub_status or 'taken'} in {took * 1000:.0f} ms", "good")
+
+    def _link_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None and isinstance(error, Exception):
+            self._handle_exception(error)
+
+    # what panels ask
+
+    def say(self, text: str, tone: Tone = "plain") -> None:
+        """Tell the operator something on the line above the hints."""
+        self.note.show([fit_line(((" " + safe_line(text), tone),), max(1, self.size.width))])
+
+    def ask(self, label: str, done: Callable[[str], None], *, value: str = "") -> None:
+        """Ask for one line of text."""
+
+        def given(text: str) -> None:
+            self._focus_view()
+            self._try(lambda: done(text))
+
+        self.prompt.ask(label, given, value=value)
+
+    def write(self, draft: Draft) -> None:
+        """Open a draft."""
+        self.show_view("draft")
+        self.draft_panel.open(draft)
+
+    def show_view(self, view: ViewName) -> None:
+        """Show a view; `back` returns to the one before."""
+        if view == self.view:
+            return
+        if self.view != "draft":
+            self.before = [*self.before[-20:], self.view]
+        self._show(view)
+
+    def go_back(self) -> None:
+        """Close what was opened last."""
+        if self.receipt.close() or self.panels[self.view].close_inner():
+            self._refresh()
+        elif self.before:
+            self._show(self.before.pop())
+
+    def open_run(self, run: str) -> None:
+        """Show one run."""
+        if self.session.timeline is None or self.session.timeline.run != run:
+            self.link.send(self.session.watch(run))
+        self.run_panel.show_run(run)
+        self.show_view("run")
+        self._refresh()
+
+    def show_receipt(self, entries: list[Entry]) -> None:
+        """Open the receipt of a kill."""
+        named = [run for entry in entries for run in entry.command.runs or [entry.command.run or ""] if run]
+        every = any(entry.command.all for entry in entries)
+        self.receipt.open(entries, self.session.board.live(list(self.session.board.rows.by_key)) if every else named)
+
+    # keys
+
+    async def on_key(self, event: events.Key) -> None:
+        """A key means what the registry says it means in the view shown; while typing, only escape means anything."""
+        if isinstance(self.focused, Input | TextArea):
+            if event.key == "escape":
+                event.stop()
+                event.prevent_default()
+                self._leave_typing()
+            return
+        action = BY_KEY.get((self.view, event.key))
+        if action is None:
+            return
+        event.stop()
+        event.prevent_default()
+        self._key_at = self.clock.monotonic()
+        self._try(lambda: self.deeds.do(action.id))
+        self._refresh()
+
+    def _leave_typing(self) -> None:
+        if self.prompt.is_open:
+            self.prompt.close()
+            self._focus_view()
+        elif self.view == "draft":
+            self.draft_panel.review()
+            self._refresh()
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except NotDone as reason:
+            self.say(str(reason), "warn")
+
+    def on_row_list_opened(self, _event: RowList.Opened) -> None:
+        """A double click opens; it never decides."""
+        self._try(lambda: self.deeds.do("open"))
+
+    def action_help_quit(self) -> None:
+        """What ctrl+c does by default: here it says how to leave."""
+        self.say("q quits (esc first, if you are typing)")
+
+    # painting
+
+    def _show(self, view: ViewName) -> None:
+        self.view = view
+        for name, panel in self.panels.items():
+            panel.set_class(name == view, "-shown")
+        self._focus_view()
+        self.call_after_refresh(self._refresh)
+
+    def _focus_view(self) -> None:
+        widget = self.panels[self.view].focus_widget
+        if widget is not None:
+            self.set_focus(widget, scroll_visible=False)
+
+    def _refresh(self) -> None:
+        """Everything about the view shown, after a key or a second."""
+        self.panels[self.view].refresh_rows()
+        self.deeds.look()
+        self.receipt.update_lines()
+        self._frame()
+
+    def _frame(self) -> None:
+        now, width = self.clock.monotonic(), max(1, self.size.width)
+        self.header.show([header(self.session, now=now, width=width, demo=self.demo)])
+        warning = banner(self.session, now=now, width=width, zone=self.context.zone)
+        self.banner.set_class(warning is not None, "-on")
+        if warning is not None:
+            self.banner.show([warning])
+        self.hints.show([hint_line(self.view, width=width, without=self.deeds.off())])
+        for panel in self.panels.values():
+            if panel.rows is not None and panel.view != "audit":
+                panel.rows.set_dimmed(self.session.link.ever and not self.session.online)
+
+    def _paint(self) -> None:
+        """Load frames: visible rows that changed, a slice at a time, never more than the terminal takes."""
+        now = self.clock.monotonic()
+        if now - self._key_at < KEY_QUIET_SECONDS or not self.pacer.ready(now=now):
+            return
+        panel = self.panels[self.view]
+        if self.session.version != self._seen_version:
+            self._seen_version = self.session.version
+            if self.view != "runs":
+                panel.refresh_rows()
+            self.deeds.look()
+            self.receipt.update_lines()
+        if panel.paint():
+            self.call_after_refresh(self._ask_terminal)
+
+    def _ask_terminal(self) -> None:
+        probe = self.pacer.ask(now=self.clock.monotonic())
+        if probe and self._driver is not None:
+            self._driver.write(probe)
+
+    def on_cursor_position(self, _event: events.CursorPosition) -> None:
+        """The terminal has taken everything up to the last question."""
+        self.pacer.answered(now=self.clock.monotonic())
+
+    def _second(self) -> None:
+        for notice in self.session.tick(now=self.clock.monotonic()):
+            self.say(notice.text, "bad" if notice.loud else "warn")
+        if not self.is_headless and is_gone(sys.__stdin__.fileno() if sys.__stdin__ else 0):
+            self.exit(1)
+            return
+        self._refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Another size: what fits changes, what is true does not."""
+        for panel in self.panels.values():
+            panel.fit(event.size.width, event.size.height)
+            panel.set_class(event.size.width >= ROOMY_CELLS, "-roomy")
+        self.call_after_refresh(self._refresh)
+
+    # the end
+
+    def _fatal_error(self) -> None:
+        """A crash: the traceback goes to the log without local values (there are tokens among them), one line here."""
+        log.error("the console stopped", exc_info=sys.exc_info())
+        kind = sys.exc_info()[0]
+        name = kind.__name__ if kind else "an error"
+        self.panic(Text(f"opsconsole stopped: {name}. Agents go on. Start it again; the log has the rest."))

@@ -1,0 +1,240 @@
+"""What each act does unless the view shown has its own way: movement, switching, commands on runs; it paints nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from opsconsole.console.context import Context
+from opsconsole.console.controls import NotDone
+from opsconsole.console.view.amounts import short_id
+from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
+from opsconsole.domain.run import HELD, TERMINAL
+from opsconsole.protocol.rows import RunRow
+
+if TYPE_CHECKING:
+    from opsconsole.console.app import ConsoleApp
+
+AGAIN_SECONDS = 5.0
+"""With kill_key "twice", the second press counts for this long."""
+ESCALATE_SECONDS = 1.0
+"""A second kill of the same run sooner than this is a key that repeats, not a wish to leave out the ladder."""
+
+
+class Deeds:
+    """Performs acts by id."""
+
+    def __init__(self, app: ConsoleApp, context: Context) -> None:
+        self._app = app
+        self._context = context
+        self._target = Dwell()
+        """The run under the cursor, whatever view shows it: the guard of the kill key."""
+        self._armed: tuple[str, float] | None = None
+        self._killed: dict[str, float] = {}
+        self._table: dict[str, Callable[[], None]] = {
+            "show_runs": lambda: app.show_view("runs"),
+            "show_approvals": lambda: app.show_view("approvals"),
+            "show_run": self._show_run,
+            "show_audit": self._show_audit,
+            "show_help": lambda: app.show_view("help"),
+            "back": app.go_back,
+            "down": lambda: self._move(1),
+            "up": lambda: self._move(-1),
+            "page_down": lambda: self._page(1),
+            "page_up": lambda: self._page(-1),
+            "first": lambda: self._to_end(False),
+            "last": lambda: self._to_end(True),
+            "scroll_down": lambda: self._scroll(1),
+            "scroll_up": lambda: self._scroll(-1),
+            "filter": self._filter_audit,
+            "kill": self._kill,
+            "kill_many": self._kill_many,
+            "pause": lambda: self._on_run(context.controls.pause_or_resume, "pause", "resume", HELD),
+            "freeze": lambda: self._say_sent("freeze or thaw", context.controls.freeze_or_thaw(self._row())),
+            "thaw": lambda: self._say_sent("thaw", context.controls.thaw(self._row())),
+            "inject": self._inject,
+            "takeover": self._take_over,
+            "release": self._release,
+            "older": lambda: app.pages.older(app.view),
+            "verify": lambda: app.pages.verify(),
+            "copy": self._copy,
+            "reconnect": app.link.retry,
+            "quit": lambda: app.exit(0),
+        }
+
+    def do(self, action: str) -> None:
+        """Perform an act in the view shown. Raises: NotDone."""
+        self.look()
+        if self._app.panels[self._app.view].do(action):
+            return
+        perform = self._table.get(action)
+        if perform is not None:
+            perform()
+
+    def look(self) -> None:
+        """Note which run is under the cursor now."""
+        run = self._app.panels[self._app.view].current_run()
+        self._target.show(run, now=self._context.clock.monotonic())
+
+    def off(self) -> list[str]:
+        """Acts that would be refused just now, left out of the hints."""
+        if not self._context.session.online and self._context.session.link.ever:
+            return ["approve", "edit", "reject", "respond", "pause", "inject", "takeover", "release", "freeze", "reply"]
+        row = self._context.session.board.get(self._app.panels[self._app.view].current_run())
+        if row is None:
+            return []
+        caps = {capability for point in row.points for capability in point.caps}
+        off = [name for name in ("pause", "inject", "takeover", "freeze") if name not in caps or row.state in TERMINAL]
+        if row.baton is None:
+            off.append("release")
+        return [*off, "kill"] if row.state in TERMINAL else off
+
+    # movement
+
+    def _move(self, by: int) -> None:
+        panel = self._app.panels[self._app.view]
+        if panel.rows is not None:
+            panel.rows.move(by)
+            self._moved()
+        elif panel.text is not None:
+            panel.text.scroll_lines(by)
+
+    def _page(self, direction: int) -> None:
+        panel = self._app.panels[self._app.view]
+        if panel.rows is not None:
+            panel.rows.page(direction)
+            self._moved()
+        elif panel.text is not None:
+            panel.text.scroll_lines(direction * max(1, panel.text.size.height - 1))
+
+    def _to_end(self, end: bool) -> None:
+        panel = self._app.panels[self._app.view]
+        if panel.rows is not None:
+            panel.rows.to_end(end)
+            self._moved()
+        elif panel.text is not None:
+            panel.text.to_end(end)
+
+    def _scroll(self, direction: int) -> None:
+        pane = self._app.panels[self._app.view].text
+        if pane is not None:
+            pane.scroll_lines(direction * max(1, pane.size.height // 2))
+
+    def _moved(self) -> None:
+        panel = self._app.panels[self._app.view]
+        if panel.rows is not None:
+            panel.rows.moved_at = self._context.clock.monotonic()
+        if panel.view == "run":
+            self._app.run_panel.moved()
+
+    # views
+
+    def _show_run(self) -> None:
+        run = self._app.panels[self._app.view].current_run() or self._app.run_panel.run
+        if run is None:
+            raise NotDone("there is no run under the cursor")
+        self._app.open_run(run)
+
+    def _show_audit(self) -> None:
+        self._app.show_view("audit")
+        self._app.pages.audit()
+
+    def _filter_audit(self) -> None:
+        def done(text: str) -> None:
+            self._app.audit_panel.text_filter = text.strip()
+            self._app.pages.audit()
+
+        self._app.ask("audit filter", done, value=self._app.audit_panel.text_filter)
+
+    def _copy(self) -> None:
+        identifier = self._app.panels[self._app.view].current_id()
+        if identifier is None:
+            raise NotDone("there is nothing under the cursor to copy")
+        self._app.copy_to_clipboard(identifier)
+        self._app.say(f"copied {identifier}")
+
+    # the run under the cursor
+
+    def _row(self) -> RunRow:
+        row = self._context.session.board.get(self._app.panels[self._app.view].current_run())
+        if row is None:
+            raise NotDone("there is no run under the cursor")
+        return row
+
+    def _kill(self) -> None:
+        row, now = self._row(), self._context.clock.monotonic()
+        if not self._target.long_enough(row.run, now=now):
+            raise NotDone(
+                f"x ignored: another run came under the cursor less than {DWELL_SECONDS:g} s ago; press again"
+            )
+        if self._context.kill_key == "twice" and not self._is_armed(row, now):
+            return
+        before = self._killed.get(row.run)
+        if before is not None and now - before < ESCALATE_SECONDS:
+            raise NotDone("the kill is on its way; x once more in a second leaves out the ladder's waits")
+        again = before is not None and row.kill is not None and row.state not in TERMINAL
+        entry = self._context.controls.kill(row.run, now=again)
+        self._killed[row.run] = now
+        self._app.show_receipt([entry])
+        self._app.say(f"kill {row.agent} {short_id(row.run)}: {entry.status.value}", "warn")
+
+    def _is_armed(self, row: RunRow, now: float) -> bool:
+        armed, self._armed = self._armed, None
+        if armed is not None and armed[0] == row.run and now - armed[1] <= AGAIN_SECONDS:
+            return True
+        self._armed = (row.run, now)
+        self._app.say(f"x again within {AGAIN_SECONDS:.0f} s kills {row.agent} {short_id(row.run)}", "warn")
+        return False
+
+    def _kill_many(self) -> None:
+        runs = self._app.runs_panel.shown_live()
+        wanted = self._app.runs_panel.filter.text
+        if not runs:
+            raise NotDone("no live run is shown")
+        which = (
+            f"the {len(runs):,} live runs that match “{wanted}”" if wanted else f"EVERY live run ({len(runs):,} now)"
+        )
+
+        def done(text: str) -> None:
+            if text.strip().replace(",", "") != str(len(runs)):
+                raise NotDone("nothing was killed: that is not the number")
+            self._app.show_receipt(self._context.controls.kill_many(runs, every=not wanted))
+
+        self._app.ask(f"kill {which}: type {len(runs)}", done)
+
+    def _on_run(self, act: Callable[[RunRow], object], word: str, other: str, states: frozenset[object]) -> None:
+        row = self._row()
+        act(row)
+        self._say_sent(other if row.state in states else word, row)
+
+    def _say_sent(self, what: str, _sent: object) -> None:
+        self._app.say(f"{what}: sent")
+
+    def _inject(self) -> None:
+        row = self._row()
+
+        def done(text: str) -> None:
+            if not text.strip():
+                raise NotDone("nothing was sent: there is no text")
+            self._say_sent("message", self._context.controls.inject(row, text))
+
+        self._app.ask(f"message to {row.agent}", done)
+
+    def _take_over(self) -> None:
+        row, controls = self._row(), self._context.controls
+        if controls.holds(row) and self._app.view == "takeover":
+            self._say_sent("hand back", controls.release(row, ""))
+            return
+        if not controls.holds(row):
+            self._say_sent("takeover", controls.take_over(row))
+        self._app.takeover_panel.show_run(row.run)
+        self._app.show_view("takeover")
+
+    def _release(self) -> None:
+        row = self._row()
+        if not self._context.controls.holds(row):
+            raise NotDone("you do not hold this run")
+        self._app.ask(
+            f"hand {row.agent} back; summary for it",
+            lambda text: self._say_sent("hand back", self._context.controls.release(row, text.strip())),
+        )

@@ -1,0 +1,25 @@
+"""What the console is started with; where it came from (flag, environment, file) is not its business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleSettings:
+    """The settings of one console."""
+
+    url: str
+    """The hub's address: http, https, ws or wss."""
+    token: str = field(repr=False)
+    kill_key: Literal["once", "twice"] = "once"
+    no_mouse: bool = False
+    """Leave the mouse to the terminal, for its own selection."""
+    ascii: bool = False
+    """Plain ASCII marks and borders."""
+    no_color: bool = False
+    log_path: Path | None = None
+    """Where a crash is written; None writes none."""
+    title: str = "opsconsole"

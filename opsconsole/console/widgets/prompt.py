@@ -1,0 +1,63 @@
+"""One line of typed text above the hints: a reason, a number, a filter; enter gives it, escape gives nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.widgets import Input
+
+from opsconsole.console.theme import Painter
+from opsconsole.console.view.line import cut, width_of
+from opsconsole.console.widgets.lines import Lines
+
+LABEL_SHARE = 0.5
+"""The label takes at most this part of the width."""
+CHARS_MAX = 4_000
+"""A note's limit on the wire."""
+
+
+class Prompt(Horizontal):
+    """A label and an input."""
+
+    def __init__(self, painter: Painter) -> None:
+        super().__init__(id="prompt")
+        self.label = Lines(painter, id="prompt-label")
+        self.input = Input(id="prompt-input", max_length=CHARS_MAX, select_on_focus=False)
+        self._done: Callable[[str], None] | None = None
+
+    def compose(self) -> ComposeResult:
+        """Label, input."""
+        yield self.label
+        yield self.input
+
+    @property
+    def is_open(self) -> bool:
+        """Whether something is being asked."""
+        return self._done is not None
+
+    def ask(self, label: str, done: Callable[[str], None], *, value: str) -> None:
+        """Ask; `done` gets the text if it is given."""
+        self._done = done
+        text = " " + cut(label, max(1, int(self.screen.size.width * LABEL_SHARE))) + ": "
+        self.label.styles.width = width_of(((text, "key"),))
+        self.label.show([((text, "key"),)])
+        self.input.value = value
+        self.input.cursor_position = len(value)
+        self.add_class("-open")
+        self.input.focus()
+
+    def close(self) -> None:
+        """Ask nothing any more."""
+        self._done = None
+        self.remove_class("-open")
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        done, self._done = self._done, None
+        self.close()
+        if done is not None:
+            done(event.value)

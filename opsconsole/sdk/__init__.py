@@ -1,0 +1,29 @@
+"""What an agent imports: connect to the hub, run, and pass every risky call through the gate; the synchronous twin is `opsconsole.sdk.sync`."""
+
+from opsconsole.errors import CallDenied, HubLost, HubUnreachable, RunStopped
+from opsconsole.sdk.errors import CallInterrupted, NoCurrentRun, RunInUse
+from opsconsole.sdk.guard import guard
+from opsconsole.sdk.hub import Hub, connect
+from opsconsole.sdk.on_hub_lost import OnHubLost
+from opsconsole.sdk.reply import ModelReply, OperatorCall
+from opsconsole.sdk.run import Run, current_run
+from opsconsole.sdk.usage import TurnUsage
+
+__all__ = [
+    "CallDenied",
+    "CallInterrupted",
+    "Hub",
+    "HubLost",
+    "HubUnreachable",
+    "ModelReply",
+    "NoCurrentRun",
+    "OnHubLost",
+    "OperatorCall",
+    "Run",
+    "RunInUse",
+    "RunStopped",
+    "TurnUsage",
+    "connect",
+    "current_run",
+    "guard",
+]

@@ -1,0 +1,143 @@
+"""Which run a body becomes: the supervisor's, one resumed by its key, or a new one; it starts and links nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from opsconsole.domain.run import RunState
+from opsconsole.errors import RunStopped
+from opsconsole.sdk.journal import CallRecord, Journal
+from opsconsole.sdk.new_ids import new_id
+
+_INHERITED = ("checkpoints", "lineage")
+
+
+class Adoption:
+    """The one run of this process that a supervisor has named; every further run is its child."""
+
+    def __init__(self, environ: Mapping[str, str] = os.environ) -> None:
+        self._lock = threading.Lock()
+        self._environ = environ
+        self._root: str | None = None
+
+    def claim(self) -> tuple[str | None, str | None]:
+        """The run to adopt, for the first who asks, and the parent of the others."""
+        with self._lock:
+            if self._root is None and (named := self._environ.get("OPSCONSOLE_RUN")):
+                self._root = named
+                return named, None
+            return None, self._root
+
+
+ADOPTION = Adoption()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """An open journal and how it came about."""
+
+    journal: Journal
+    left_behind: Journal | None = None
+    """The journal of the run that this one continues, to be delivered and ended."""
+    resumable: bool = False
+
+
+def open_run(folder: Path, *, agent: str, key: str | None, adopted: str | None) -> Opened:
+    """Opens the run's journal.
+
+    Raises: RunInUse if a live process has it, RunStopped if it was stopped: nothing restarts a stopped run.
+    """
+    key_file = _KeyFile(folder, agent, key) if key is not None else None
+    earlier = key_file.run() if key_file else None
+    if adopted is None and earlier is None:
+        opened = Opened(journal=Journal(folder, new_id("run")), resumable=key is not None)
+    elif adopted is None:
+        opened = _resumed(folder, earlier or "")
+    else:
+        opened = _adopted(folder, adopted, earlier)
+    if key_file:
+        key_file.write(opened.journal.run)
+    return opened
+
+
+def _resumed(folder: Path, earlier: str) -> Opened:
+    old = Journal(folder, earlier)
+    ended = old.get("ended")
+    _refuse_stopped(old, ended)
+    if not ended:
+        return Opened(journal=old, resumable=True)
+    new = Journal(folder, new_id("run"))
+    if ended != RunState.COMPLETED:
+        _inherit(old, new, calls=False)
+    return Opened(journal=new, left_behind=old, resumable=True)
+
+
+def _adopted(folder: Path, adopted: str, earlier: str | None) -> Opened:
+    journal = Journal(folder, adopted)
+    ended = journal.get("ended")
+    if ended:
+        journal.close()
+        raise RunStopped(f"the run has already ended ({ended})", run=adopted)
+    if earlier is None or earlier == adopted:
+        return Opened(journal=journal, resumable=True)
+    try:
+        old = Journal(folder, earlier)
+        ended = old.get("ended")
+        _refuse_stopped(old, ended)
+    except BaseException:
+        journal.close(remove=journal.fresh)
+        raise
+    if ended != RunState.COMPLETED:
+        _inherit(old, journal, calls=not ended)
+    return Opened(journal=journal, left_behind=old, resumable=True)
+
+
+def _refuse_stopped(journal: Journal, ended: str | None) -> None:
+    stopped = ended == RunState.KILLED or any(json.loads(body)["do"] == "kill" for body in journal.open_commands())
+    if stopped:
+        journal.close()
+        raise RunStopped("a run with this key was killed; start over with another key", run=journal.run)
+
+
+def _inherit(old: Journal, new: Journal, *, calls: bool) -> None:
+    """The new run goes on from the old one's checkpoint; with `calls`, what the old one ran is not run again."""
+    with new.transaction():
+        if checkpoint := old.checkpoint():
+            new.save_checkpoint(*checkpoint)
+        if not calls:
+            return
+        for name in _INHERITED:
+            if value := old.get(name):
+                new.put(name, value)
+        new.put("lineage", old.get("lineage") or old.gen[:6])
+        for one in old.calls():
+            status = "interrupted" if one.status == "running" else one.status
+            if status != "proposed":
+                new.note_call(
+                    CallRecord(call=one.call, status=status, digest=one.digest, result=one.result, error=one.error)
+                )
+
+
+class _KeyFile:
+    """Names the run that has a key; it outlives the run, so that a killed one stays killed."""
+
+    def __init__(self, folder: Path, agent: str, key: str) -> None:
+        name = hashlib.sha256(f"{agent}\n{key}".encode("utf-8", "backslashreplace")).hexdigest()[:32]
+        self._path = folder / f"key_{name}.json"
+
+    def run(self) -> str | None:
+        try:
+            return str(json.loads(self._path.read_bytes())["run"])
+        except (FileNotFoundError, ValueError, KeyError):
+            return None
+
+    def write(self, run: str) -> None:
+        beside = self._path.with_suffix(f".{os.getpid()}")
+        beside.write_text(json.dumps({"run": run}))
+        beside.replace(self._path)

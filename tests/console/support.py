@@ -1,0 +1,166 @@
+"""Fakes for the console's tests: a link that keeps what is sent, clocks that stand still, and a hub in a few lines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from textual.pilot import Pilot
+
+from opsconsole.console import sample
+from opsconsole.console.app import ConsoleApp
+from opsconsole.console.pages import Pages
+from opsconsole.console.view.session import Outcome, Session
+from opsconsole.errors import HubError
+from opsconsole.protocol.frames import Command, Delta, Frame, Res, Snap, Sub, Welcome
+
+
+@dataclass
+class FakeClock:
+    """Stands still until told."""
+
+    now: float = 1_000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return sample.NOW
+
+
+class FakeLink:
+    """Keeps what is sent; the test plays the hub."""
+
+    def __init__(self, session: Session, told: Callable[[Outcome], None], clock: FakeClock) -> None:
+        self.session = session
+        self.told = told
+        self.clock = clock
+        self.sent: list[Frame] = []
+        self.retries = 0
+
+    @property
+    def commands(self) -> list[Command]:
+        return [frame for frame in self.sent if isinstance(frame, Command)]
+
+    def send(self, frames: Iterable[Frame]) -> None:
+        self.sent.extend(frames)
+
+    def retry(self) -> None:
+        self.retries += 1
+
+    async def run(self) -> None:
+        await asyncio.Event().wait()
+
+    def open(self, *, epoch: str = "e1", principal: str = "ana") -> None:
+        welcome = Welcome(
+            epoch=epoch, conn="c1", principal=principal, role="operator", beat_seconds=10.0, time=sample.NOW
+        )
+        self.send(self.session.opened(welcome, now=self.clock.now))
+
+    def close(self, *, code: int = 1006, final: bool = False) -> None:
+        retry_at = None if final else self.clock.now + 3
+        self.session.closed(now=self.clock.now, code=code, reason="the connection broke", final=final, retry_at=retry_at)
+        self.told(Outcome())
+
+    def give(self, frame: Frame) -> None:
+        outcome = self.session.received(frame, now=self.clock.now)
+        self.send(outcome.send)
+        self.told(outcome)
+
+    def snap(self, sub: str, rows: list[dict[str, Any]], *, rev: int = 1, epoch: str = "e1") -> None:
+        self.give(Snap(sub=sub, epoch=epoch, part=0, end=True, rev=rev, rows=rows))
+
+    def delta(self, sub: str, rows: list[dict[str, Any]], *, gone: Iterable[str] = (), since: int = 1) -> None:
+        self.give(Delta(sub=sub, from_rev=since, rev=since + 1, rows=rows, gone=list(gone)))
+
+    def accept(self, command: Command) -> None:
+        self.give(Res(cmd=command.cmd, ok=True, status="recorded"))
+
+    def tail(self) -> str:
+        """The id of the latest subscription to a run's timeline."""
+        return [frame.sub for frame in self.sent if isinstance(frame, Sub) and frame.view == "run" and not frame.off][-1]
+
+
+class FakeApi:
+    """The hub's HTTP side, from lists."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.verdict: dict[str, Any] = {"ok": True, "size": 6}
+        self.problem: HubError | None = None
+
+    async def audit(self, *, before: int | None = None, text: str = "") -> list[dict[str, Any]]:
+        self.asked.append(("audit", before, text))
+        if self.problem:
+            raise self.problem
+        return [entry for entry in sample.audit() if before is None or entry["seq"] < before]
+
+    async def events(self, run: str, *, before: int | None) -> list[dict[str, Any]]:
+        self.asked.append(("events", run, before))
+        return [row for row in sample.events() if before is None or row["position"] < before]
+
+    async def verify(self) -> dict[str, Any]:
+        self.asked.append(("verify",))
+        return self.verdict
+
+    async def close(self) -> None:
+        self.asked.append(("close",))
+
+
+class Bench:
+    """A console on fakes."""
+
+    def __init__(self, *, kill_key: str = "once", mono: bool = False, plain_ascii: bool = False) -> None:
+        self.clock = FakeClock()
+        self.api = FakeApi()
+        self.links: list[FakeLink] = []
+        numbers = iter(range(1, 1_000))
+
+        def make_link(session: Session, told: Callable[[Outcome], None]) -> FakeLink:
+            self.links.append(FakeLink(session, told, self.clock))
+            return self.links[-1]
+
+        self.app = ConsoleApp(
+            make_link=make_link,
+            clock=self.clock,
+            zone=UTC,
+            new_id=lambda: f"cmd_{next(numbers)}",
+            pages=Pages(lambda: self.api),
+            kill_key=kill_key,
+            mono=mono,
+            plain_ascii=plain_ascii,
+            demo=True,
+        )
+
+    @property
+    def link(self) -> FakeLink:
+        return self.links[-1]
+
+    def fill(self) -> None:
+        """A hub with the sample fleet."""
+        self.link.open()
+        self.link.snap("board", sample.runs())
+        self.link.snap("approvals", sample.approvals())
+
+    async def settle(self, pilot: Pilot[int], *, seconds: float = 1.0) -> None:
+        """Let time pass and everything be painted."""
+        self.clock.now += seconds
+        await pilot.pause()
+        self.app._refresh()
+        await pilot.pause()
+
+    async def keys(self, pilot: Pilot[int], *keys: str) -> None:
+        """Press keys, each well after the one before."""
+        for key in keys:
+            await pilot.press(key)
+            await self.settle(pilot)
+
+
+def screen(app: ConsoleApp) -> str:
+    """What the terminal shows."""
+    width, height = app.size
+    strips = app.screen._compositor.render_strips()
+    return "\n".join(strip.text[:width].rstrip() for strip in strips[:height])
