@@ -36,8 +36,8 @@ from opsconsole.console.panels.takeover import TakeoverPanel
 from opsconsole.console.terminal import FramePacer, is_gone
 from opsconsole.console.theme import Painter
 from opsconsole.console.view.dwell import Dwell
-from opsconsole.console.view.frame_lines import banner, header, hint_line
-from opsconsole.console.view.line import Tone, fit_line
+from opsconsole.console.view.frame_lines import TYPING, WRITING, banner, header, hint_line
+from opsconsole.console.view.line import Line, Tone, fit_line
 from opsconsole.console.view.outbox import Entry, Sent
 from opsconsole.console.view.session import Outcome, Session
 from opsconsole.console.widgets.lines import Lines
@@ -194,6 +194,7 @@ class ConsoleApp(App[int]):
             self._try(lambda: done(text))
 
         self.prompt.ask(label, given, value=value)
+        self.call_after_refresh(self._frame)
 
     def write(self, draft: Draft) -> None:
         """Open a draft."""
@@ -252,6 +253,7 @@ class ConsoleApp(App[int]):
         if self.prompt.is_open:
             self.prompt.close()
             self._focus_view()
+            self._frame()
         elif self.view == "draft":
             self.draft_panel.review()
             self._refresh()
@@ -298,10 +300,17 @@ class ConsoleApp(App[int]):
         self.banner.set_class(warning is not None, "-on")
         if warning is not None:
             self.banner.show([warning])
-        self.hints.show([hint_line(self.view, width=width, without=self.deeds.off())])
+        self.hints.show([self._hints(width)])
         for panel in self.panels.values():
             if panel.rows is not None and panel.view != "audit":
                 panel.rows.set_dimmed(self.session.link.ever and not self.session.online)
+
+    def _hints(self, width: int) -> Line:
+        if isinstance(self.focused, Input):
+            return fit_line(TYPING, width)
+        if isinstance(self.focused, TextArea):
+            return fit_line(WRITING, width)
+        return hint_line(self.view, width=width, without=self.deeds.off())
 
     def _paint(self) -> None:
         """Load frames: visible rows that changed, a slice at a time, never more than the terminal takes."""

@@ -55,7 +55,7 @@ class Controls:
         self._must_live(row)
         if row.state in HELD:
             return self._give(Command(cmd=self._new_id(), do=Do.RESUME, run=row.run))
-        self._must_offer(row, "pause")
+        self._must_offer(row, "pause", "hold")
         return self._give(Command(cmd=self._new_id(), do=Do.PAUSE, run=row.run))
 
     def freeze_or_thaw(self, row: RunRow) -> Entry:
@@ -156,6 +156,6 @@ class Controls:
         if row.state in TERMINAL:
             raise NotDone(f"this run has ended: {row.state.value}")
 
-    def _must_offer(self, row: RunRow, capability: Capability) -> None:
-        if not any(capability in point.caps for point in row.points):
-            raise NotDone(f"no point of this run can {capability}")
+    def _must_offer(self, row: RunRow, *any_of: Capability) -> None:
+        if not any(capability in point.caps for point in row.points for capability in any_of):
+            raise NotDone(f"no point of this run can {any_of[0]}")

@@ -1,4 +1,4 @@
-"""What each act does unless the view shown has its own way: movement, switching, commands on runs; it paints nothing."""
+"""What each act does where the view shown has no own way: moving, switching, commands on runs; it paints nothing."""
 
 from __future__ import annotations
 
@@ -84,6 +84,8 @@ class Deeds:
         if row is None:
             return []
         caps = {capability for point in row.points for capability in point.caps}
+        if "hold" in caps:
+            caps.add("pause")
         off = [name for name in ("pause", "inject", "takeover", "freeze") if name not in caps or row.state in TERMINAL]
         if row.baton is None:
             off.append("release")

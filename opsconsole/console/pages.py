@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opsconsole.console.actions import ViewName
+from opsconsole.domain.text import safe_line
 from opsconsole.errors import HubError
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ class Pages:
 
 def _verdict(found: dict[str, Any]) -> tuple[str, Any]:
     if found.get("ok") is True:
-        size = found.get("size", found.get("entries", found.get("head")))
-        return f"✔ verified by the hub{f' to entry {size}' if isinstance(size, int) else ''}", "good"
-    problems = found.get("problems", found.get("problem", found.get("message", "")))
-    return f"✖ NOT INTACT: {problems}", "alarm"
+        return f"✔ verified by the hub: {found.get('entries', 0):,} entries", "good"
+    problems = found.get("problems")
+    first = safe_line(str(problems[0])) if isinstance(problems, list) and problems else "the hub does not say why"
+    return f"✖ NOT INTACT: {first}", "alarm"

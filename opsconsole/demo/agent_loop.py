@@ -1,25 +1,33 @@
 """An ordinary tool loop under opsconsole, meant to be copied: ask the model, run its calls, until it makes no more.
 
-What makes it controllable is four lines: `hub.run`, `run.model_call`, the tools' `@guard`, and `run.checkpoint`.
+What makes it controllable are four lines: `hub.run`, `run.model_call`, `run.tool` (or a tool's own `@guard`), and
+`run.checkpoint`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
 import os
+import sqlite3
 import sys
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
+from subprocess import SubprocessError
 from typing import Any
 
 from opsconsole.demo.conversation import DENIED
 from opsconsole.demo.model_client import ModelClient
 from opsconsole.demo.toolbox import Tools, specifications
+from opsconsole.demo.tools import RISKS
 from opsconsole.errors import CallDenied, RunStopped
-from opsconsole.sdk import ModelReply, Run, connect
+from opsconsole.sdk import CallInterrupted, Hub, ModelReply, Run, connect
 
 Message = dict[str, Any]
+HUB: ContextVar[Hub] = ContextVar("hub")
+"""The hub of this process, for a tool that opens runs of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,16 +48,17 @@ async def work(run: Run, job: Job, task: str) -> str:
     tools = specifications(job.tools)
     async with ModelClient(agent=job.agent) as model:
         while True:
-            messages += [{"role": "user", "content": text} for text in run.injected()]
+            # What an operator said meanwhile is appended to `messages` by the call.
             request = {"model": job.model, "messages": messages, "tools": tools}
             reply = _message(await run.model_call(request, model.complete))
             messages.append(reply)
-            await run.message("assistant", reply["content"] or "")
-            calls = reply.get("tool_calls") or ()
-            if not calls:
-                return reply["content"] or ""
-            for call in calls:
-                content = await _result(call, job.tools)
+            words = reply["content"] or ""
+            if words:
+                await run.message("assistant", words)
+            if not reply.get("tool_calls"):
+                return words
+            for call in reply["tool_calls"]:
+                content = await _result(run, job.tools, call, reason=words)
                 messages.append({"role": "tool", "tool_call_id": call["id"], "content": content})
             await run.checkpoint({"messages": messages})
 
@@ -63,6 +72,7 @@ def main(job: Job) -> None:
 async def _perform(job: Job, task: str) -> int:
     try:
         async with connect() as hub, hub.run(agent=job.agent, name=task) as run:
+            HUB.set(hub)
             await work(run, job, task)
     except RunStopped as stopped:
         print(f"{job.agent}: {stopped}", file=sys.stderr)
@@ -70,14 +80,20 @@ async def _perform(job: Job, task: str) -> int:
     return 0
 
 
-async def _result(call: Mapping[str, Any], tools: Tools) -> str:
+async def _result(run: Run, tools: Tools, call: Mapping[str, Any], *, reason: str) -> str:
     """What the model hears of a call: the result, the operator's refusal, or the error."""
     name, arguments = call["function"]["name"], call["function"]["arguments"]
     try:
-        result = await tools[name](**json.loads(arguments))
+        tool, args = tools[name], json.loads(arguments)
+        if inspect.iscoroutinefunction(tool):  # it passes the gate by itself: guarded, or a handoff
+            result = await tool(**args)
+        else:
+            result = await run.tool(name, args, tool, id=call["id"], risk=RISKS.get(name), reason=reason)
     except CallDenied as denied:
         return f"{DENIED} by {denied.by}: {denied.reason}"
-    except (KeyError, TypeError, ValueError, ArithmeticError, OSError) as error:
+    except CallInterrupted as interrupted:
+        return f"Error: {interrupted}"
+    except (KeyError, TypeError, ValueError, ArithmeticError, OSError, sqlite3.Error, SubprocessError) as error:
         return f"Error: {type(error).__name__}: {error}"
     return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
 

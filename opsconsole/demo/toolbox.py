@@ -1,13 +1,13 @@
-"""Describes guarded functions to a model: names, docstrings and signatures as Chat Completions tools; it runs none."""
+"""Describes functions to a model: names, docstrings and signatures as Chat Completions tools; it runs none."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pydantic import TypeAdapter
 
-Tool = Callable[..., Awaitable[Any]]
+Tool = Callable[..., Any]
 Tools = Mapping[str, Tool]
 
 

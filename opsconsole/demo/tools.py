@@ -1,4 +1,4 @@
-"""The demo agents' tools: real commands, SQL and HTTP in the scratch directory; each call passes the gate first.
+"""The demo agents' tools: real commands, SQL and HTTP in the scratch directory.
 
 A tool's result says what ran, so that a model whose arguments an operator edited can see it.
 """
@@ -37,7 +37,7 @@ def root() -> Path:
     return Path(os.environ["OPSCONSOLE_DEMO_DIR"]).resolve()
 
 
-# These five are on the default policy's list of read-only tools: they run without an operator.
+# These are on the default policy's list of read-only tools: they run without an operator.
 
 
 @guard
@@ -103,10 +103,12 @@ def search_files(directory: str, query: str) -> str:
     return _run(sys.executable, "-P", "-m", "opsconsole.demo.stuck_archive", seconds=None)
 
 
-# These ask an operator.
+# These ask an operator. The tool loop passes them through the gate, with the model's own words as the reason.
+
+RISKS = {"sql": "high", "shell": "critical", "http_post": "medium"}
+"""What the agent's author says of each; the policy may know better."""
 
 
-@guard(risk="high")
 def sql(statement: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
     """Execute one SQL statement on the shop's database."""
     with closing(sqlite3.connect(root() / "shop.db", timeout=SQL_WAIT_SECONDS)) as database:
@@ -116,7 +118,6 @@ def sql(statement: str, parameters: dict[str, Any] | None = None) -> dict[str, A
         return {"statement": statement, "parameters": parameters, "rows_changed": max(cursor.rowcount, 0), "rows": rows}
 
 
-@guard(risk="critical")
 def shell(command: str) -> dict[str, Any]:
     """Run a shell command in the shop's directory."""
     done = subprocess.run(
@@ -132,7 +133,6 @@ def shell(command: str) -> dict[str, Any]:
     return {"command": command, "exit_code": done.returncode, "output": output}
 
 
-@guard(risk="medium")
 def http_post(path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Post a JSON body to the shop's server."""
     response = httpx.post(f"{_shop()}{path}", json=body, timeout=HTTP_SECONDS_MAX, trust_env=False)

@@ -78,6 +78,7 @@ def _table() -> dict[tuple[RunState, Author], frozenset[RunState]]:
         table[state, Author.SUPERVISOR] = _ENDS | {RunState.KILLED}
         table[state, Author.HUB] = frozenset({RunState.PAUSING, RunState.STOPPING, RunState.FAILED})
     table[RunState.SUBMITTED, Author.AGENT] |= {RunState.REJECTED}
+    table[RunState.SUBMITTED, Author.SUPERVISOR] |= {RunState.WORKING}
     table[RunState.PAUSING, Author.HUB] |= {RunState.PAUSED}
     for author in (Author.AGENT, Author.SUPERVISOR):
         table[RunState.STOPPING, author] = _ENDS | {RunState.KILLED}

@@ -6,8 +6,9 @@ import json
 import sqlite3
 import time
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from opsconsole.domain.digest import NotCanonical, canonical
@@ -72,6 +73,17 @@ class Answered:
     """An operator's words stand as the result."""
 
     decision: Decision
+
+
+def checked(decision: Decision, fits: Callable[[dict[str, Any]], str]) -> Decision:
+    """The decision, turned into a refusal where an operator's edit does not fit what would run."""
+    if decision.admission is not Admission.RUN or not decision.edited or decision.args is None:
+        return decision
+    problem = fits(decision.args.value())
+    if not problem:
+        return decision
+    text = f"The edited arguments do not fit: {problem}"
+    return replace(decision, admission=Admission.REFUSE, text=text, by="sdk", rule="arguments", args=None)
 
 
 class Calls:
@@ -265,7 +277,9 @@ class Calls:
         if call.verdict:
             told["verdict"] = call.verdict
         event |= {name: value for name, value in told.items() if value is not None}
-        known = CallRecord(call=call.id, status=record, digest=call.digest, verdict=call.verdict, result=kept, error=error)
+        known = CallRecord(
+            call=call.id, status=record, digest=call.digest, verdict=call.verdict, result=kept, error=error
+        )
         with self._live.lock:
             if not self._live.declared:
                 self._live.flush_growing()
@@ -284,7 +298,12 @@ def _proposed_event(call: str, name: str, ask: Ask, args: ExactArgs) -> dict[str
         "target": bounded_text(ask.target, 200) if ask.target else None,
         "ttl_seconds": ask.ttl_seconds,
     }
-    event = _event(call, ask, CallStatus.PROPOSED) | {"name": name, "gate": True, "args": args.value(), "digest": args.digest}
+    event = _event(call, ask, CallStatus.PROPOSED) | {
+        "name": name,
+        "gate": True,
+        "args": args.value(),
+        "digest": args.digest,
+    }
     return event | {name: value for name, value in told.items() if value is not None}
 
 

@@ -162,6 +162,4 @@ def _read(proposal: Proposal, order: Order) -> Decision:
 
 
 def _refusal(text: str, rule: str, order: Order | None = None) -> Decision:
-    return Decision(
-        admission=Admission.REFUSE, text=text, by="sdk", rule=rule, verdict=order.cmd if order else None
-    )
+    return Decision(admission=Admission.REFUSE, text=text, by="sdk", rule=rule, verdict=order.cmd if order else None)

@@ -203,7 +203,9 @@ class Journal:
         if seq <= self.acked:
             return
         with self.transaction():
-            (size,) = self._db.execute("SELECT coalesce(sum(length(body)), 0) FROM events WHERE seq <= ?", (seq,)).fetchone()
+            (size,) = self._db.execute(
+                "SELECT coalesce(sum(length(body)), 0) FROM events WHERE seq <= ?", (seq,)
+            ).fetchone()
             self._db.execute("DELETE FROM events WHERE seq <= ?", (seq,))
             self.put("acked", str(seq))
         self.acked = seq
@@ -251,7 +253,9 @@ class Journal:
     def open_commands(self) -> list[bytes]:
         """Commands journalled and not answered, in order."""
         with self._lock:
-            return [body for (body,) in self._db.execute("SELECT body FROM commands WHERE answer IS NULL ORDER BY cseq")]
+            return [
+                body for (body,) in self._db.execute("SELECT body FROM commands WHERE answer IS NULL ORDER BY cseq")
+            ]
 
     # -- calls, checkpoint, usage, facts ---------------------------------------------------------------------------
 

@@ -18,10 +18,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
 from opsconsole import __version__
 from opsconsole.errors import LocalProtocolError, RemoteProtocolError
 from opsconsole.protocol.connection import Connection
-from opsconsole.protocol.frames import Ack, Attach, Bye, Detach, Err, Frame, Hello, HelloRun, PointCommand, Proc, Welcome
+from opsconsole.protocol.frames import (
+    Ack,
+    Attach,
+    Bye,
+    Detach,
+    Err,
+    Frame,
+    Hello,
+    HelloRun,
+    PointCommand,
+    Proc,
+    Welcome,
+)
 from opsconsole.protocol.limits import (
     FRAME_BYTES_MAX,
     HELLO_SECONDS_MAX,
@@ -32,8 +47,6 @@ from opsconsole.protocol.limits import (
 )
 from opsconsole.sdk.gate import LinkView
 from opsconsole.sdk.point_run import PointRun
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 log = logging.getLogger("opsconsole.sdk")
 
@@ -79,13 +92,20 @@ class Link:
         client: str = "",
         busy: Callable[[], str | None] = lambda: None,
         tick: Tick = lambda now, view: None,
-        pace: Pace = Pace(),  # noqa: B008 - a frozen value
+        pace: Pace = Pace(),
     ) -> None:
         self.url = url
         self.heard_at = time.monotonic()
         """When the hub was last heard (monotonic), or the start."""
         self.view = LinkView(up=False)
-        self._token, self._point, self._client, self._busy, self._tick, self._pace = token, point, client, busy, tick, pace
+        self._token, self._point, self._client, self._busy, self._tick, self._pace = (
+            token,
+            point,
+            client,
+            busy,
+            tick,
+            pace,
+        )
         self._runs: dict[str, PointRun] = {}
         self._announced: set[str] = set()
         self._leaving: dict[str, Callable[[], None]] = {}

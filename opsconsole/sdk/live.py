@@ -83,7 +83,12 @@ class LiveRun:
     """A run whose body is executing in this process."""
 
     def __init__(
-        self, journal: Journal, identity: Identity, policy: OnHubLost, link: Link, siblings: Callable[[], Iterable[LiveRun]]
+        self,
+        journal: Journal,
+        identity: Identity,
+        policy: OnHubLost,
+        link: Link,
+        siblings: Callable[[], Iterable[LiveRun]],
     ) -> None:
         self.journal, self.identity, self.link = journal, identity, link
         self.run = journal.run
@@ -178,9 +183,16 @@ class LiveRun:
             text = bounded_text("".join(growing.parts))
             self.point.tell({"type": "message", "id": growing.id, "role": growing.role, "append": text})
 
+    def note(self, text: str, level: str, data: dict[str, Any] | None) -> None:
+        """A line for the timeline."""
+        event: dict[str, Any] = {"type": "note", "level": level, "text": bounded_text(text)}
+        self.say(event | {"data": data} if data else event)
+
     def used(self, turn: TurnUsage) -> None:
-        """Adds one turn to the cumulative counts of its model."""
+        """Adds one turn to the cumulative counts of its model; a turn that outlived its run is not counted."""
         with self.lock:
+            if self.session.ended:
+                return
             model = bounded_text(turn.model or "unknown", 200)
             self._usage[model] = added(self._usage.get(model, {}), turn)
             self.journal.save_usage(model, self._usage[model])
@@ -198,7 +210,9 @@ class LiveRun:
         with self.lock:
             self.journal.save_checkpoint(checkpoint, data)
             text = f"checkpoint of {len(data)} bytes"
-            self.say({"type": "note", "kind": "checkpoint", "text": text, "data": {"id": checkpoint, "bytes": len(data)}})
+            self.say(
+                {"type": "note", "kind": "checkpoint", "text": text, "data": {"id": checkpoint, "bytes": len(data)}}
+            )
         return checkpoint
 
     def restore(self) -> Any:
@@ -384,7 +398,11 @@ class LiveRun:
                 return
             self.flush_growing()
             if self.session.fenced:
-                state, reason, stop_reason = self.stop_state, self.session.fenced, "lease" if self.lease_over else "stopped"
+                state, reason, stop_reason = (
+                    self.stop_state,
+                    self.session.fenced,
+                    "lease" if self.lease_over else "stopped",
+                )
             self.apply(self.session.end())
             self._final = (state, reason, stop_reason, error)
             if not (self.session.fenced and self.session.executing):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from opsconsole.domain.tool_call import CallKind, Risk
@@ -46,8 +47,8 @@ class ModelTurn:
         """Records what the turn used."""
         model = str(self._request.get("model") or "")
         turn = self._usage(reply) if self._usage else turn_usage(reply, model)
-        fields = {"model": turn.model or model, "provider": turn.provider or self._provider}
-        self._live.used_in_call(turn, **fields)
+        provider = turn.provider or self._provider
+        self._live.used(replace(turn, model=model or turn.model, provider=provider))
 
     def text(self, reply: Any) -> str:
         """What the record shows of the reply."""

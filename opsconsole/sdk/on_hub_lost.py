@@ -52,5 +52,14 @@ class OnHubLost:
 
     def to_json(self) -> dict[str, Any]:
         """As the `run` event carries it."""
-        fields = {"gate": self.gate, "allow_risk_max": self.allow_risk_max, "run": self.run, "lease_seconds": self.lease}
-        return {name: str(value) if isinstance(value, Risk) else value for name, value in fields.items() if value is not None}
+        fields = {
+            "gate": self.gate,
+            "allow_risk_max": self.allow_risk_max,
+            "run": self.run,
+            "lease_seconds": self.lease,
+        }
+        return {
+            name: str(value) if isinstance(value, Risk) else value
+            for name, value in fields.items()
+            if value is not None
+        }

@@ -81,7 +81,9 @@ class PointRun:
             return False
         if self.lost_events:
             lost, self.lost_events = self.lost_events, 0
-            self.tell({"type": "note", "level": "warning", "text": f"{lost} events could not be journalled and are lost"})
+            self.tell(
+                {"type": "note", "level": "warning", "text": f"{lost} events could not be journalled and are lost"}
+            )
         return True
 
     def answer(self, cmd: str, **fields: Any) -> None:
@@ -180,7 +182,9 @@ def _encoded(event: dict[str, Any]) -> bytes:
     data = _dumps(event | texts)
     if len(data) <= EVENT_BYTES_MAX:
         return data
-    bulky = {name: {"preview": result_text(event[name], SHRUNK_BYTES_MAX)} for name in ("data", "args") if name in event}
+    bulky = {
+        name: {"preview": result_text(event[name], SHRUNK_BYTES_MAX)} for name in ("data", "args") if name in event
+    }
     return _dumps(event | texts | bulky)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Literal
@@ -16,8 +17,6 @@ from opsconsole.errors import HubLost, RunStopped
 from opsconsole.sdk.calls import Answered, Ask, Call, Calls, Recorded, checked
 from opsconsole.sdk.live import CANCEL_SECONDS_MAX, LiveRun
 from opsconsole.sdk.model_turn import ModelTurn
-from opsconsole.sdk.new_ids import new_id
-from opsconsole.sdk.reply import ModelReply
 from opsconsole.sdk.run_host import CURRENT_LIVE, RunHost
 from opsconsole.sdk.signature import is_async, takes
 from opsconsole.sdk.usage import TurnUsage
@@ -72,7 +71,7 @@ class Run:
         self._live.cancel_body = self._cancel_from_anywhere
         self._live.why_not_ended = self._why_not_ended
         self._tokens = (CURRENT.set(self), CURRENT_LIVE.set(self._live))
-        await asyncio.to_thread(self._live.open)
+        self._live.open()
         return self
 
     async def __aexit__(
@@ -113,8 +112,10 @@ class Run:
             task.cancel()
 
     def _why_not_ended(self) -> str:
-        hung = self._host.pulse.hung_seconds(asyncio.get_running_loop().time()) if False else 0.0
-        return f"the loop stood still for {hung:.0f} s" if hung else "the body or a call of it went on"
+        hung = self._host.pulse.hung_seconds(time.monotonic())
+        if hung:
+            return f"the agent's loop has stood still for {hung:.0f} s"
+        return "a call's function goes on" if self._over else "the body goes on"
 
     # -- what the agent does ---------------------------------------------------------------------------------------
 
@@ -146,7 +147,7 @@ class Run:
             reason=reason,
             ttl_seconds=ttl_seconds,
         )
-        return await self._gated(ask, execute, lambda edited: takes(execute, edited))
+        return await self.gated(ask, execute, lambda edited: takes(execute, edited))
 
     async def handoff(
         self,
@@ -174,12 +175,7 @@ class Run:
             ttl_seconds=ttl_seconds,
         )
 
-        def fits(edited: dict[str, Any]) -> str:
-            if edited.get("to") != to or not isinstance(edited.get("args"), dict):
-                return "an edit of a handoff may change its arguments, not its target"
-            return takes(execute, edited["args"])
-
-        return await self._gated(ask, passing_on(execute), fits)
+        return await self.gated(ask, passing_on(execute), handoff_fits(to, execute))
 
     async def model_call(
         self,
@@ -196,8 +192,7 @@ class Run:
         Raises: CallDenied, RunStopped, and whatever `call` raises.
         """
         turn = ModelTurn(self._live, request, usage, provider)
-        result = await self._gated(turn.ask(), turn.calling(call), lambda edited: "", turn)
-        return result
+        return await self.gated(turn.ask(), turn.calling(call), lambda edited: "", turn)
 
     async def message(
         self,
@@ -235,13 +230,14 @@ class Run:
 
     # -- the gate --------------------------------------------------------------------------------------------------
 
-    async def _gated(
+    async def gated(
         self,
         ask: Ask,
         execute: Callable[..., Any],
         fits: Callable[[dict[str, Any]], str],
         turn: ModelTurn | None = None,
     ) -> Any:
+        """A call through the gate: `execute` gets the allowed arguments by name; `fits` says why it would not take an edit."""
         made = self._calls.propose(ask)
         if isinstance(made, Recorded):
             return made.result
@@ -257,7 +253,9 @@ class Run:
             return await self._in_loop(made, execute, started.value(), turn)
         return await self._in_thread(made, execute, started.value(), turn)
 
-    async def _in_loop(self, made: Call, execute: Callable[..., Any], args: dict[str, Any], turn: ModelTurn | None) -> Any:
+    async def _in_loop(
+        self, made: Call, execute: Callable[..., Any], args: dict[str, Any], turn: ModelTurn | None
+    ) -> Any:
         task = asyncio.current_task()
         assert task is not None
         self._call_tasks.add(task)
@@ -327,6 +325,17 @@ def passing_on(execute: Callable[..., Any]) -> Callable[..., Any]:
         return await execute(**args)
 
     return pass_on
+
+
+def handoff_fits(to: str, execute: Callable[..., Any]) -> Callable[[dict[str, Any]], str]:
+    """Says why an edit of a handoff cannot stand."""
+
+    def fits(edited: dict[str, Any]) -> str:
+        if edited.get("to") != to or not isinstance(edited.get("args"), dict):
+            return "an edit of a handoff may change its arguments, not its target"
+        return takes(execute, edited["args"])
+
+    return fits
 
 
 def end_of(error: BaseException | None) -> tuple[RunState, str]:

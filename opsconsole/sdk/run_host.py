@@ -7,9 +7,9 @@ import threading
 import time
 from collections.abc import Mapping
 from contextvars import ContextVar
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opsconsole.domain.ids import is_id
 from opsconsole.errors import ConfigError, HubUnreachable
 from opsconsole.sdk.errors import RunInUse
 from opsconsole.sdk.gate import LinkView
@@ -95,6 +95,8 @@ class RunHost:
         """
         if not agent or not agent.strip():
             raise ConfigError("a run needs the name of its agent")
+        if parent is not None and not is_id(parent):
+            raise ConfigError(f"a parent is a run's id, not {parent[:200]!r}")
         self._demand_hub(policy)
         adopted, root = self._adoption.claim()
         opened = self._open_journal(agent, key, adopted)

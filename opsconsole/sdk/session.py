@@ -80,9 +80,7 @@ Effects = list[Effect]
 class Session:
     """One run, as far as its enforcement point decides about it."""
 
-    def __init__(
-        self, policy: OnHubLost, *, memory: dict[str, Any] | None = None, settled: Iterable[str] = ()
-    ) -> None:
+    def __init__(self, policy: OnHubLost, *, memory: dict[str, Any] | None = None, settled: Iterable[str] = ()) -> None:
         memory = memory or {}
         self.policy = policy
         self.paused = bool(memory.get("paused", False))

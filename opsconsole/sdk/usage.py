@@ -31,7 +31,9 @@ def turn_usage(reply: Any, model: str) -> TurnUsage:
     """What the reply says it used; a reply of another shape counts as a turn of unknown size."""
     usage = _get(reply, "usage")
     served, fingerprint = _text(reply, "model"), _text(reply, "system_fingerprint")
-    anthropic = _get(usage, "cache_read_input_tokens") is not None or _get(usage, "cache_creation_input_tokens") is not None
+    anthropic = (
+        _get(usage, "cache_read_input_tokens") is not None or _get(usage, "cache_creation_input_tokens") is not None
+    )
     read, written = _count(usage, "cache_read_input_tokens"), _count(usage, "cache_creation_input_tokens")
     if not anthropic:
         read = _count(_first(usage, "prompt_tokens_details", "input_tokens_details"), "cached_tokens")

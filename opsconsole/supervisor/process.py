@@ -173,6 +173,8 @@ class SupervisedProcess:
         if not self.empty and not (self._outlive == "leave" and self._exit.done()):
             await self.kill(now=True)
         await self._release()
+        if self._takeover is not None:
+            await self._take_over()
         if self._tasks:
             await asyncio.wait(self._tasks)
         self.terminal.close()

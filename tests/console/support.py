@@ -62,7 +62,9 @@ class FakeLink:
 
     def close(self, *, code: int = 1006, final: bool = False) -> None:
         retry_at = None if final else self.clock.now + 3
-        self.session.closed(now=self.clock.now, code=code, reason="the connection broke", final=final, retry_at=retry_at)
+        self.session.closed(
+            now=self.clock.now, code=code, reason="the connection broke", final=final, retry_at=retry_at
+        )
         self.told(Outcome())
 
     def give(self, frame: Frame) -> None:
@@ -81,7 +83,9 @@ class FakeLink:
 
     def tail(self) -> str:
         """The id of the latest subscription to a run's timeline."""
-        return [frame.sub for frame in self.sent if isinstance(frame, Sub) and frame.view == "run" and not frame.off][-1]
+        return [frame.sub for frame in self.sent if isinstance(frame, Sub) and frame.view == "run" and not frame.off][
+            -1
+        ]
 
 
 class FakeApi:
@@ -89,7 +93,7 @@ class FakeApi:
 
     def __init__(self) -> None:
         self.asked: list[tuple[Any, ...]] = []
-        self.verdict: dict[str, Any] = {"ok": True, "size": 6}
+        self.verdict: dict[str, Any] = {"ok": True, "entries": 6, "problems": []}
         self.problem: HubError | None = None
 
     async def audit(self, *, before: int | None = None, text: str = "") -> list[dict[str, Any]]:

@@ -24,6 +24,9 @@ from opsconsole.console.widgets.text_pane import TextPane
 from opsconsole.domain.text import safe
 from opsconsole.protocol.frames import ProposedCall
 
+KEPT_MAX = 20
+"""Drafts that were left unsent and come back when the same call is opened again."""
+
 
 class DraftPanel(Panel):
     """The editor, or the review in its place."""
@@ -34,6 +37,7 @@ class DraftPanel(Panel):
         super().__init__(context, id="draft")
         self.draft: Draft | None = None
         self.reviewing = False
+        self._kept: dict[tuple[str, str], str] = {}
         self.heading = Lines(context.painter, id="draft-heading", classes="one-line")
         self.verdict = Lines(context.painter, id="draft-verdict", classes="one-line")
         self.editor = TextArea(id="draft-editor", show_line_numbers=True, tab_behavior="focus")
@@ -59,7 +63,7 @@ class DraftPanel(Panel):
     def open(self, draft: Draft) -> None:
         """Start a draft."""
         self.draft = draft
-        self.editor.load_text(draft.text)
+        self.editor.load_text(self._kept.get(_place(draft), draft.text))
         self._show(reviewing=False)
 
     def review(self) -> None:
@@ -95,6 +99,8 @@ class DraftPanel(Panel):
 
     def _show(self, *, reviewing: bool) -> None:
         self.reviewing = reviewing
+        if self.draft is not None and reviewing:
+            self._keep(self.draft, self.editor.text)
         self.set_class(reviewing, "-reviewing")
         self.refresh_rows()
         self.focus_widget.focus()
@@ -112,9 +118,17 @@ class DraftPanel(Panel):
             value = draft.check(self.editor.text)
         except BadDraft as problem:
             raise NotDone(f"not sent: {problem}") from None
+        if draft.before is not None and value == draft.before:
+            raise NotDone("not sent: nothing is changed; approve the call as it is")
         draft.send(value)
         self.draft = None
+        self._kept.pop(_place(draft), None)
         self.context.app.show_view("takeover" if "as the model" in draft.title else "approvals")
+
+    def _keep(self, draft: Draft, text: str) -> None:
+        self._kept[_place(draft)] = text
+        for old in list(self._kept)[:-KEPT_MAX]:
+            del self._kept[old]
 
     def _about(self) -> str:
         held = self.draft.about if self.draft else None
@@ -148,7 +162,11 @@ class DraftPanel(Panel):
         if isinstance(draft.before, dict) and isinstance(value, dict):
             names = changed_names(draft.before, value)
             if not names:
-                return [((" nothing is changed: this would approve the call as it is", "warn"),)]
+                return [((" nothing is changed yet", "warn"),)]
             head: Line = ((f" changes: {safe(', '.join(names))}", "strong"),)
             return [head, *difference(draft.before, value, width=width)]
         return fenced("your words", safe(str(value)), width=width, tone="plain")
+
+
+def _place(draft: Draft) -> tuple[str, str]:
+    return draft.title, draft.about.key if draft.about is not None else ""

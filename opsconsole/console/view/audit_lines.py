@@ -14,7 +14,7 @@ from opsconsole.console.view.line import Line, fit, fit_line, width_of
 from opsconsole.console.view.timeline_lines import pretty
 from opsconsole.domain.text import safe_line
 
-_IN_HEAD = ("seq", "key", "at", "kind", "by", "actor", "run", "do")
+_IN_HEAD = ("v", "seq", "key", "at", "kind", "who", "run")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +42,7 @@ def audit_entry(raw: Mapping[str, Any]) -> AuditEntry | None:
 def audit_line(entry: AuditEntry, *, width: int, zone: tzinfo) -> Line:
     """One entry in exactly `width` cells."""
     body = entry.body
-    who = _first(body, "actor", "by", "principal")
+    who = _first(body, "who", "by")
     run = _first(body, "run")
     head: Line = (
         (f"{entry.seq:>6} ", "dim"),
@@ -67,8 +67,8 @@ def _first(body: Mapping[str, Any], *names: str) -> str:
         value = body.get(name)
         if isinstance(value, str) and value:
             return safe_line(value)
-        if isinstance(value, dict) and isinstance(value.get("name"), str):
-            return safe_line(value["name"])
+        if isinstance(value, dict) and isinstance(value.get("principal"), str):
+            return safe_line(value["principal"])
     return ""
 
 

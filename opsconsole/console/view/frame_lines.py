@@ -7,7 +7,7 @@ from datetime import tzinfo
 
 from opsconsole.console.actions import ACTIONS, Action, ViewName, hints
 from opsconsole.console.view.amounts import age, time_of_day
-from opsconsole.console.view.line import Line, Span, first_that_fits, fit, fit_line, two_ends, width_of
+from opsconsole.console.view.line import Line, Span, first_that_fits, fit, fit_line, two_ends, width_of, wrap_words
 from opsconsole.console.view.session import LinkPhase, Session
 from opsconsole.protocol.limits import Close
 
@@ -88,6 +88,12 @@ def banner(session: Session, *, now: float, width: int, zone: tzinfo) -> Line | 
     return fit_line(first_that_fits(lines, width), width)
 
 
+TYPING: Line = ((" enter ", "key"), ("give it ", "dim"), (" esc ", "key"), ("cancel ", "dim"))
+"""The hints while one line is typed."""
+WRITING: Line = ((" esc ", "key"), ("see what would be sent ", "dim"))
+"""The hints while a draft is written."""
+
+
 def hint_line(view: ViewName, *, width: int, without: Iterable[str] = ()) -> Line:
     """The keys of a view, as many as there is room for; `without` are acts that are off just now."""
     off = frozenset(without)
@@ -127,16 +133,21 @@ _NOTES = (
 def help_lines(*, width: int) -> list[Line]:
     """The help, made from the registry of actions."""
     everywhere = [action for action in ACTIONS if len(action.views) >= 6]
-    lines: list[Line] = [(("Keys", "title"),), *(_help_line(action, width) for action in everywhere)]
+    lines: list[Line] = [(("Keys", "title"),), *(line for action in everywhere for line in _help_line(action, width))]
     for view, title in _TITLES.items():
         own = [action for action in ACTIONS if view in action.views and action not in everywhere]
-        lines += [(), ((title, "title"),), *(_help_line(action, width) for action in own)]
+        lines += [(), ((title, "title"),), *(line for action in own for line in _help_line(action, width))]
     lines += [(), (("Good to know", "title"),)]
-    lines += [(("· ", "dim"), (note, "plain")) for note in _NOTES]
+    for note in _NOTES:
+        pieces = wrap_words(note, width - 3)
+        lines += [((" · " if index == 0 else "   ", "dim"), (piece, "plain")) for index, piece in enumerate(pieces)]
     return lines
 
 
-def _help_line(action: Action, width: int) -> Line:
+def _help_line(action: Action, width: int) -> list[Line]:
     keys = fit(action.key_text, 8)
     label = fit(action.label, 12) if width >= 60 else ""
-    return ((f" {keys} ", "key"), (label, "strong"), (f" {action.help}", "plain"))
+    indent = 11 + len(label)
+    first, *rest = wrap_words(action.help, max(10, width - indent))
+    head: Line = ((f" {keys} ", "key"), (label, "strong"), (f" {first}", "plain"))
+    return [head, *(((" " * indent + piece, "plain"),) for piece in rest)]

@@ -36,7 +36,7 @@ def queue_line(row: ApprovalRow, *, now: float, width: int) -> Line:
     head: list[Span] = [(fit(risk, 10 if width >= 60 else 4), "dim" if settled else tone)]
     head.append((fit(safe_line(row.tool), 16 if width >= 60 else 11) + " ", "dim" if settled else "strong"))
     if width >= 60:
-        head.append((fit(safe_line(f"{row.agent} {short_id(row.run)}"), 18) + " ", "dim"))
+        head.append((fit(safe_line(f"{row.agent} {short_id(row.run)}"), 15) + " ", "dim"))
     room = width - width_of(head) - len(end) - 1
     head.append((fit(_in_short(row), max(0, room)), "dim" if settled else "plain"))
     urgent = not settled and row.expires_at - now < 60

@@ -1,4 +1,4 @@
-"""One view of the hub, kept as the latest row per key: snapshots and deltas go in, and who must be told comes out.
+"""One view of the hub, kept as the latest row per key: snapshots and deltas go in; it asks for nothing by itself.
 
 EMPTY ─snap part─▶ STAGING ─end─▶ CURRENT ─delta from my rev─▶ CURRENT
                                      └─any other delta──▶ ask for a snapshot again
@@ -53,11 +53,13 @@ class Rows(Generic[RowT]):
         self._changed = changed
         self._staged: dict[str, RowT] | None = None
         self._parts = 0
+        self._leaving: set[str] = set()
 
     def snap(self, frame: Snap) -> Applied:
         """Take one part; the view changes at the last one. GAP: parts are missing, ask again."""
         if frame.part == 0:
             self._staged, self._parts, self.unreadable = {}, 0, 0
+            self.settle()
         if self._staged is None or frame.part != self._parts:
             self._staged = None
             return Applied.GAP
@@ -76,11 +78,19 @@ class Rows(Generic[RowT]):
         if self.rev is None or frame.from_rev != self.rev:
             return Applied.GAP
         for row in self._readable(frame.rows):
+            self._leaving.discard(row.key)
             self._put(row.key, row)
         for key in frame.gone:
             self._put(key, None)
+        self.settle()
         self.rev = frame.rev
         return Applied.APPLIED
+
+    def settle(self) -> None:
+        """Drop rows that the latest snapshot left out and no delta brought back."""
+        leaving, self._leaving = self._leaving, set()
+        for key in leaving:
+            self._put(key, None)
 
     def forget_position(self) -> None:
         """The next snapshot starts anew; the rows stay on screen until it is in."""
@@ -100,10 +110,9 @@ class Rows(Generic[RowT]):
         return rows
 
     def _swap(self, staged: dict[str, RowT]) -> None:
-        for key in [key for key in self.by_key if key not in staged]:
-            self._put(key, None)
         for key, row in staged.items():
             self._put(key, row)
+        self._leaving = {key for key in self.by_key if key not in staged}
 
     def _put(self, key: str, row: RowT | None) -> None:
         before = self.by_key.get(key)

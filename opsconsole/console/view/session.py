@@ -174,6 +174,8 @@ class Session:
 
     def tick(self, *, now: float) -> list[Notice]:
         """Once a second: what has waited too long."""
+        for rows in (self.board.rows, self.queue.rows):
+            rows.settle()
         return [Notice(text=_late(entry), loud=entry.command.do is Do.KILL) for entry in self.outbox.expire(now=now)]
 
     def _rows(self, frame: Snap | Delta) -> list[Frame]:

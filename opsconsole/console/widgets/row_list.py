@@ -139,8 +139,9 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
 
     def on_resize(self) -> None:
         """Keep the cursor in sight."""
-        self._painted.clear()
+        self.top = min(self.top, self._last_top)
         self._show_cursor()
+        self._repaint()
 
     def _move_to(self, index: int) -> None:
         before = self.position

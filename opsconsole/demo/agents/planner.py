@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from opsconsole.demo.agent_loop import Job, main, work
+from opsconsole.demo.agent_loop import HUB, Job, main, work
 from opsconsole.demo.toolbox import toolbox
 from opsconsole.demo.tools import http_get_status, http_post, search, think
-from opsconsole.sdk import current_hub, current_run
+from opsconsole.sdk import current_run
 
 RESEARCHER = Job(
     agent="researcher",
@@ -21,18 +21,23 @@ WRITER = Job(
     task="",
     tools=toolbox(think, http_post),
 )
+NAME_CHARS_MAX = 80
+"""A run's name is shown on one line."""
+
 TEAM = {job.agent: job for job in (RESEARCHER, WRITER)}
 
 
 async def delegate(to: str, task: str) -> str:
     """Hand a task to the researcher or to the writer; gives their last words."""
+    job = TEAM[to]
+    planner = current_run()
+    assert planner is not None
 
-    async def hand_over(to: str, task: str) -> str:
-        job = TEAM[to]
-        async with current_hub().run(agent=job.agent, name=task[:80]) as run:
+    async def hand_over(task: str) -> str:
+        async with HUB.get().run(agent=job.agent, name=task[:NAME_CHARS_MAX]) as run:
             return await work(run, job, task)
 
-    return await current_run().handoff(to=to, args={"to": to, "task": task}, execute=hand_over)
+    return str(await planner.handoff(to, {"task": task}, hand_over, reason=f"{job.agent} knows how"))
 
 
 JOB = Job(
