@@ -24,7 +24,7 @@ CONFIG_BYTES_MAX = 1_048_576
 """A configuration file is written by hand; a larger one is not one of ours."""
 
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
-_DEFAULT_PORTS = {"http": 80, "https": 443}
+DEFAULT_PORTS = {"http": 80, "https": 443}
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"0", "false", "no", "off"})
 _UNLIMITED = frozenset({"unlimited", "none"})
@@ -199,7 +199,7 @@ def hub_url(value: Any) -> str:
         raise ValueError("not a hub's address")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     port = parts.port
-    place = host if port in (None, _DEFAULT_PORTS[scheme]) else f"{host}:{port}"
+    place = host if port in (None, DEFAULT_PORTS[scheme]) else f"{host}:{port}"
     return f"{scheme}://{place}{parts.path.rstrip('/')}"
 
 

@@ -203,7 +203,7 @@ def takeover(settings: Settings, run: str, timeout: float, as_json: bool, **body
 @click.argument("run")
 @click.option("--summary", metavar="TEXT|@FILE|-", help="What you did, for the agent to read.")
 @click.option("--reason", "note", help="Why, for the audit.")
-@timeout_option
+@click.option("--timeout", type=duration, default="0", help="Wait so long until the agent has it; 3 if it has not [0].")
 @json_option
 @shared_options
 def release(settings: Settings, run: str, summary: str | None, timeout: float, as_json: bool, **body: Any) -> Exit:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
-
-from opsconsole.config import DEFAULT_PORT, Settings
+from opsconsole.config import DEFAULT_PORT, DEFAULT_PORTS, Settings
 from opsconsole.errors import HubUnreachable
 
 READY_SECONDS = 20.0
@@ -34,13 +34,13 @@ class StartedHub:
 
 
 def answers(url: str) -> bool:
-    """Whether anything that speaks HTTP listens at the address."""
+    """Whether anything listens at the address; asked without an HTTP library, for the console's first paint."""
+    parts = urlsplit(url)
     try:
-        _ready(url)
-    except (httpx.ConnectError, httpx.ConnectTimeout):
+        port = parts.port or DEFAULT_PORTS[parts.scheme]
+        socket.create_connection((parts.hostname or "", port), timeout=ASK_SECONDS).close()
+    except OSError:
         return False
-    except httpx.TransportError:
-        return True
     return True
 
 
@@ -69,24 +69,26 @@ def start_hub(settings: Settings, host: str, port: int) -> StartedHub:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=sink, stderr=sink, start_new_session=True, cwd=settings.data_dir
         )
-    _await_ready(settings.hub, process, log, began)
+    _await_ready(host, port, process, log, began)
     return StartedHub(pid=process.pid, log=log)
 
 
-def _await_ready(url: str, process: subprocess.Popen[bytes], log: Path, began: int) -> None:
+def _await_ready(host: str, port: int, process: subprocess.Popen[bytes], log: Path, began: int) -> None:
     until = time.monotonic() + READY_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
             raise HubUnreachable(f"the hub ended with status {process.returncode}: {_tail(log, began)}")
-        with suppress(httpx.TransportError):
-            if _ready(url):
+        with suppress(OSError, HTTPException):
+            if _is_ready(host, port):
                 return
         time.sleep(LOOK_SECONDS)
     raise HubUnreachable(f"the hub (process {process.pid}) is not ready after {READY_SECONDS:.0f} s: see {log}")
 
 
-def _ready(url: str) -> bool:
-    return httpx.get(f"{url}/readyz", timeout=ASK_SECONDS, trust_env=False).status_code == 200
+def _is_ready(host: str, port: int) -> bool:
+    with closing(HTTPConnection(host, port, timeout=ASK_SECONDS)) as connection:
+        connection.request("GET", "/readyz")
+        return connection.getresponse().status == 200
 
 
 def _tail(log: Path, began: int) -> str:

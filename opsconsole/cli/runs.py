@@ -13,7 +13,7 @@ from opsconsole.cli.client import connect
 from opsconsole.cli.options import json_option, shared_options
 from opsconsole.cli.receipt_text import receipt_lines
 from opsconsole.cli.resolve import one_run
-from opsconsole.cli.timeline_text import timeline_line
+from opsconsole.cli.timeline_text import timeline_lines
 from opsconsole.config import Settings
 from opsconsole.domain.command import Role
 
@@ -62,7 +62,7 @@ def show(settings: Settings, run: str, events_max: int, as_json: bool) -> None:
             output.echo("\n" + approval_lines(approval, time.time()))
     if events:
         output.echo("\nTIMELINE")
-        output.echo("\n".join(timeline_line(stored) for stored in events))
+        output.echo("\n".join(timeline_lines(events)))
 
 
 def run_cells(row: dict[str, Any], now: float) -> list[str]:

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from opsconsole.cli import output
 
 Event = dict[str, Any]
+
+
+def timeline_lines(stored: Iterable[Event]) -> list[str]:
+    """A timeline; a call keeps the name under which it was proposed."""
+    names: dict[Any, Any] = {}
+    lines = []
+    for one in stored:
+        event = one.get("event") or {}
+        if event.get("type") == "tool":
+            name = event.get("name") or names.get(event.get("id"))
+            names[event.get("id")] = name
+            event = {**event, "name": name}
+        lines.append(timeline_line({**one, "event": event}))
+    return lines
 
 
 def timeline_line(stored: Event) -> str:

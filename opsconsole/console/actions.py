@@ -25,6 +25,10 @@ class Action:
     views: frozenset[ViewName]
     hint: int = 0
     """Place in the line of hints, most useful first; 0 keeps it out."""
+    asks: bool = False
+    """Whether it asks for words: when it is refused, the keys that follow were meant as those words."""
+    sudden: bool = False
+    """Whether it acts without asking: then it must not be a letter of a word that is being typed."""
     shown_key: str = ""
     """How the key is written, where its name is not that."""
 
@@ -132,6 +136,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="filter",
+        asks=True,
         keys=("slash",),
         label="filter",
         help="Filter: words, agent:a,b status: link: owner: cost>2 turns>9 age>5m key=value !not.",
@@ -149,6 +154,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="kill",
+        sudden=True,
         keys=("x",),
         label="kill",
         help="Kill the run under the cursor, at once: fence, cancel, then the ladder; the receipt opens.",
@@ -157,6 +163,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="kill_many",
+        asks=True,
         keys=("X",),
         label="kill all",
         help="Kill every run that the filter shows, after typing their number.",
@@ -165,6 +172,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="pause",
+        sudden=True,
         keys=("p",),
         label="pause",
         help="Pause the run, or let a paused one go on.",
@@ -173,15 +181,24 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="freeze",
+        sudden=True,
         keys=("z",),
         label="freeze",
         help="Freeze the run's processes as they are, or thaw what was frozen from here.",
         views=_ON_A_RUN,
         hint=50,
     ),
-    Action(id="thaw", keys=("Z",), label="thaw", help="Thaw the run's processes, whoever froze them.", views=_ON_A_RUN),
+    Action(
+        id="thaw",
+        sudden=True,
+        keys=("Z",),
+        label="thaw",
+        help="Thaw the run's processes, whoever froze them.",
+        views=_ON_A_RUN,
+    ),
     Action(
         id="inject",
+        asks=True,
         keys=("i",),
         label="inject",
         help="Send the agent a message for its next step.",
@@ -190,6 +207,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="takeover",
+        sudden=True,
         keys=("t",),
         label="take over",
         help="Take the run over and answer as its model; press again there to hand it back.",
@@ -198,6 +216,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="release",
+        asks=True,
         keys=("R",),
         label="hand back",
         help="Hand a run that you hold back to the agent, with a summary it will read.",
@@ -206,6 +225,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="reply",
+        asks=True,
         keys=("r",),
         label="reply",
         help="Answer the model call in words.",
@@ -214,6 +234,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="compose",
+        asks=True,
         keys=("c",),
         label="call a tool",
         help="Answer the model call by composing a tool call.",
@@ -222,6 +243,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="approve",
+        sudden=True,
         keys=("a",),
         label="approve",
         help="Approve exactly the call shown, once it has been shown unchanged for 0.4 s.",
@@ -230,6 +252,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="edit",
+        asks=True,
         keys=("e",),
         label="edit",
         help="Edit the arguments; nothing is sent before you have seen the difference.",
@@ -238,6 +261,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="reject",
+        asks=True,
         keys=("d",),
         label="reject",
         help="Reject the call with a reason, which the agent reads.",
@@ -246,6 +270,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="respond",
+        asks=True,
         keys=("r",),
         label="respond",
         help="Answer in place of the tool (or, for a model call, of the model): your text is the result.",
@@ -305,6 +330,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(
         id="quit",
+        sudden=True,
         keys=("q",),
         label="quit",
         help="Leave the console; agents, approvals and takeovers stay as they are.",

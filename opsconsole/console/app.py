@@ -17,7 +17,7 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widgets import Input, TextArea
 
-from opsconsole.console.actions import BY_KEY, ViewName
+from opsconsole.console.actions import BY_KEY, Action, ViewName
 from opsconsole.console.clock import Clock
 from opsconsole.console.context import Context, Draft
 from opsconsole.console.controls import Controls, NotDone
@@ -47,6 +47,14 @@ from opsconsole.domain.command import Do
 from opsconsole.domain.text import safe_line
 
 PAINTS_PER_SECOND = 30
+REFRESHES_PER_SECOND = 5
+"""How often the words of a view other than the table follow the hub at most; a changed queue is shown at once."""
+BURST_SECONDS = 0.15
+"""Keys closer together than this are typing, not deciding: acts without a question ignore them."""
+QUIET_SECONDS = 0.6
+"""After a refused question, keys are ignored until there was none for this long: they were meant as its answer."""
+NOTE_SECONDS = 10.0
+LOUD_NOTE_SECONDS = 60.0
 KEY_QUIET_SECONDS = 0.06
 """Load frames wait this long after a key: the answer to a key is painted first."""
 ROOMY_CELLS = 140
@@ -124,7 +132,11 @@ class ConsoleApp(App[int]):
         self.pages = pages
         self.pacer = FramePacer(enabled=False)
         self._seen_version = -1
+        self._seen_calls = -1
+        self._refreshed_at = float("-inf")
         self._key_at = float("-inf")
+        self._deaf = False
+        self._note_until = float("inf")
         self._link_task: asyncio.Task[None] | None = None
 
     def compose(self) -> ComposeResult:
@@ -185,6 +197,8 @@ class ConsoleApp(App[int]):
     def say(self, text: str, tone: Tone = "plain") -> None:
         """Tell the operator something on the line above the hints."""
         self.note.show([fit_line(((" " + safe_line(text), tone),), max(1, self.size.width))])
+        lasts = LOUD_NOTE_SECONDS if tone in ("bad", "alarm") else NOTE_SECONDS
+        self._note_until = self.clock.monotonic() + lasts
 
     def ask(self, label: str, done: Callable[[str], None], *, value: str = "") -> None:
         """Ask for one line of text."""
@@ -245,9 +259,22 @@ class ConsoleApp(App[int]):
             return
         event.stop()
         event.prevent_default()
-        self._key_at = self.clock.monotonic()
-        self._try(lambda: self.deeds.do(action.id))
-        self._refresh()
+        if self._is_meant(action):
+            self._try(lambda: self.deeds.do(action.id), asks=action.asks)
+            self._refresh()
+
+    def _is_meant(self, action: Action) -> bool:
+        """Whether a key is a decision to press it, not a part of words that the operator believes to be typing."""
+        now = self.clock.monotonic()
+        since, self._key_at = now - self._key_at, now
+        self._deaf = self._deaf and since < QUIET_SECONDS
+        if self._deaf:
+            self.say("keys are ignored: the question before was refused; wait a moment", "warn")
+            return False
+        if action.sudden and since < BURST_SECONDS:
+            self.say(f"{action.key_text} ignored: it came in the middle of other keys; press it alone", "warn")
+            return False
+        return True
 
     def _leave_typing(self) -> None:
         if self.prompt.is_open:
@@ -258,10 +285,11 @@ class ConsoleApp(App[int]):
             self.draft_panel.review()
             self._refresh()
 
-    def _try(self, act: Callable[[], None]) -> None:
+    def _try(self, act: Callable[[], None], *, asks: bool = False) -> None:
         try:
             act()
         except NotDone as reason:
+            self._deaf = asks
             self.say(str(reason), "warn")
 
     def on_row_list_opened(self, _event: RowList.Opened) -> None:
@@ -320,12 +348,20 @@ class ConsoleApp(App[int]):
         panel = self.panels[self.view]
         if self.session.version != self._seen_version:
             self._seen_version = self.session.version
-            if self.view != "runs":
-                panel.refresh_rows()
-            self.deeds.look()
-            self.receipt.update_lines()
+            self._follow(now)
         if panel.paint():
             self.call_after_refresh(self._ask_terminal)
+
+    def _follow(self, now: float) -> None:
+        calls = self.session.queue.changes
+        if calls == self._seen_calls and now - self._refreshed_at < 1 / REFRESHES_PER_SECOND:
+            self._seen_version = -1
+            return
+        self._seen_calls, self._refreshed_at = calls, now
+        if self.view != "runs":
+            self.panels[self.view].refresh_rows()
+        self.deeds.look()
+        self.receipt.update_lines()
 
     def _ask_terminal(self) -> None:
         probe = self.pacer.ask(now=self.clock.monotonic())
@@ -337,7 +373,10 @@ class ConsoleApp(App[int]):
         self.pacer.answered(now=self.clock.monotonic())
 
     def _second(self) -> None:
-        for notice in self.session.tick(now=self.clock.monotonic()):
+        now = self.clock.monotonic()
+        if now >= self._note_until:
+            self.note.show([])
+        for notice in self.session.tick(now=now):
             self.say(notice.text, "bad" if notice.loud else "warn")
         if not self.is_headless and is_gone(sys.__stdin__.fileno() if sys.__stdin__ else 0):
             self.exit(1)

@@ -76,5 +76,7 @@ class Context:
     kill_key: str
 
     def hub_now(self) -> float:
-        """Hub time now."""
-        return self.session.clock.at(self.clock.monotonic())
+        """Hub time now; without a link it stands still where the data ends: nothing is known of later."""
+        link = self.session.link
+        frozen = link.ever and not self.session.online
+        return self.session.clock.at(link.heard_at if frozen else self.clock.monotonic())

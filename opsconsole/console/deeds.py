@@ -80,6 +80,8 @@ class Deeds:
         """Acts that would be refused just now, left out of the hints."""
         if not self._context.session.online and self._context.session.link.ever:
             return ["approve", "edit", "reject", "respond", "pause", "inject", "takeover", "release", "freeze", "reply"]
+        if self._app.view == "approvals" and not self._app.approvals_panel.is_pending():
+            return ["approve", "edit", "reject", "respond"]
         row = self._context.session.board.get(self._app.panels[self._app.view].current_run())
         if row is None:
             return []

@@ -17,7 +17,7 @@ import threading
 import time
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +41,9 @@ KILL_WAIT_SECONDS = 10.0
 
 LOOK_SECONDS = 0.05
 HTTP_SECONDS_MAX = 15.0
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""The signals that end the demo, as Ctrl-C does."""
+
 UNPROVEN = 3
 """Exit status when something may have been left behind."""
 
@@ -54,6 +57,8 @@ def run_demo(*, data_dir: Path | None, port: int, console: bool, keep: bool) -> 
     is any free one. Gives 0 when everything it started is proven dead, 1 when it could not start, 3 without proof.
     Raises: UnsupportedPlatform.
     """
+    for number in ENDS:
+        signal.signal(number, signal.default_int_handler)
     places = _make_places(data_dir)
     backstage = _Backstage(places, port)
     status = 1
@@ -66,6 +71,8 @@ def run_demo(*, data_dir: Path | None, port: int, console: bool, keep: bool) -> 
     except KeyboardInterrupt:
         status = 130
     finally:
+        for number in ENDS:
+            signal.signal(number, signal.SIG_IGN)  # stopping takes seconds, and must not be stopped
         proven = backstage.stop()
         _leave(places, keep=keep or data_dir is not None, base_too=not keep)
     return status if proven else UNPROVEN
@@ -84,13 +91,8 @@ def _show(places: Places, urls: dict[str, str], *, console: bool) -> None:
         f"The demo runs. Connect from another terminal:\n\n  opsconsole --hub {urls['hub']} --data-dir {places.data}\n"
     )
     print(f"The agents work in {places.shop}. Ctrl-C stops everything.", flush=True)
-    over = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: over.set())
-    try:
-        over.wait()
-    except KeyboardInterrupt:
-        pass
+    with suppress(KeyboardInterrupt):
+        threading.Event().wait()
 
 
 class _Backstage:

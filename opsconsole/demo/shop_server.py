@@ -7,6 +7,7 @@ import os
 import random
 import sqlite3
 import sys
+import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -26,18 +27,22 @@ REPORTS_MAX = 1_000
 PULSE_SECONDS = 20.0
 """How often something happens in the shop."""
 
+TIMEOUT_SECONDS = 3.0
+"""How long the inventory takes to fail."""
+
 PENDING_REFUNDS_MAX = 8
 ROTATED_LOGS_MAX = 8
 
 
 class ShopServer(ThreadingHTTPServer):
-    """The shop over one scratch directory, on a free loopback port."""
+    """The shop over one scratch directory, on a free loopback port; `pace` scales how long its inventory takes."""
 
     daemon_threads = True
 
-    def __init__(self, root: Path, *, port: int = 0) -> None:
+    def __init__(self, root: Path, *, port: int = 0, pace: float = 1.0) -> None:
         super().__init__(("127.0.0.1", port), _Handler)
         self.root = root
+        self.pace = pace
         self.reports: list[dict[str, Any]] = []
         self._published = 0
         self._lock = Lock()
@@ -74,6 +79,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "/reports":
                 self._send(200, self.server.reports)
             case path if path == MISSING_ITEM:
+                time.sleep(TIMEOUT_SECONDS * self.server.pace)
                 self._send(503, {"error": "the inventory does not answer"})
             case _:
                 self._send(404, {"error": f"nothing at {url.path}"})
@@ -150,7 +156,7 @@ def main() -> None:
     root = Path(os.environ["OPSCONSOLE_DEMO_DIR"])
     if not (root / "shop.db").exists():
         sys.exit(f"no shop in {root}")
-    server = ShopServer(root)
+    server = ShopServer(root, pace=float(os.environ.get("OPSCONSOLE_DEMO_PACE", "1")))
     over = Event()
     Thread(target=_live, args=(root, over), daemon=True).start()
     announce(server.url)

@@ -26,6 +26,9 @@ LOOK_SECONDS = 0.05
 REST_SECONDS = 15.0
 """How long an agent rests between two tasks."""
 
+KILLED_SECONDS = 2.0
+"""How long the supervisor of a killed agent may take to report and end."""
+
 AGENTS_STOP_SECONDS = 4.0
 """Longer than a supervisor's ladder takes to kill its agent."""
 
@@ -63,6 +66,7 @@ class Stage:
 
     async def stop(self) -> None:
         """Stops the agents, then the hub that hears of their ends, then the servers."""
+        await _wait(self._agents.values(), KILLED_SECONDS)  # killed through the hub, they are about to end
         await _end(self._agents.values(), AGENTS_STOP_SECONDS)
         await _end([self._hub] if self._hub else [], HUB_STOP_SECONDS)
         await _end(self._servers, HUB_STOP_SECONDS)
@@ -147,8 +151,14 @@ async def _end(processes: Iterable[Process], seconds: float) -> None:
     running = [process for process in processes if process.returncode is None]
     for process in running:
         process.terminate()
-    if running:
-        await asyncio.wait([asyncio.ensure_future(process.wait()) for process in running], timeout=seconds)
+    await _wait(running, seconds)
+
+
+async def _wait(processes: Iterable[Process], seconds: float) -> None:
+    """Waits until all have ended, at most so long."""
+    ends = [asyncio.ensure_future(process.wait()) for process in processes if process.returncode is None]
+    if ends:
+        await asyncio.wait(ends, timeout=seconds)
 
 
 def _write(path: Path, value: Mapping[str, str]) -> None:

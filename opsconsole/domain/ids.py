@@ -25,5 +25,11 @@ def verdict_id(run: str, call: str) -> str:
     return "cmd_v" + _short(f"{run}\n{call}")
 
 
+def joined_id(*parts: str) -> str:
+    """Ids joined by dots; where that is too long to be an id itself, a short one derived from it."""
+    joined = ".".join(parts)
+    return joined if len(joined) <= ID_CHARS_MAX else "cmd_j" + _short(joined)
+
+
 def _short(text: str) -> str:
     return base64.b32encode(hashlib.sha256(text.encode()).digest()[:15]).decode().lower()

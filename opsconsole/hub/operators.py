@@ -47,7 +47,7 @@ class OperatorSession(Session):
         return self.limits.operator_frames_per_second, self.limits.operator_bytes_per_second
 
     async def _calm(self, early: float, frame: Frame) -> bool:
-        """A console over its rate is closed; a kill passes all the same."""
+        """A console over its rate is closed; when what was too much is a kill, it is done all the same."""
         if early > 0:
             self.close(Close.FLOOD, "too many frames")
         return early <= 0 or (isinstance(frame, Command) and frame.do is Do.KILL)

@@ -58,9 +58,13 @@ class HubSocketProtocol(WebSocketsSansIOProtocol):
     """uvicorn's own, plus a way to cut a peer that takes nothing any more."""
 
     async def run_asgi(self) -> None:
-        """Give the application `abort` in its state."""
-        self.scope["state"]["abort"] = self.abort
+        """Give the application `abort` and `refused` in its state."""
+        self.scope["state"] |= {"abort": self.abort, "refused": self.refused}
         await super().run_asgi()
+
+    def refused(self) -> None:
+        """The upgrade was answered with a refusal: that completes the handshake, which uvicorn does not see."""
+        self.handshake_complete = True
 
     def abort(self) -> None:
         """Close the transport without waiting for what it still holds."""

@@ -175,7 +175,7 @@ class Session(ABC):
         self.outgoing.beat_due(now, self._wall())
         wait = self.connection.next_wake(now=now)
         if self.connection.phase is not Phase.OPEN:
-            wait = min(wait, self._opened_at + self.limits.hello_seconds - now)
+            wait = min(wait, self._opened_at + self.limits.hello_seconds - now, self.limits.beat_seconds)
         self._timer = asyncio.get_running_loop().call_later(max(wait, 0.01), self._tick)
 
     def _drop(self, code: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from opsconsole.domain.command import Role
@@ -46,9 +46,9 @@ class Sockets:
             self._hub.counts.refusals[refusal.code] += 1
             self._tell(refusal.facts)
             await refusal.response()(scope, receive, send)  # type: ignore[arg-type]
+            scope["state"]["refused"]()
             return
-        abort: Callable[[], None] = scope.get("state", {}).get("abort", _nothing)
-        await self._serve(scope["path"], principal, Wire(receive=receive, send=send, abort=abort))
+        await self._serve(scope["path"], principal, Wire(receive=receive, send=send, abort=scope["state"]["abort"]))
 
     def _admit(self, scope: Scope) -> Principal:
         needed = NEEDS.get(scope["path"])
@@ -132,7 +132,3 @@ class _AgentPeer:
     def __init__(self, session: Session) -> None:
         self.put = session.outgoing.put
         self.close = session.close
-
-
-def _nothing() -> None:
-    return

@@ -1,4 +1,4 @@
-"""The exact arguments of a gated call: what is digested is what is shown is what runs; it asks nobody whether they may."""
+"""The exact arguments of a gated call: what is digested is shown and runs; it asks nobody whether they may."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def preview(args: Any) -> dict[str, Any]:
 
 
 def _weigh(args: Any) -> None:
-    """Stops early on what is too large or endless: shared or cyclic parts can stand for more than a machine can visit."""
+    """Stops early on what is too large or endless: shared parts can stand for more than a machine can visit."""
     weight = 0
     left = [args]
     while left:

@@ -1,4 +1,4 @@
-"""One call through the gate, from its exact arguments to its recorded end; who waits and what runs is the twins' own."""
+"""One call through the gate, from its exact arguments to its recorded end; who waits and what runs is the twins'."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Calls:
         return Call(call, ask, args, decided, args.digest)
 
     def _call_id(self, ask: Ask, args: ExactArgs) -> str:
-        """The caller's id, or one that a restarted agent finds again: the nth call with these arguments since the checkpoint."""
+        """The caller's id, or one a restarted agent finds again: the nth call with these arguments since the checkpoint."""
         self._made += 1
         if self._made % TRIM_EVERY_CALLS == 0:
             self._live.journal.trim_calls()

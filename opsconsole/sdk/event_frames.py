@@ -1,4 +1,4 @@
-"""Fills one event frame from journalled events, byte for byte, with holes made visible; it knows no connection and no disk."""
+"""Fills one event frame from journalled events, with holes made visible; it knows no connection and no disk."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gate's rules for one call: only a verdict over exactly this call lets it run; it waits for nothing and runs nothing.
+"""The gate's rules for one call: only a verdict over exactly this call lets it run; it waits for and runs nothing.
 
     waiting ─verdict allow, digest equal───▶ RUN
             ├verdict deny, digest unequal──▶ REFUSE

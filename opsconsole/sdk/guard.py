@@ -47,7 +47,7 @@ def guard(
 def guard(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """Makes every call of `function` a tool call of the current run: shown with its arguments by name, and held.
 
-    What is decorated is awaited, also a synchronous function, which runs in a thread. `name` defaults to the function's.
+    What is decorated is awaited, also a synchronous function, which runs in a thread. `name`: else the function's.
     Calling it raises: NoCurrentRun outside of a run, CallDenied, RunStopped, CallInterrupted, TypeError as the function
     itself would for arguments that do not fit it, and whatever the function raises.
     """

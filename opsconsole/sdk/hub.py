@@ -1,4 +1,4 @@
-"""`connect()` for agents written with asyncio: the hub as an agent sees it; the link itself runs in a thread of its own."""
+"""`connect()` for agents written with asyncio: the hub as an agent sees it; the link runs in a thread of its own."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class Hub:
     ) -> Run:
         """A run, to be entered with `async with`.
 
-        Its id is new; or the supervisor's (OPSCONSOLE_RUN), for the first run of the process; or, with `key`, that of the
-        run of this agent and key that a process of this machine began and did not end. Within another run, it is a child.
+        Its id is new; or the supervisor's (OPSCONSOLE_RUN), for the first run of the process; or, with `key`, that of
+        the run of this agent and key that a process of this machine began and did not end. Within another run, it is a
+        child.
         """
         opening = {"agent": agent, "name": name, "labels": labels, "parent": parent, "key": key}
         return Run(self.host, opening | {"policy": on_hub_lost or OnHubLost()})

@@ -1,4 +1,4 @@
-"""One run's journal on this machine: events until the hub has them, the hub's commands, calls, checkpoints; it decides nothing.
+"""One run's journal: events until the hub has them, the hub's commands, calls, checkpoints; it decides nothing.
 
 A SQLite file in WAL mode, synchronous=NORMAL: what was inserted survives the death of the process, not of the machine.
 One process holds it, by a lock that dies with the process.

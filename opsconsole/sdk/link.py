@@ -1,7 +1,7 @@
-"""The thread that keeps the link to the hub: its own loop, so that it beats, journals and reports while the agent hangs.
+"""The thread that keeps the link to the hub: it beats, journals and reports while the agent hangs; it holds no rules of runs.
 
-A dedicated thread, because an agent's loop stands still in CPU-bound code: from here a hang is told as `busy`, a kill is
-journalled and acknowledged at once, and one that the agent ignores is reported as such. It holds no rules of runs.
+A dedicated thread with its own loop, because an agent's loop stands still in CPU-bound code: from here a hang is told
+as `busy`, a kill is journalled and acknowledged at once, and one that the agent ignores is reported as such.
 """
 
 from __future__ import annotations
@@ -160,7 +160,7 @@ class Link:
 
     def wake(self, urgent: bool) -> None:
         """There is something to send; unless `urgent`, it may wait for company."""
-        if self._now or (self._soon and not urgent):
+        if self._now or (self._soon and not urgent) or not self._ready.is_set():
             return
         if urgent:
             self._now = True
@@ -179,6 +179,8 @@ class Link:
         asyncio.run(self._keep())
 
     def _call(self, what: Callable[..., None], *args: object) -> None:
+        if not self._ready.is_set():
+            return
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody sends any more
             self._loop.call_soon_threadsafe(what, *args)
 

@@ -1,4 +1,4 @@
-"""One live run, the part that both twins share: says, obeys and ends; how a body waits or is cancelled is the twins' own."""
+"""One live run, the part that both twins share: says, obeys and ends; how a body waits or is cancelled is the twins'."""
 
 from __future__ import annotations
 

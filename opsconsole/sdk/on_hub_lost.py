@@ -1,4 +1,4 @@
-"""What a run does while the hub cannot be reached: a value the agent's author chooses; the gate and the link carry it out."""
+"""What a run does while the hub cannot be reached: a value its author chooses; the gate and the link carry it out."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from opsconsole.domain.tool_call import RISK_RANK, Risk
 from opsconsole.errors import ConfigError
 
 LEASE_SECONDS = 60.0
-"""How long `run="stop"` goes on unheard when no other lease is given: as long as the hub takes to draw a link as lost."""
+"""How long `run="stop"` goes on unheard when no lease is given: as long as the hub takes to draw a link as lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OnHubLost:
     """The hub is lost when an attempt to reach it failed since it was last heard.
 
-    gate: `wait` for a verdict until the call's time is over, then refuse; `reject` at once; `allow` calls whose declared
-    risk is known and at most `allow_risk_max`, on record as an override, while all others wait.
+    gate: `wait` for a verdict until the call's time is over, then refuse; `reject` at once; `allow` calls whose
+    declared risk is known and at most `allow_risk_max`, on record as an override, while all others wait.
     run: `continue`, or `stop` when nothing was heard for `lease_seconds` (and not start without the hub).
     Raises: ConfigError on values that contradict each other.
     """

@@ -91,7 +91,7 @@ class Orphan:
 def find_orphans(
     folder: Path, wake: Callable[[bool], None], *, point: str = "sdk", run: str | None = None, over: bool = False
 ) -> list[Orphan]:
-    """The journals of this point that no process holds and that have something left to say; they are held from now on."""
+    """The journals of this point that no process holds and that have something to say; they are held from now on."""
     found: list[Orphan] = []
     for path in sorted(journal_folder(folder, point).glob(f"{run}.db" if run else "*.db")):
         if len(found) >= ORPHANS_MAX:

@@ -1,4 +1,4 @@
-"""One run as one enforcement point speaks for it: numbered events out, the hub's commands in; it knows no rules and no socket."""
+"""One run as one enforcement point speaks for it: numbered events out, commands in; it knows no rules and no socket."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class PointRun:
     # -- what the point says ---------------------------------------------------------------------------------------
 
     def emit(self, event: dict[str, Any], *, urgent: bool = False, call: CallRecord | None = None) -> int:
-        """Journals one event (without seq and ts), and in the same transaction what is known of a call; gives its number.
+        """Journals one event (without seq and ts), in one transaction with what is known of a call; gives its number.
 
         Raises: sqlite3.Error when it could not be kept: then it has no number and will not be sent.
         """

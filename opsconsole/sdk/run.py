@@ -1,4 +1,4 @@
-"""A run of an agent written with asyncio: its calls pass the gate, its kill is a cancellation; the rules are elsewhere."""
+"""A run of an agent written with asyncio: its calls pass the gate, a kill cancels it; the rules are elsewhere."""
 
 from __future__ import annotations
 
@@ -131,10 +131,10 @@ class Run:
         reason: str | None = None,
         ttl_seconds: float | None = None,
     ) -> Any:
-        """Runs `execute(**args)` if it is allowed, with exactly the arguments that were allowed (an operator may edit them).
+        """Runs `execute(**args)` if it is allowed, with exactly the arguments that were allowed (perhaps edited).
 
-        A synchronous `execute` runs in a thread. `id`: the call's own id, such as that of the model's tool call; with it
-        the call never runs twice, not even after a restart. An operator's answer stands as the result (a string).
+        A synchronous `execute` runs in a thread. `id`: the call's own id, such as that of the model's tool call; with
+        it the call never runs twice, not even after a restart. An operator's answer stands as the result (a string).
         Raises: CallDenied, RunStopped, CallInterrupted, and whatever `execute` raises.
         """
         ask = Ask(
@@ -160,7 +160,7 @@ class Run:
         reason: str | None = None,
         ttl_seconds: float | None = None,
     ) -> Any:
-        """Passes work to the agent `to` by `execute(**args)`, if it is allowed. A run opened within is this run's child.
+        """Passes work to the agent `to` by `execute(**args)`, if it is allowed. A run opened within is a child.
 
         Raises: as `tool`.
         """
@@ -203,7 +203,7 @@ class Run:
         id: str | None = None,
         author: str | None = None,
     ) -> str:
-        """Records a message, whole (`text`) or as the next part (`append`) of the growing one named `id`; gives its id."""
+        """Records a message, whole (`text`) or the next part (`append`) of the growing one named `id`; gives its id."""
         return self._live.message(role, text, append, id, author)
 
     async def note(self, text: str, *, level: Level = "info", data: dict[str, Any] | None = None) -> None:
@@ -215,7 +215,7 @@ class Run:
         self._live.used(TurnUsage(model=model, **counts))
 
     async def checkpoint(self, state: Any) -> str:
-        """Keeps a state (plain JSON) to resume from; gives the checkpoint's id. Call it between calls, not during one."""
+        """Keeps a state (plain JSON) to resume from; gives the checkpoint's id. For use between calls, not in one."""
         checkpoint = self._live.checkpoint(state)
         self._calls.checkpointed()
         return checkpoint
@@ -237,7 +237,7 @@ class Run:
         fits: Callable[[dict[str, Any]], str],
         turn: ModelTurn | None = None,
     ) -> Any:
-        """A call through the gate: `execute` gets the allowed arguments by name; `fits` says why it would not take an edit."""
+        """A call through the gate: `execute` gets the allowed arguments; `fits` says why it would not take an edit."""
         made = self._calls.propose(ask)
         if isinstance(made, Recorded):
             return made.result
@@ -272,7 +272,7 @@ class Run:
     async def _in_thread(
         self, made: Call, execute: Callable[..., Any], args: dict[str, Any], turn: ModelTurn | None
     ) -> Any:
-        """A thread of its own, that dies with the process: a call that never returns must not keep a pool or the exit waiting."""
+        """A thread of its own that dies with the process: a call that never returns must not hold up a pool or the exit."""
         context = contextvars.copy_context()
         returned: asyncio.Future[Any] = self._loop.create_future()
 

@@ -1,4 +1,4 @@
-"""The rules of one run at its enforcement point: holding, pausing, steering, fencing; it journals, sends and cancels nothing.
+"""The rules of one run at its enforcement point: holding, pausing, steering, fencing; it sends and cancels nothing.
 
 Every input gives the effects to carry out, in order. Two rules stand above all:
 

@@ -1,4 +1,4 @@
-"""Where the hub is, with which token, and where journals lie: arguments, then environment, then defaults; it reads no TOML."""
+"""Where the hub is, with which token, and where journals lie: arguments, then environment; it reads no TOML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A function's arguments as a dict by name and back again, so that an operator sees and edits what the function gets."""
+"""A function's arguments as a dict by name and back again, so that an operator sees and edits what it gets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ def is_async(function: Callable[..., Any]) -> bool:
     """Whether calling it gives a coroutine."""
     while isinstance(function, partial):
         function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(getattr(function, "__call__", None))
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
+        getattr(type(function), "__call__", None)
+    )
 
 
 def takes(function: Callable[..., Any], args: dict[str, Any]) -> str:
@@ -44,7 +46,7 @@ class Bound:
         unknown = args.keys() - self._signature.parameters.keys()
         if unknown:
             raise TypeError(f"unknown arguments: {', '.join(sorted(unknown))}")
-        bound = inspect.BoundArguments(self._signature, {})  # type: ignore[arg-type]
+        bound = self._signature.bind_partial()
         for name, parameter in self._signature.parameters.items():
             if name in self._receiver:
                 bound.arguments[name] = self._receiver[name]

@@ -1,4 +1,4 @@
-"""The synchronous twin of `opsconsole.sdk`: the same names without await, the same journal and link; it runs no event loop of the agent.
+"""The synchronous twin of `opsconsole.sdk`: the same names without await, the same journal and link, no event loop.
 
 A kill stops the body at its next gate, and raises RunStopped in the body's thread where that executes Python code. Code
 that waits in the operating system notices when the wait ends: what must die at once runs under `opsconsole run`.

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from opsconsole.errors import CannotStart, SupervisorError, UnsupportedPlatform
-from opsconsole.supervisor import cgroup, kernel, receipts, sweep
+from opsconsole.supervisor import kernel, receipts, sweep
+from opsconsole.supervisor.cgroup import Cgroup
 from opsconsole.supervisor.channel import Channel, Message, ReaperLost
 from opsconsole.supervisor.climb import Climb, Cooperative
 from opsconsole.supervisor.custody import AdoptedTree
@@ -49,8 +50,9 @@ _reapers: set[Identity] = set()
 class SupervisedProcess:
     """A command and everything it started. Made by `start`; all methods are for one event loop.
 
-    `pid` is the command's, `started_at` seconds since the epoch. The process that uses it starts no other children in
-    sessions of their own meanwhile: should the reaper be killed, they could not be told from the tree's orphans.
+    `pid` is the command's, `started_at` seconds since the epoch, `cgroup` its cgroup's directory if it has one. The
+    process that uses it starts no other children in sessions of their own meanwhile: should the reaper be killed,
+    they could not be told from the tree's orphans.
     """
 
     pid: int
@@ -74,7 +76,7 @@ class SupervisedProcess:
         self._channel = Channel(self._heard)
         self._reaper: asyncio.subprocess.Process
         self._identity: Identity
-        self._cgroup: str | None = None
+        self.cgroup: str | None = None
         self._climb: Climb | None = None
         self._kill: asyncio.Task[KillReceipt] | None = None
         self._takeover: asyncio.Task[sweep.Swept] | None = None
@@ -249,7 +251,7 @@ class SupervisedProcess:
     def _heard(self, message: Message) -> None:
         match message["event"]:
             case "started" if not self._begun.done():
-                self.pid, self._cgroup, self.started_at = message["pid"], message["cgroup"], time.time()
+                self.pid, self.cgroup, self.started_at = message["pid"], message["cgroup"], time.time()
                 self._begun.set_result(message)
             case "cannot_start" if not self._begun.done():
                 self._begun.set_result(message)
@@ -281,11 +283,13 @@ class SupervisedProcess:
     async def _clear_adopted(self) -> sweep.Swept:
         others = self._others | _reapers - {self._identity}
         tree = AdoptedTree(self._table, reaper=self._identity, main=self.pid, token=self._token, others=others)
-        tree.cgroup = cgroup.Cgroup(self._cgroup) if self._cgroup else None
+        tree.cgroup = Cgroup(self.cgroup) if self.cgroup else None
         swept = await asyncio.to_thread(sweep.kill, tree, verify_seconds=self._settings.verify_ms / 1000)
         self.empty = swept.empty
         self._changed()
         self._begin(self._finish(receipts.exit_after_takeover(tree.status, tree.usage, swept)))
+        if tree.cgroup is not None:
+            await asyncio.to_thread(tree.cgroup.remove)
         return swept
 
     async def _finish(self, exit: Exit) -> None:

@@ -32,16 +32,17 @@ def until(look: Callable[[], Found | None], what: str) -> Found:
 
 
 def living(run: str) -> list[int]:
-    """Processes that were started inside a run and are not dead."""
+    """Processes that a run's command started and that are not dead; the reaper that watches them is none of them."""
     mark = f"OPSCONSOLE_RUN={run}".encode()
     found = []
     for place in Path("/proc").glob("[0-9]*"):
         try:
             marked = mark in (place / "environ").read_bytes().split(b"\0")
+            watches = b"opsconsole.supervisor.reaper" in (place / "cmdline").read_bytes()
             state = (place / "stat").read_text().rpartition(")")[2].split()[0]
         except OSError:
             continue
-        if marked and state not in "ZX":
+        if marked and not watches and state not in "ZX":
             found.append(int(place.name))
     return found
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -117,6 +118,16 @@ print('up', flush=True); time.sleep(600)
     orphan = next(info for info in await process.tree() if info.pid != process.pid)
     os.kill(await reaper_of(process), signal.SIGKILL)
     assert orphan.pid in {info.pid for info in (await process.wait()).left}
+
+
+async def test_a_lost_reapers_cgroup_is_removed(start: Start) -> None:
+    process = await start(SLEEP)
+    reaper = await reaper_of(process)
+    if process.cgroup is None:
+        pytest.skip("this system lets us make no cgroup")
+    os.kill(reaper, signal.SIGKILL)
+    await process.close()
+    assert not await asyncio.to_thread(Path(process.cgroup).exists)
 
 
 async def test_a_kill_works_though_the_reaper_is_dead(start: Start, place: Bench) -> None:

@@ -75,7 +75,8 @@ class RunningHub:
         """A WebSocket that has said nothing yet."""
         headers = {"Authorization": f"Bearer {token}"}
         options = {"subprotocols": ["opsconsole.v1"], "additional_headers": headers, "max_size": 2**21} | options
-        async with connect(f"{self.ws_url}{path}", compression=None, proxy=None, **options) as raw:
+        options |= {"compression": None, "proxy": None, "max_queue": None, "close_timeout": 1.0}
+        async with connect(f"{self.ws_url}{path}", **options) as raw:
             yield Socket(raw)
 
     @asynccontextmanager
@@ -156,8 +157,10 @@ class AgentSocket(Socket):
 
     async def stored(self, seq: int) -> None:
         """Wait until the hub has acknowledged `seq`."""
-        while (await self.next("ack")).get("seq", 0) < seq:
-            pass
+        while True:
+            ack = await self.next("ack")
+            if ack["run"] == self.run and ack.get("seq", 0) >= seq:
+                return
 
     async def propose(self, call: str = "call_1", tool: str = "shell", **args: Any) -> None:
         """Ask the gate for one call."""

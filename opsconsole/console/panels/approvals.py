@@ -12,7 +12,7 @@ from opsconsole.console.panels.panel import Panel
 from opsconsole.console.view.composed import to_words
 from opsconsole.console.view.dwell import DWELL_SECONDS
 from opsconsole.console.view.edit_text import to_args, to_text
-from opsconsole.console.view.held_call import held_call_lines, queue_line, standing
+from opsconsole.console.view.held_call import held_call_body, held_call_facts, queue_line, standing
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.widgets.lines import Lines
@@ -33,6 +33,7 @@ class ApprovalsPanel(Panel):
         self.standing = Lines(context.painter, id="call-standing", classes="one-line")
         self.pane = TextPane(context.painter, id="call-text")
         self._shown: str | None = None
+        self._body: tuple[HeldCall, int, list[Line]] | None = None
 
     def compose(self) -> ComposeResult:
         """The queue beside or above the opened call."""
@@ -74,7 +75,7 @@ class ApprovalsPanel(Panel):
         elif action == "approve":
             held = self._decidable()
             self.context.controls.decide(held, Answer.APPROVE)
-            self.context.app.say(f"approve {held.row.tool}: sent")
+            self._sent(f"approve {held.row.tool}: sent", held)
         elif action == "reject":
             self._reject(self._decidable())
         elif action == "edit":
@@ -88,6 +89,10 @@ class ApprovalsPanel(Panel):
     def current(self) -> HeldCall | None:
         """The held call under the cursor."""
         return self.context.session.queue.get(self.list.cursor)
+
+    def is_pending(self) -> bool:
+        """Whether the call under the cursor waits for a decision."""
+        return self.list.cursor in self.context.session.queue.pending
 
     def current_run(self) -> str | None:
         """The run of the call under the cursor."""
@@ -124,7 +129,7 @@ class ApprovalsPanel(Panel):
     def _reject(self, held: HeldCall) -> None:
         def done(reason: str) -> None:
             self.context.controls.decide(held, Answer.REJECT, note=reason.strip())
-            self.context.app.say(f"reject {held.row.tool}: sent")
+            self._sent(f"reject {held.row.tool}: sent", held)
 
         self.context.app.ask(f"reject {held.row.tool}: reason for the agent", done)
 
@@ -137,7 +142,7 @@ class ApprovalsPanel(Panel):
         def send(value: object) -> None:
             assert isinstance(value, dict)
             self.context.controls.decide(held, Answer.EDIT, args=value)
-            self.context.app.say(f"approve {held.row.tool} with edited arguments: sent")
+            self._sent(f"approve {held.row.tool} with edited arguments: sent", held)
 
         title = f"edit the arguments of {held.row.tool}"
         text = to_text(held.args)
@@ -149,15 +154,25 @@ class ApprovalsPanel(Panel):
 
         def send(value: object) -> None:
             self.context.controls.decide(held, Answer.RESPOND, text=str(value))
-            self.context.app.say(f"answer in place of {held.row.tool}: sent")
+            self._sent(f"answer in place of {held.row.tool}: sent", held)
 
         place = "the model" if held.row.kind is CallKind.MODEL_CALL else held.row.tool
         title = f"answer in place of {place}"
         self.context.app.write(Draft(title=title, text="", about=held, before=None, check=to_words, send=send))
 
+    def _sent(self, words: str, held: HeldCall) -> None:
+        """Say so, and go on to the next pending call; what is decided next must have been shown long enough again."""
+        self.context.app.say(words)
+        pending = self.context.session.queue.pending
+        keys = [key for key in self.list.keys if key in pending]
+        if held.key in keys and len(keys) > 1:
+            self.list.go(keys[(keys.index(held.key) + 1) % len(keys)])
+
     def _opened(self, held: HeldCall, now: float, width: int) -> list[Line]:
         run = self.context.session.board.get(held.row.run)
-        return held_call_lines(held, run, now=now, width=width, zone=self.context.zone)
+        if self._body is None or self._body[:2] != (held, width):
+            self._body = (held, width, held_call_body(held, width=width))
+        return held_call_facts(held, run, now=now, width=width, zone=self.context.zone) + self._body[2]
 
     def _line(self, key: str, width: int) -> Line:
         held = self.context.session.queue.get(key)

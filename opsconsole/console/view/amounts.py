@@ -76,7 +76,7 @@ def of_cap(used: float, cap: float | None) -> float | None:
 
 def bar(share: float, width: int) -> str:
     """A bar of `width` cells; full means the cap is reached."""
-    eighths = round(min(1.0, max(0.0, share)) * width * 8)
+    eighths = int(min(1.0, max(0.0, share)) * width * 8)
     full, rest = divmod(eighths, 8)
     partial = " ▏▎▍▌▋▊▉"[rest] if rest else ""
     return ("█" * full + partial).ljust(width, "░")[:width]

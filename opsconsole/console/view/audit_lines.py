@@ -15,6 +15,8 @@ from opsconsole.console.view.timeline_lines import pretty
 from opsconsole.domain.text import safe_line
 
 _IN_HEAD = ("v", "seq", "key", "at", "kind", "who", "run")
+_FIRST = ("agent", "tool", "outcome", "answer", "status", "proof", "name", "reason", "note", "rule", "text", "why")
+"""What says most comes first; ids and digests follow, and are all there when the entry is opened."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +76,8 @@ def _first(body: Mapping[str, Any], *names: str) -> str:
 
 def _rest(body: Mapping[str, Any]) -> str:
     parts = []
-    for name, value in body.items():
+    named = [name for name in _FIRST if name in body] + [name for name in body if name not in _FIRST]
+    for name, value in ((name, body[name]) for name in named):
         if name in _IN_HEAD or value in (None, "", [], {}):
             continue
         shown = value if isinstance(value, str) else pretty(value).replace("\n", " ")

@@ -29,7 +29,7 @@ _ADVICE: dict[int, str] = {
 def header(session: Session, *, now: float, width: int, demo: bool = False) -> Line:
     """The first line: whether it is live, how many wait, what it costs."""
     board, queue = session.board, session.queue
-    hub_now = session.clock.at(now)
+    hub_now = session.clock.at(now if session.online or not session.link.ever else session.link.heard_at)
     live: Span = (" ● live ", "good") if session.online else (" ✖ OFFLINE ", "alarm")
     name = " opsconsole" + (" DEMO DATA" if demo else "")
     left: Line = ((name, "title"), live)
@@ -100,7 +100,7 @@ def hint_line(view: ViewName, *, width: int, without: Iterable[str] = ()) -> Lin
     spans: list[Span] = []
     left = width
     for action in hints(view):
-        if action.id in off:
+        if action.id in off or action.id == f"show_{view}":
             continue
         text = f" {action.key_text} "
         room = len(text) + len(action.label) + 1

@@ -32,7 +32,7 @@ def queue_line(row: ApprovalRow, *, now: float, width: int) -> Line:
     """One held call in the queue, in exactly `width` cells."""
     risk, tone = _RISKS[row.risk]
     settled = row.status in SETTLED
-    end = _fate(row, now) if settled else f"{age(now - row.requested_at)} ≤{age(row.expires_at - now)}"
+    end = _fate(row, now, room=width // 3) if settled else f"{age(now - row.requested_at)} ≤{age(row.expires_at - now)}"
     head: list[Span] = [(fit(risk, 10 if width >= 60 else 4), "dim" if settled else tone)]
     head.append((fit(safe_line(row.tool), 16 if width >= 60 else 11) + " ", "dim" if settled else "strong"))
     if width >= 60:
@@ -51,28 +51,32 @@ def _in_short(row: ApprovalRow) -> str:
     return "  ".join(safe_line(f"{name}={value}") for name, value in row.args.items())
 
 
-def _fate(row: ApprovalRow, now: float) -> str:
+def _fate(row: ApprovalRow, now: float, *, room: int = 200) -> str:
     by = f" {row.decided_by}" if row.decided_by else ""
     travelled = "" if row.delivery is Delivery.NONE else f" {row.delivery.value}"
     ago = f" {age(now - row.decided_at)}" if row.decided_at else ""
-    return safe_line(f"{row.status.value}{by}{travelled}{ago}")
+    words = (
+        f"{row.status.value}{by}{travelled}{ago}",
+        f"{row.status.value}{travelled}{ago}",
+        f"{row.status.value}{ago}",
+    )
+    return next((text for text in map(safe_line, words) if len(text) <= room), safe_line(words[-1]))
 
 
-def held_call_lines(held: HeldCall, run: RunRow | None, *, now: float, width: int, zone: tzinfo) -> list[Line]:
-    """Everything a decision needs: rule, facts, exact arguments, the agent's words in a fence of their own."""
+def held_call_body(held: HeldCall, *, width: int) -> list[Line]:
+    """The exact arguments, the agent's words in a fence of their own, and what became of the call."""
     row = held.row
-    lines = _facts(row, run, now=now, width=width, zone=zone)
-    if row.kind is CallKind.MODEL_CALL:
-        lines += conversation(row.args, width=width)
-    else:
-        lines += arguments(row, width=width)
+    shown = conversation(row.args, width=width) if row.kind is CallKind.MODEL_CALL else arguments(row, width=width)
+    lines = list(shown)
     if row.agent_reason:
         lines += fenced("THE AGENT SAYS (its own words, unchecked)", f"“{row.agent_reason}”", width=width)
     lines += _aftermath(row, width=width)
     return lines
 
 
-def _facts(row: ApprovalRow, run: RunRow | None, *, now: float, width: int, zone: tzinfo) -> list[Line]:
+def held_call_facts(held: HeldCall, run: RunRow | None, *, now: float, width: int, zone: tzinfo) -> list[Line]:
+    """Risk, rule, run and the digest that a decision is bound to."""
+    row = held.row
     risk, tone = _RISKS[row.risk]
     lines: list[Line] = [
         ((f"{' '.join(risk.split())}  ", tone), (safe_line(row.tool), "title"), (f"  {row.kind.value}", "dim"))
@@ -89,7 +93,11 @@ def _facts(row: ApprovalRow, run: RunRow | None, *, now: float, width: int, zone
     lines.append((("RUN    ", "dim"), (who, "plain")))
     if row.claimed_by:
         lines.append(((f"CLAIM  {safe_line(row.claimed_by)} is looking at it", "hold"),))
-    lines.append((("BOUND  ", "dim"), (f"{row.digest}  asked {time_of_day(row.requested_at, zone)}", "dim")))
+    asked = f"asked {time_of_day(row.requested_at, zone)}  {row.digest}"
+    lines += [
+        (("BOUND  " if index == 0 else "       ", "dim"), (part, "dim"))
+        for index, part in enumerate(wrap_words(asked, width - 7))
+    ]
     return lines
 
 

@@ -67,8 +67,9 @@ def _one(row: RunRow, now: float) -> list[Line]:
             return [((f"{row.agent} {short_id(row.run)} had ended before: {row.state.value}", "plain"),)]
         return [((f"{row.agent} {short_id(row.run)}: recorded, waiting for the first word of its points", "warn"),)]
     lines: list[Line] = [_verdict(row, now)]
+    names = max((len(point.name) for point in kill.points), default=0)
     lines += [
-        ((f"  {point.name:<18}", "strong"), (f"{milliseconds(point.ms):>10}  {point.outcome}", "plain"))
+        ((f"  {point.name:<{names}}", "strong"), (f"{milliseconds(point.ms):>10}  {point.outcome}", "plain"))
         for point in kill.points
     ]
     if kill.reason:

@@ -1,7 +1,10 @@
 """One view of the hub, kept as the latest row per key: snapshots and deltas go in; it asks for nothing by itself.
 
-EMPTY ─snap part─▶ STAGING ─end─▶ CURRENT ─delta from my rev─▶ CURRENT
-                                     └─any other delta──▶ ask for a snapshot again
+    EMPTY ─snap part─▶ STAGING ─end─▶ CURRENT ─delta from my rev─▶ CURRENT
+                                         └─any other delta──▶ ask for a snapshot again
+
+A row that changes while a snapshot is on its way is left out of it and comes with the next delta. Until then, or until
+`settle`, it stays: nothing under the cursor vanishes for a moment.
 """
 
 from __future__ import annotations

@@ -172,11 +172,15 @@ def _alerted(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
 
 def _stalled(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
     silent = now - row.progress_at
-    if row.state is not RunState.WORKING or silent < STALLED_SECONDS:
+    waits_for_others = row.waiting is not None and row.waiting.kind in _NOT_STALLED
+    if row.state is not RunState.WORKING or silent < STALLED_SECONDS or waits_for_others:
         return None
     text = f"no step for {age(silent)}" + (f": {row.doing}" if row.doing else "")
     return Status(glyph="▲", word="stalled", tone="warn", rank=Rank.STALLED, now=text, since=row.progress_at)
 
+
+_NOT_STALLED = ("handoff", "approval", "pause", "takeover", "input")
+"""Waiting for these may take long without anything being wrong in the run itself."""
 
 _JUDGES: tuple[Callable[[RunRow, float, tzinfo], Status | None], ...] = (
     _unconfirmed,

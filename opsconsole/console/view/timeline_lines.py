@@ -21,7 +21,7 @@ def step_line(step: Step, *, width: int, zone: tzinfo) -> Line:
     outcome = safe_line(step.outcome)
     head: Line = (
         (f"{time_of_day(step.at, zone)} ", "dim"),
-        (fit(safe_line(step.what), 9) + " ", "key"),
+        (fit(safe_line(step.what), 10) + " ", "key"),
     )
     end = min(len(outcome), max(0, width // 3))
     room = width - width_of(head) - end - (1 if end else 0)

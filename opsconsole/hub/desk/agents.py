@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opsconsole.domain.approval import Delivery
-from opsconsole.domain.command import CommandStatus, Do, Role, advance_command, may
+from opsconsole.domain.command import CommandStatus, Do, Role, may
 from opsconsole.errors import RemoteProtocolError
 from opsconsole.hub.desk import fold, kill, links, questions, records
 from opsconsole.hub.desk.effects import Changed, Effects, Send, Store
@@ -106,19 +106,24 @@ def _events(world: World, session: Session, frame: EventFrame, data: bytes, now:
     if not frame.events and frame.skip is None:
         return []
     first, last = _span(frame)
+    refusal = _may_say(session, frame)
+    if refusal:
+        return [Send(conn=session.conn, frame=Err(code="forbidden", message=refusal, ref=frame.run))]
     run = world.runs.get(frame.run)
     if run is None:
-        refusal = _may_start(world, session, frame)
+        refusal = _may_start(session, frame)
         if refusal:
             return [Send(conn=session.conn, frame=Err(code="forbidden", message=refusal, ref=frame.run))]
         run = fold.new_run(world, frame.run, session.principal, now)
-    if run.owner and run.owner != session.principal.name:
-        return [Send(conn=session.conn, frame=Err(code="forbidden", message="this run is another's", ref=frame.run))]
     point = run.points.get(session.point)
+    seated: Effects = []
     if point is None or point.conn != session.conn or point.gen != frame.gen:
-        point = links.seat(world, run, session, frame.gen, now)
+        seated = links.attach(world, session, HelloRun(run=frame.run, gen=frame.gen), now)
+        point = run.points.get(session.point)
+        if point is None or point.conn != session.conn or point.gen != frame.gen:
+            return seated
     point.heard_at = now
-    return _accept(world, session, run, point, frame, first, last, data, now)
+    return seated + _accept(world, session, run, point, frame, first, last, data, now)
 
 
 def _accept(
@@ -159,7 +164,7 @@ def _accept(
 
 def _store(world: World, run: Run, point: Point, first: int, last: int, body: bytes) -> Effects:
     token = world.next_token()
-    world.after_store[token] = (run.id, point.name, point.gen, last)
+    world.after_store[token] = (run.id, point.name, point.gen, first, last)
     return [
         Store(
             token=token,
@@ -177,16 +182,21 @@ def _body(world: World, frame: EventFrame, fresh: Sequence[Event], data: bytes) 
     return records.masked_body(body, world.mask) if may_hold_secret(body) else body
 
 
-def _may_start(world: World, session: Session, frame: EventFrame) -> str | None:
-    described = next((event for event in frame.events if isinstance(event, RunEvent)), None)
-    if described is None or frame.events[0] is not described:
+def _may_start(session: Session, frame: EventFrame) -> str | None:
+    if not frame.events or not isinstance(frame.events[0], RunEvent):
         return "the first event of a run is `run`"
-    prefix = session.principal.agent_prefix
-    if prefix is not None and not described.agent.startswith(prefix):
-        return f"this token starts only agents that begin with {prefix!r}"
     if not may(session.principal.role, Role.AGENT):
         return "only an agent's token may start a run"
     return None
+
+
+def _may_say(session: Session, frame: EventFrame) -> str | None:
+    """A token bound to some agents may call its runs by no other's name, at the start or later."""
+    prefix = session.principal.agent_prefix
+    named = [event.agent for event in frame.events if isinstance(event, RunEvent)] if prefix is not None else []
+    if all(agent.startswith(prefix or "") for agent in named):
+        return None
+    return f"this token starts only agents that begin with {prefix!r}"
 
 
 def _journalled(world: World, session: Session, frame: Ack) -> Effects:
@@ -197,8 +207,6 @@ def _journalled(world: World, session: Session, frame: Ack) -> Effects:
     for command in run.commands:
         if command.frame.cseq <= frame.cseq and command.frame.do is Do.VERDICT and command.frame.call:
             effects += questions.on_delivery(world, run, command.frame.call, Delivery.DELIVERED)
-        if command.frame.cseq <= frame.cseq:
-            progress(world, run, command.frame.cmd, CommandStatus.DELIVERED)
     links.acknowledge(world, run, point, frame.cseq)
     return effects
 
@@ -209,20 +217,12 @@ def _result(world: World, session: Session, frame: Res, now: float) -> Effects:
         return []
     if run.kill and any(frame.cmd == kill.command_for(one, run) for one in run.kill.commands):
         return kill.on_result(world, run, point, frame, now)
+    applied = frame.ok and frame.status != "void"
     call = next((one for one in run.calls.values() if one.verdict == frame.cmd), None)
     if call:
-        return questions.on_delivery(world, run, call.id, Delivery.APPLIED if frame.ok else Delivery.VOID)
-    status = CommandStatus.APPLIED if frame.ok and frame.status != "void" else CommandStatus.VOID
-    progress(world, run, frame.cmd, status)
+        return questions.on_delivery(world, run, call.id, Delivery.APPLIED if applied else Delivery.VOID)
+    world.progress(run, frame.cmd, CommandStatus.APPLIED if applied else CommandStatus.VOID)
     return world.changed_run(run)
-
-
-def progress(world: World, run: Run, command: str, status: CommandStatus) -> None:
-    receipt = world.receipts.get(command)
-    line = receipt.runs.get(run.id) if receipt and receipt.do != Do.KILL else None
-    if line is not None:
-        line["status"] = str(advance_command(CommandStatus(line["status"]), status))
-        world.dirty["receipt", command] = None
 
 
 def _beat(world: World, session: Session, frame: Beat, now: float) -> Effects:
@@ -242,22 +242,43 @@ def _seat_of(world: World, session: Session, run_id: str | None) -> tuple[Run | 
 
 def stored(world: World, token: int, position: int, now: float) -> Effects:
     """A batch is on disk: the point may forget it."""
-    run_id, point_name, gen, last = world.after_store.pop(token, ("", "", "", 0))
-    run = world.runs.get(run_id)
-    point = run.points.get(point_name) if run else None
-    if run is None or point is None or point.gen != gen:
+    batch = world.after_store.pop(token, None)
+    run, point = _journal_of(world, batch)
+    if batch is None or run is None or point is None:
+        return []
+    _, _, _, first, last = batch
+    if first > point.inbox.stored + 1:  # an earlier batch failed: an acknowledgement would cover what is lost
         return []
     point.inbox.commit(last)
     return [Send(conn=point.conn, frame=links.ack_of(run.id, point.inbox))] if point.conn else []
 
 
-def store_failed(world: World, batch: tuple[str, str, str, int]) -> Effects:
-    run = world.runs.get(batch[0])
-    point = run.points.get(batch[1]) if run else None
-    if run is None or point is None or point.gen != batch[2]:
+def store_failed(world: World, batch: tuple[str, str, str, int, int], now: float) -> Effects:
+    """A batch could not be stored: its point is asked for it again in a while."""
+    run, point = _journal_of(world, batch)
+    if run is None or point is None:
         return []
     point.inbox.received = point.inbox.stored
+    world.at(now + world.settings.retry_record_seconds, "resend", f"{run.id} {point.name}")
     return []
+
+
+def ask_again(world: World, key: str) -> Effects:
+    """Ask a point for the events after the last stored."""
+    run_id, _, name = key.partition(" ")
+    run = world.runs.get(run_id)
+    point = run.points.get(name) if run else None
+    if run is None or point is None or point.conn is None:
+        return []
+    return [Send(conn=point.conn, frame=links.ack_of(run.id, point.inbox, want=True))]
+
+
+def _journal_of(world: World, batch: tuple[str, str, str, int, int] | None) -> tuple[Run | None, Point | None]:
+    if batch is None:
+        return None, None
+    run = world.runs.get(batch[0])
+    point = run.points.get(batch[1]) if run else None
+    return (run, point) if point and point.gen == batch[2] else (run, None)
 
 
 def _span(frame: EventFrame) -> tuple[int, int]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from opsconsole.domain.approval import Answer, ApprovalStatus
-from opsconsole.domain.command import NEEDS, Do, may
-from opsconsole.domain.digest import digest
+from opsconsole.domain.command import NEEDS, CommandStatus, Do, may
+from opsconsole.domain.digest import NotCanonical, digest
 from opsconsole.hub.desk import control, decisions, kill
 from opsconsole.hub.desk.effects import Effects, Reply
 from opsconsole.hub.desk.principal import Principal
@@ -21,13 +22,16 @@ from opsconsole.protocol.frames import (
 
 def command(world: World, command: Command, principal: Principal, reply_to: str, now: float) -> Effects:
     """An operator asks for something; answered by a Reply, at once or once it is on record."""
-    body_hash = digest(command.model_dump(mode="json", exclude_none=True))
-    known = world.receipts.get(command.cmd)
-    if known:
-        return _again(world, known, body_hash, reply_to)
     try:
+        body_hash = digest(command.model_dump(mode="json", exclude_none=True))
+        known = world.receipts.get(command.cmd)
+        if known:
+            return _again(world, known, body_hash, reply_to)
         _check_role(world, command, principal)
         return _dispatch(world, command, principal, body_hash, reply_to, now)
+    except NotCanonical as error:
+        refusal = Refusal("bad_request", f"the command has no canonical form: {error}", {})
+        return _refused(world, command, principal, reply_to, refusal, now)
     except Refusal as refusal:
         return _refused(world, command, principal, reply_to, refusal, now)
 
@@ -80,30 +84,49 @@ def _answer(world: World, receipt: Receipt, res: Res) -> Effects:
     return [Reply(to=one, res=res) for one in waiting]
 
 
+def _acted(world: World, receipt: Receipt, key: str, body: bytes, res: Res, now: float) -> Effects:
+    """Something has been done: its giver hears so when it is on record, or soon in any case."""
+    receipt.pending = res.model_copy(update={"status": "unrecorded"}).model_dump(mode="json", exclude_none=True)
+    world.at(now + world.settings.answer_seconds, "answer", receipt.command)
+    return world.record_act(
+        key,
+        body,
+        lambda _seq, _now: _answer(world, receipt, res),
+        lambda problem, _now: answer_unrecorded(world, receipt.command, f"its entry waits for storage: {problem}"),
+    )
+
+
+def answer_unrecorded(world: World, command: str, why: str = "its entry waits for storage") -> Effects:
+    """What stops was done at once; its giver need not wait for a slow disk to know that."""
+    receipt = world.receipts.get(command)
+    if receipt is None or receipt.res is not None or receipt.pending is None:
+        return []
+    return _answer(world, receipt, Res.model_validate(receipt.pending | {"message": why}))
+
+
 def _decide(world: World, command: Command, who: Principal, receipt: Receipt, reply_to: str, now: float) -> Effects:
     if command.do is Do.CLAIM:
         approval = world.approvals.get(command.approval or "")
-        if approval is None:
+        if approval is None or not approval.visible:
             raise Refusal("not_found", f"no approval {command.approval!r}", {})
-        res = Res(cmd=command.cmd, ok=True, status="applied")
-        return [Reply(to=reply_to, res=res), *decisions.claim(world, approval, who)]
+        receipt.waiting.append(reply_to)
+        world.remember(receipt)
+        answered = _answer(world, receipt, Res(cmd=command.cmd, ok=True, status="applied"))
+        return answered + decisions.claim(world, approval, who)
     subject = decisions.check(world, command, who, now)
     approval = subject.approval
-    details = decisions.details(world, command, subject) | {"seconds_to_decide": round(now - approval.requested_at, 3)}
-    body = world.entry("approval.decided", who, now, details)
-    receipt.runs[approval.run] = {
-        "run": approval.run,
-        "status": "recorded",
-        "proof": "none",
-        "points": [],
-        "total_ms": None,
+    details = decisions.details(world, command, subject) | {
+        "seconds_to_decide": round(now - approval.requested_at, 3),
+        "command_digest": receipt.body_hash,
     }
+    body = world.entry("approval.decided", who, now, details)
+    receipt.runs[approval.run] = line_of(approval.run)
     receipt.waiting.append(reply_to)
     world.remember(receipt)
     key, ok = f"approval/{approval.id}", Res(cmd=command.cmd, ok=True, status="recorded")
     if command.answer is Answer.REJECT:
         told = decisions.apply(world, command, who, subject, now)
-        return told + world.record_act(key, body, lambda _seq, _now: _answer(world, receipt, ok))
+        return told + _acted(world, receipt, key, body, ok, now)
     decisions.begin(approval)
     done, failed = _decided(world, command, who, receipt, subject, ok)
     return world.record(key, body, done=done, failed=failed, expect=approval.entry_seq)
@@ -112,12 +135,13 @@ def _decide(world: World, command: Command, who: Principal, receipt: Receipt, re
 def _decided(
     world: World, command: Command, who: Principal, receipt: Receipt, subject: decisions.Subject, ok: Res
 ) -> tuple[Callable[[int, float], Effects], Callable[[str, float], Effects]]:
-    world, approval = world, subject.approval
+    approval = subject.approval
 
     def done(seq: int, now: float) -> Effects:
         approval.entry_seq = seq
         if approval.status is not ApprovalStatus.DECIDING:
             decisions.voided(approval)
+            world.progress(subject.run, command.cmd, CommandStatus.VOID)
             late = Res(
                 cmd=command.cmd,
                 ok=False,
@@ -143,8 +167,9 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
     _check_precondition(world, command, run)
     control.check(run, command, who)
     rule = control.RULES[command.do]
-    body = world.entry(f"run.{command.do}", who, now, control.details(run, command))
-    receipt.runs[run.id] = {"run": run.id, "status": "recorded", "proof": "none", "points": [], "total_ms": None}
+    details = control.details(run, command) | {"command_digest": receipt.body_hash}
+    body = world.entry(f"run.{command.do}", who, now, details)
+    receipt.runs[run.id] = line_of(run.id)
     receipt.waiting.append(reply_to)
     world.remember(receipt)
     ok = Res(cmd=command.cmd, ok=True, status="recorded")
@@ -154,7 +179,7 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
         return rule.apply(world, run, command, who.name, then) + noted
 
     if rule.stops:
-        return act(now) + world.record_act(f"run/{run.id}", body, lambda _seq, _now: _answer(world, receipt, ok))
+        return act(now) + _acted(world, receipt, f"run/{run.id}", body, ok, now)
 
     def done(seq: int, then: float) -> Effects:
         run.audit_seq = seq
@@ -162,6 +187,7 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
             control.check(run, command, who)
         except Refusal as refusal:
             res = Res(cmd=command.cmd, ok=False, code=refusal.code, message=refusal.message, current=refusal.current)
+            world.progress(run, command.cmd, CommandStatus.VOID)
             return _answer(world, receipt, res)
         return act(then) + _answer(world, receipt, ok)
 
@@ -192,8 +218,9 @@ def _kill(world: World, command: Command, who: Principal, receipt: Receipt, repl
     for run in runs:
         acted += kill.begin(world, run, command.cmd, who.name, command.mode, command.note or "", receipt, now)
     for one in unknown:
-        receipt.runs[one] = {"run": one, "status": "not_found", "proof": "none", "points": [], "total_ms": None}
-    dead = bool(runs) and all(receipt.runs[run.id]["status"] == "already_dead" for run in runs)
+        receipt.runs[one] = line_of(one, "not_found")
+    known = [line["status"] for one, line in receipt.runs.items() if one not in unknown]
+    dead = bool(known) and set(known) == {"already_dead"}
     res = Res(
         cmd=command.cmd,
         ok=True,
@@ -214,7 +241,13 @@ def _kill(world: World, command: Command, who: Principal, receipt: Receipt, repl
             "runs": [one for one in receipt.runs if one in world.runs],
             "named": sorted(named),
             "unknown": unknown,
+            "command_digest": receipt.body_hash,
         },
     )
     key = f"run/{runs[0].id}" if len(runs) == 1 else "kill"
-    return acted + _answer(world, receipt, res) + world.record_act(key, body)
+    return acted + _acted(world, receipt, key, body, res, now)
+
+
+def line_of(run: str, status: str = "recorded") -> dict[str, Any]:
+    """One run of a receipt, before anything is known of how the command goes there."""
+    return {"run": run, "status": status, "proof": "none", "points": [], "total_ms": None}

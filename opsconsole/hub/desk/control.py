@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from opsconsole.domain.approval import ApprovalStatus
-from opsconsole.domain.command import Do
-from opsconsole.domain.run import FENCED, HELD, Author, RunState, Step
+from opsconsole.domain.command import CommandStatus, Do
+from opsconsole.domain.ids import joined_id
+from opsconsole.domain.run import FENCED, HELD, Author, RunState
 from opsconsole.domain.tool_call import CallKind
 from opsconsole.hub.desk import gate, questions
 from opsconsole.hub.desk.effects import Effects
@@ -114,20 +114,24 @@ def check_limits(world: World, run: Run, now: float) -> Effects:
     if run.state in FENCED or run.state in HELD:
         return []
     reached = tripped(run.spent, run.limits)
-    if reached is None or world.move(run, RunState.PAUSING, Author.HUB, now) is not Step.MOVED:
+    if reached is None:
         return []
-    run.tripped, run.paused_by = reached, f"limit: {reached}"
-    world.alert(run, "limit", f"paused at its limit: {reached}", "critical", now)
     run.hub_seq += 1
-    command = f"cmd_limit_{run.id}_{run.hub_seq}"
-    frame = PointCommand(cmd=command, run=run.id, cseq=0, do=Do.PAUSE, by="hub", text=f"limit reached: {reached}")
+    command = joined_id(f"cmd_limit_{run.hub_seq}", run.id)
     details = {"run": run.id, "agent": run.agent, "reached": reached, "command": command}
     return (
-        world.tell(run, frame, now)
+        pause_at_limit(world, run, command, reached, now)
         + world.record_act(f"run/{run.id}", world.entry("limit.tripped", HUB, now, details))
         + world.note_command(run, command, Do.PAUSE, "hub", "recorded", now, reached)
         + world.changed_run(run)
     )
+
+
+def pause_at_limit(world: World, run: Run, command: str, reached: str, now: float) -> Effects:
+    """The run has spent what it may."""
+    run.tripped = reached
+    world.alert(run, "limit", f"paused at its limit: {reached}", "critical", now)
+    return pause_by_hub(world, run, command, f"limit: {reached}", now)
 
 
 def details(run: Run, command: Command) -> dict[str, Any]:
@@ -182,6 +186,11 @@ def _plain(world: World, run: Run, command: Command, by: str, now: float) -> Eff
     return _tell(world, run, command, by, now)
 
 
+def _annotate(world: World, run: Run, command: Command, _by: str, _now: float) -> Effects:
+    world.progress(run, command.cmd, CommandStatus.APPLIED)
+    return world.changed_run(run)
+
+
 def _takeover(world: World, run: Run, command: Command, by: str, now: float) -> Effects:
     run.epoch += 1
     until = now + world.settings.takeover_lease_seconds
@@ -206,8 +215,7 @@ def hand_back(world: World, run: Run, by: str, now: float) -> Effects:
         call = run.calls.get(approval.call)
         if approval.rule != "takeover" or call is None or call.kind is not CallKind.MODEL_CALL:
             continue
-        effects += questions.settle(world, approval, ApprovalStatus.CANCELLED, by, "handed back", now)
-        call.approval = None
+        effects += questions.hand_back(world, approval, by, "handed back", now)
         effects += gate.judge(world, run, call, now)
     return effects
 
@@ -220,21 +228,30 @@ def baton_due(world: World, run_id: str, now: float) -> Effects:
     if now < run.baton.until:
         world.at(run.baton.until, "baton", run.id)
         return []
-    holder = run.baton.by
-    run.epoch += 1
-    run.baton = None
-    run.composed.clear()
-    command = f"cmd_lease_{run.id}_{run.epoch}"
-    world.move(run, RunState.PAUSING, Author.HUB, now)
-    run.paused_by = f"the takeover by {holder} ran out"
-    frame = PointCommand(cmd=command, run=run.id, cseq=0, do=Do.PAUSE, by="hub", text=run.paused_by, epoch=run.epoch)
+    if run.state in FENCED:
+        run.baton = None
+        return world.changed_run(run)
+    holder, command = run.baton.by, joined_id(f"cmd_lease_{run.epoch + 1}", run.id)
     details = {"run": run.id, "agent": run.agent, "holder": holder, "command": command}
     return (
-        world.tell(run, frame, now)
+        pause_by_hub(world, run, command, f"the takeover by {holder} ran out", now, end_takeover=True)
         + world.record_act(f"run/{run.id}", world.entry("takeover.expired", HUB, now, details))
         + _hold_model_calls(world, run, now)
         + world.changed_run(run)
     )
+
+
+def pause_by_hub(world: World, run: Run, command: str, why: str, now: float, *, end_takeover: bool = False) -> Effects:
+    """The hub pauses a run by itself."""
+    if end_takeover:
+        run.epoch += 1
+        run.baton = None
+        run.composed.clear()
+    world.move(run, RunState.PAUSING, Author.HUB, now)
+    run.paused_by = why
+    epoch = run.epoch if end_takeover else None
+    frame = PointCommand(cmd=command, run=run.id, cseq=0, do=Do.PAUSE, by="hub", text=why, epoch=epoch)
+    return world.tell(run, frame, now)
 
 
 def _hold_model_calls(world: World, run: Run, now: float) -> Effects:
@@ -243,8 +260,8 @@ def _hold_model_calls(world: World, run: Run, now: float) -> Effects:
         approval = world.approvals[approval_key]
         call = run.calls.get(approval.call)
         if approval.rule == "takeover" and call:
-            effects += questions.settle(world, approval, ApprovalStatus.CANCELLED, "hub", "the takeover ran out", now)
-            call.approval, call.held = None, "pause"
+            effects += questions.hand_back(world, approval, "hub", "the takeover ran out", now)
+            call.held = "pause"
     return effects
 
 
@@ -256,6 +273,6 @@ RULES: dict[Do, Rule] = {
     Do.INJECT: Rule(_plain, stops=False, needs=frozenset({"inject"})),
     Do.TAKEOVER: Rule(_takeover, stops=True, needs=frozenset({"takeover"}), expires=False),
     Do.RELEASE: Rule(_release, stops=False, expires=False),
-    Do.ANNOTATE: Rule(lambda world, run, *_: world.changed_run(run), stops=False),
+    Do.ANNOTATE: Rule(_annotate, stops=False),
 }
 """What an operator may do to one run, besides deciding and killing."""

@@ -23,7 +23,7 @@ from opsconsole.protocol.limits import ARGS_BYTES_MAX
 MASK_MARK = "[secret:"
 """What a masked value looks like; it may not come back inside edited arguments: the agent would send the mask."""
 
-_OUTCOMES = {
+OUTCOMES = {
     Answer.APPROVE: Outcome.ALLOW,
     Answer.EDIT: Outcome.ALLOW,
     Answer.REJECT: Outcome.DENY,
@@ -142,6 +142,7 @@ def undo(world: World, approval: Approval) -> Effects:
     """It could not be recorded: the approval waits again."""
     if approval.status is ApprovalStatus.DECIDING:
         approval.status = ApprovalStatus.PENDING
+        world.at(approval.expires_at, "expire", approval.id)
     return world.changed_approval(approval)
 
 
@@ -150,7 +151,8 @@ def apply(world: World, command: Command, who: Principal, subject: Subject, now:
     approval, run, call = subject.approval, subject.run, subject.call
     answer = command.answer or Answer.REJECT
     approval.edited_args = redact(command.args, world.mask)[0] if answer is Answer.EDIT else None
-    approval.response = command.text if answer is Answer.RESPOND else None
+    approval.response = redact(command.text, world.mask)[0] if answer is Answer.RESPOND else None
+    approval.command = command.cmd
     settled = questions.settle(world, approval, ANSWERED[answer], who.name, command.note or "", now)
     for composed in command.calls or ():
         run.composed[call_digest(composed.name, composed.args)] = who.name
@@ -158,7 +160,7 @@ def apply(world: World, command: Command, who: Principal, subject: Subject, now:
         world,
         run,
         call,
-        _OUTCOMES[answer],
+        OUTCOMES[answer],
         who.name,
         approval.rule,
         now,

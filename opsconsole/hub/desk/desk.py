@@ -99,7 +99,7 @@ class Desk:
         """An entry or batch could not be made durable: what permits does not happen; points send batches again."""
         batch = self._world.after_store.pop(token, None)
         if batch:
-            return agents.store_failed(self._world, batch)
+            return agents.store_failed(self._world, batch, now)
         pending = self._world.after_record.pop(token, None)
         return pending[1](problem, now) if pending else []
 
@@ -132,6 +132,10 @@ class Desk:
             return control.baton_due(world, key, now)
         if kind == "command":
             return self._expire_commands(key, now)
+        if kind == "answer":
+            return commands.answer_unrecorded(world, key)
+        if kind == "resend":
+            return agents.ask_again(world, key)
         if kind == "retry":
             return self._retry_records(now)
         return []
@@ -143,8 +147,9 @@ class Desk:
             return []
         for command in run.commands:
             if command.expires_at is not None and command.expires_at <= now and not command.done:
-                agents.progress(world, run, command.frame.cmd, CommandStatus.EXPIRED)
+                world.progress(run, command.frame.cmd, CommandStatus.EXPIRED)
         run.commands = [command for command in run.commands if command.expires_at is None or command.expires_at > now]
+        world.dirty["run", run_id] = None
         return []
 
     def _retry_records(self, now: float) -> Effects:

@@ -62,24 +62,29 @@ def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float)
         point.caps = list(event.caps)
     if event.on_hub_lost and event.on_hub_lost.run == "stop":
         point.lease_seconds = event.on_hub_lost.lease_seconds
-    if event.parent and event.parent != run.id:
-        run.parent = event.parent
-        _adopt(world, run, event.parent)
+    adopted = bool(event.parent) and _adopt(world, run, event.parent or "")
     if run.described:
-        return []
+        return kill.fence_newborn(world, run, now) if adopted else []
     run.described = True
     run.limits = world.policy.limits(run.agent, run.labels)
     effects = _started(world, run, point, now)
     return effects + kill.fence_newborn(world, run, now)
 
 
-def _adopt(world: World, run: Run, parent_id: str) -> None:
+def _adopt(world: World, run: Run, parent_id: str) -> bool:
+    """Note whose child a run says it is; gives whether that is news."""
+    if parent_id in (run.id, run.parent):
+        return False
+    before, run.parent = world.runs.get(run.parent or ""), parent_id
+    if before:
+        before.children.discard(run.id)
     parent = world.runs.get(parent_id)
     if parent is None:
         world.orphans.setdefault(parent_id, set()).add(run.id)
-        return
-    parent.children.add(run.id)
-    world.dirty["run", parent.id] = None
+    else:
+        parent.children.add(run.id)
+        world.dirty["run", parent.id] = None
+    return True
 
 
 def _started(world: World, run: Run, point: Point, now: float) -> Effects:
@@ -114,9 +119,9 @@ def _fold_state(world: World, run: Run, point: Point, event: StateEvent, now: fl
         revived = step is Step.ZOMBIE and author is Author.AGENT and event.state not in TERMINAL
         return _zombie(world, run, event, now) if revived else []
     run.progress_at = now
-    run.reason = safe_line(event.reason or "", limit=2_000)
-    run.stop_reason = event.stop_reason or ""
-    run.error = safe_line(event.error or "", limit=2_000)
+    run.reason = world.shown(event.reason or "", 2_000)
+    run.stop_reason = world.shown(event.stop_reason or "", 200)
+    run.error = world.shown(event.error or "", 2_000)
     if not run.ended:
         return []
     return finish(world, run, now) + (kill.after_end(world, run, now) if was_stopping else [])
@@ -164,9 +169,9 @@ def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: floa
     run.progress_at = now
     call = run.calls.get(event.id)
     if call is None:
-        call = _new_call(run, event, now)
+        call = _new_call(world, run, event, now)
         if event.gate and event.status is CallStatus.PROPOSED:
-            run.doing = doing(call)
+            run.doing = world.shown(doing(call), 160)
             return [] if world.replaying else gate.propose(world, run, call, event, now)
         return _follow(world, run, call, event, now)
     if event.gate and event.status is CallStatus.PROPOSED:
@@ -174,7 +179,7 @@ def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: floa
     return _follow(world, run, call, event, now)
 
 
-def _new_call(run: Run, event: ToolEvent, now: float) -> Call:
+def _new_call(world: World, run: Run, event: ToolEvent, now: float) -> Call:
     call = Call(
         id=event.id,
         kind=event.kind,
@@ -184,7 +189,7 @@ def _new_call(run: Run, event: ToolEvent, now: float) -> Call:
         gate=event.gate,
         args=event.args,
         call_digest=event.digest or "",
-        agent_reason=event.reason or "",
+        agent_reason=world.shown(event.reason or "", 4_000),
         read_only_claimed=bool(event.read_only),
         risk_claimed=event.risk,
         ttl_seconds=event.ttl_seconds,
@@ -208,7 +213,7 @@ def _follow(world: World, run: Run, call: Call, event: ToolEvent, now: float) ->
     call.status = advance_call(call.status, event.status)
     if call.status is CallStatus.RUNNING:
         call.since = now
-        run.doing = doing(call)
+        run.doing = world.shown(doing(call), 160)
         if event.verdict == "offline":
             return outcomes.note_offline(world, run, call, now)
         return outcomes.check_unpermitted(world, run, call, now) if call.gate else []
@@ -265,10 +270,10 @@ def _check_served(world: World, run: Run, model: str, event: UsageEvent, now: fl
         world.alert(run, "model_changed", text, "warning", now)
 
 
-def _fold_message(_world: World, run: Run, _point: Point, event: MessageEvent, now: float) -> Effects:
+def _fold_message(world: World, run: Run, _point: Point, event: MessageEvent, now: float) -> Effects:
     run.progress_at = now
     if event.text and event.role == "assistant":
-        run.doing = safe_line(event.text, limit=160)
+        run.doing = world.shown(event.text, 160)
     return []
 
 
@@ -276,7 +281,7 @@ def _fold_note(world: World, run: Run, _point: Point, event: NoteEvent, now: flo
     if event.kind == "checkpoint" and event.data:
         run.checkpoint = str(event.data.get("id", ""))[:128] or run.checkpoint
     if event.level == "error":
-        world.alert(run, "error", safe_line(event.text, limit=400), "warning", now)
+        world.alert(run, "error", event.text, "warning", now)
     return []
 
 

@@ -38,7 +38,7 @@ def propose(world: World, run: Run, call: Call, event: ToolEvent, now: float) ->
 def propose_again(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
     """The same call, from another point or sent twice: the same verdict, never a second question."""
     digest = event.digest or ""
-    if digest != call.call_digest:
+    if digest != call.call_digest or _unreadable(call, event):
         frame = PointCommand(
             cmd=verdict_id(run.id, f"{call.id}\n{digest}"),
             run=run.id,

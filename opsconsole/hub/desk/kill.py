@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any, Literal, cast
 
 from opsconsole.domain.command import CommandStatus, Do
+from opsconsole.domain.ids import joined_id
 from opsconsole.domain.proof import Proof, best
 from opsconsole.domain.run import Author, RunState
 from opsconsole.hub.desk import questions
@@ -19,6 +20,8 @@ from opsconsole.hub.desk.world import World
 from opsconsole.protocol.frames import Command, PointCommand, Res
 
 Mode = Literal["ladder", "now"]
+LINES_MAX = 200
+"""Lines of one receipt: points may answer many times, a person reads one page."""
 LEASE_MARGIN = 1.1
 """Clocks run apart: a lease counts as proof only after it, and a beat, have run out by a tenth more."""
 
@@ -37,10 +40,11 @@ def begin(
     world: World, run: Run, command: str, who: str, mode: str, reason: str, receipt: Receipt, now: float
 ) -> Effects:
     """Fence one run and its descendants and tell their points; the caller records it afterwards."""
+    effects: Effects = []
     if run.ended:
         receipt.runs[run.id] = _line_of_dead(run)
-        return []
-    effects = _begin_one(world, run, command, who, mode, reason, receipt, now)
+    else:
+        effects += _begin_one(world, run, command, who, mode, reason, receipt, now)
     for child in world.descendants(run):
         if not child.ended:
             effects += _begin_one(world, child, command, who, mode, f"its parent {run.id} is killed", receipt, now)
@@ -66,16 +70,7 @@ def _begin_one(
     )
     receipt.runs[run.id] = _line(run)
     world.at(now + world.settings.kill_unconfirmed_seconds, "kill", run.id)
-    frame = PointCommand(
-        cmd=command_for(command, run),
-        run=run.id,
-        cseq=0,
-        do=Do.KILL,
-        by=who,
-        mode=cast(Mode, run.kill.mode),
-        text=reason,
-    )
-    told = world.tell(run, frame, now)
+    told = remind(world, run, now)
     if any(point.conn for point in run.points.values()):
         run.kill.status = "stopping"
     return (
@@ -86,32 +81,44 @@ def _begin_one(
     )
 
 
+def remind(world: World, run: Run, now: float) -> Effects:
+    """Tell the points of a run that it is to die; a new process that speaks for a killed run hears it too."""
+    kill = run.kill
+    if kill is None:
+        return []
+    frame = PointCommand(
+        cmd=command_for(kill.command, run),
+        run=run.id,
+        cseq=0,
+        do=Do.KILL,
+        by=kill.by,
+        mode=cast(Mode, kill.mode),
+        text=kill.reason,
+    )
+    return world.tell(run, frame, now)
+
+
 def fence_newborn(world: World, run: Run, now: float) -> Effects:
     """A child that appears under a run being killed, or already killed, is killed too."""
     parent = world.runs.get(run.parent or "")
     if parent is None or parent.kill is None or run.ended or world.replaying:
         return []
-    receipt = world.receipts.get(parent.kill.command)
-    if receipt is None:
+    if run.kill and parent.kill.command in run.kill.commands:
         return []
-    reason = f"its parent {parent.id} is killed"
     body = world.entry("kill.child", HUB, now, {"run": run.id, "parent": parent.id, "command": parent.kill.command})
-    return _begin_one(world, run, parent.kill.command, parent.kill.by, parent.kill.mode, reason, receipt, now) + (
-        world.record_act(f"run/{run.id}", body)
-    )
+    return begin_child(world, run, parent, now) + world.record_act(f"run/{run.id}", body)
 
 
-def details(run: Run, command: Command, named: bool) -> dict[str, Any]:
-    """What the audit holds of a kill."""
-    return {
-        "run": run.id,
-        "agent": run.agent,
-        "command": command.cmd,
-        "mode": command.mode,
-        "reason": command.note or "",
-        "state": str(run.state),
-        "named": named,
-    }
+def begin_child(world: World, run: Run, parent: Run, now: float) -> Effects:
+    """Kill a run with its parent."""
+    kill = parent.kill
+    if kill is None or run.ended:
+        return []
+    receipt = world.receipts.get(kill.command)
+    if receipt is None:  # so old that it was forgotten; the fence stands all the same
+        receipt = Receipt(command=kill.command, do=str(Do.KILL), by=kill.by, at=now, body_hash="")
+    reason = f"its parent {parent.id} is killed"
+    return _begin_one(world, run, kill.command, kill.by, kill.mode, reason, receipt, now)
 
 
 def on_result(world: World, run: Run, point: Point, res: Res, now: float) -> Effects:
@@ -119,19 +126,23 @@ def on_result(world: World, run: Run, point: Point, res: Res, now: float) -> Eff
     kill = run.kill
     if kill is None:
         return []
-    since = (now - kill.sent_at) * 1000
-    for line in res.points:
-        kill.lines.append(_receipt_line(point, line))
-    if not res.points:
-        kill.lines.append((point.name, since, res.status))
+    lines = [_receipt_line(point, line) for line in res.points]
+    kill.lines += lines or [(point.name, (now - kill.sent_at) * 1000, res.status)]
+    del kill.lines[LINES_MAX:]
     kill.answered.add(point.name)
-    proof = Proof(res.proof or "none")
+    proof = _claimed(point, res)
     kill.proof = best(kill.proof, proof)
-    if proof is Proof.NONE and res.proof is not None and point.name == "supervisor":
+    if proof is Proof.NONE and res.proof is not None and "kill_process" in point.caps and kill.status != "dead":
         kill.status = "unconfirmed"
         world.alert(run, "kill", "the supervisor could not prove the process tree empty", "critical", now)
     effects = _died_with(world, run, point, res, now) if proof is Proof.PROCESS else []
     return effects + settle_if_dead(world, run, now)
+
+
+def _claimed(point: Point, res: Res) -> Proof:
+    """The proof a point may give: only one that holds the process can have seen it gone."""
+    proof = Proof(res.proof or "none")
+    return Proof.COOPERATIVE if proof is Proof.PROCESS and "kill_process" not in point.caps else proof
 
 
 def _receipt_line(point: Point, line: dict[str, Any]) -> tuple[str, float, str]:
@@ -145,7 +156,7 @@ def _died_with(world: World, run: Run, point: Point, res: Res, now: float) -> Ef
     dead = set(res.killed)
     effects: Effects = []
     for child in world.descendants(run):
-        inside = [one for one in child.points.values() if one.host == point.host and one.pid in dead]
+        inside = [one for one in child.points.values() if one.pid and one.host == point.host and one.pid in dead]
         if not inside or child.kill is None or child.proof is Proof.PROCESS:
             continue
         child.kill.proof = Proof.PROCESS
@@ -224,14 +235,18 @@ def due(world: World, run_id: str, now: float) -> Effects:
 
 
 def _lease_over_at(world: World, run: Run) -> float | None:
-    """When every point's own lease has surely run out; None where a point is heard or promised none."""
+    """When every point's own lease has surely run out; None where a point is heard or promised none.
+
+    A lease counts from what the point heard last, and until its connection ended it may have heard the hub.
+    """
     over = 0.0
     for point in run.points.values():
         if point.link == "detached":
             continue
         if point.conn is not None or point.lease_seconds is None or "kill_process" in point.caps:
             return None
-        over = max(over, point.heard_at + (point.lease_seconds + world.settings.beat_seconds) * LEASE_MARGIN)
+        parted_at = max(point.heard_at, point.gone_at)
+        over = max(over, parted_at + (point.lease_seconds + world.settings.beat_seconds) * LEASE_MARGIN)
     return over or None
 
 
@@ -284,4 +299,4 @@ def _line_of_dead(run: Run) -> dict[str, Any]:
 
 def command_for(command: str, run: Run) -> str:
     """Points remember commands by id, and one kill may name several runs of one point."""
-    return f"{command}.{run.id}"[-128:]
+    return joined_id(command, run.id)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from opsconsole.domain.command import CommandStatus
 from opsconsole.domain.run import Author, RunState
+from opsconsole.hub.desk import kill, questions
 from opsconsole.hub.desk.effects import Close as CloseConnection
 from opsconsole.hub.desk.effects import Effects, Send
 from opsconsole.hub.desk.principal import HUB
@@ -31,18 +33,20 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
         return [
             CloseConnection(conn=session.conn, code=Close.SUPERSEDED, reason=f"{run.id}: a newer process speaks for it")
         ]
+    run.owner = run.owner or session.principal.name
     session.runs[run.id] = item.gen
     replaced = _replace(world, run, point, session, item, now)
-    point = seat(world, run, session, item.gen, now)
-    point.inbox.received = point.inbox.stored
+    is_new_process = point is not None and point.gen != item.gen
+    point = seat(run, session, item.gen, now)
     return merged(
         replaced,
         world.changed_run(run),
-        catch_up(run, point, item.cseq),
+        catch_up(world, run, point, item.cseq, now),
+        kill.remind(world, run, now) if is_new_process else [],
     )
 
 
-def seat(world: World, run: Run, session: Session, gen: str, now: float) -> Point:
+def seat(run: Run, session: Session, gen: str, now: float) -> Point:
     """The session's point of this run, live from now on; a new generation starts a new count."""
     point = run.points.setdefault(session.point, Point(name=session.point, gen=gen, link_since=now))
     if point.gen != gen:
@@ -55,20 +59,28 @@ def seat(world: World, run: Run, session: Session, gen: str, now: float) -> Poin
     return point
 
 
-def catch_up(run: Run, point: Point, cseq: int) -> Effects:
-    """Every command this point has not acknowledged, again and in order."""
+def catch_up(world: World, run: Run, point: Point, cseq: int, now: float) -> Effects:
+    """Every command this point has not acknowledged, again and in order.
+
+    A cursor means something only to the hub that gave its numbers. A point met for the first time since the start may
+    stand beyond them by commands that went unrecorded: then what it has not done is numbered anew, for every point.
+    """
+    if point.met:
+        acknowledge(world, run, point, cseq)
+    point.met = True
     run.cseq = max(run.cseq, cseq)
-    point.cseq = max(point.cseq, cseq)
-    sends: Effects = []
-    for command in run.commands:
-        if point.name in command.done:
-            continue
-        if command.recovered and command.frame.cseq <= cseq:
-            run.cseq += 1
-            command.frame = command.frame.model_copy(update={"cseq": run.cseq})
-        if command.frame.cseq > cseq and point.conn:
-            sends.append(Send(conn=point.conn, frame=command.frame))
-    return sorted(sends, key=_cseq)
+    due = [command for command in run.commands if command.is_due(point.name, now)]
+    renumbered = [command for command in due if command.frame.cseq <= cseq]
+    for command in renumbered:
+        run.cseq += 1
+        command.frame = command.frame.model_copy(update={"cseq": run.cseq})
+    run.commands.sort(key=lambda command: command.frame.cseq)
+    return [
+        Send(conn=one.conn, frame=command.frame)
+        for command in run.commands
+        for one in run.points.values()
+        if one.conn and command.is_due(one.name, now) and (one is point or command in renumbered)
+    ]
 
 
 def acknowledge(world: World, run: Run, point: Point, cseq: int) -> None:
@@ -78,6 +90,7 @@ def acknowledge(world: World, run: Run, point: Point, cseq: int) -> None:
     for command in run.commands:
         if command.frame.cseq <= cseq:
             command.done.add(point.name)
+            world.progress(run, command.frame.cmd, CommandStatus.DELIVERED)
     run.commands = [command for command in run.commands if not present <= command.done]
     world.dirty["run", run.id] = None
 
@@ -91,7 +104,7 @@ def gone(world: World, conn: str, why: str, clean: bool, now: float) -> Effects:
         point = run.points.get(session.point) if run and session else None
         if run is None or point is None or point.conn != conn:
             continue
-        point.conn = None
+        point.conn, point.gone_at = None, now
         effects += set_link(world, run, point, "detached" if clean or run.ended else "stale", why, now)
         if point.link == "stale":
             world.at(now + world.settings.lost_seconds, "lost", f"{run.id} {point.name}")
@@ -126,6 +139,9 @@ def check_lost(world: World, key: str, now: float) -> Effects:
     point = run.points.get(name) if run else None
     if run is None or point is None or point.link != "stale":
         return []
+    if now - point.link_since < world.settings.lost_seconds:
+        world.at(point.link_since + world.settings.lost_seconds, "lost", key)
+        return []
     world.at(now + world.settings.forget_lost_seconds, "give_up", run.id)
     return set_link(world, run, point, "lost", "silent", now)
 
@@ -133,14 +149,18 @@ def check_lost(world: World, key: str, now: float) -> Effects:
 def give_up(world: World, run_id: str, now: float) -> Effects:
     """A run that has been lost for a day ends as failed; should it speak again, it is a zombie."""
     run = world.runs.get(run_id)
-    if run is None or run.ended or not run.points or any(point.link != "lost" for point in run.points.values()):
+    if run is None or run.ended:
         return []
-    if any(now - point.link_since < world.settings.forget_lost_seconds for point in run.points.values()):
+    there = [point for point in run.points.values() if point.link != "detached"]
+    if not there or any(point.link != "lost" for point in there):
+        return []
+    if any(now - point.link_since < world.settings.forget_lost_seconds for point in there):
         return []
     world.move(run, RunState.FAILED, Author.HUB, now)
-    run.reason = "lost"
+    run.reason, run.baton = "lost", None
     body = world.entry("run.given_up", HUB, now, {"run": run.id, "reason": "lost"})
-    return world.record_act(f"run/{run.id}", body) + world.changed_run(run)
+    cancelled = questions.cancel_all(world, run, "the run is lost", now)
+    return cancelled + world.record_act(f"run/{run.id}", body) + world.changed_run(run)
 
 
 def _replace(world: World, run: Run, point: Point | None, session: Session, item: HelloRun, now: float) -> Effects:
@@ -161,11 +181,6 @@ def _replace(world: World, run: Run, point: Point | None, session: Session, item
             conn=point.conn or "", code=Close.SUPERSEDED, reason=f"{run.id}: a newer connection speaks for it"
         )
     ]
-
-
-def _cseq(effect: object) -> int:
-    frame = getattr(effect, "frame", None)
-    return int(getattr(frame, "cseq", 0))
 
 
 def ack_of(run: str, inbox: Inbox, *, want: bool = False) -> Ack:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from opsconsole.domain.approval import ALLOWS, ApprovalStatus, Delivery, advance_delivery
+from opsconsole.domain.approval import ALLOWS, ApprovalStatus, Delivery
 from opsconsole.domain.command import Do
 from opsconsole.domain.ids import verdict_id
 from opsconsole.domain.text import safe_line
-from opsconsole.domain.tool_call import CallStatus, Outcome
+from opsconsole.domain.tool_call import CallKind, CallStatus, Outcome
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import HUB
-from opsconsole.hub.desk.questions import withdrawn
-from opsconsole.hub.desk.state import Call, Run
+from opsconsole.hub.desk.questions import on_delivery, withdrawn
+from opsconsole.hub.desk.state import Approval, Call, Run
 from opsconsole.hub.desk.verdicts import call_details
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.redaction import redact
@@ -30,10 +30,8 @@ def after_call(world: World, run: Run, call: Call, event: ToolEvent, now: float)
         return []
     if approval.status is ApprovalStatus.PENDING:
         return withdrawn(world, run, call, now)
-    result = safe_line(event.error or event.result or "", limit=RESULT_CHARS_MAX)
-    approval.result = f"{call.status}: {redact(result, world.mask)[0]}" if result else str(call.status)
-    if approval.status in ALLOWS:
-        approval.delivery = advance_delivery(approval.delivery, Delivery.APPLIED)
+    result = redact(safe_line(event.error or event.result or "", limit=RESULT_CHARS_MAX), world.mask)[0]
+    noted = note_result(world, run, approval, call.status, result)
     details = call_details(run, call) | {
         "approval": approval.id,
         "status": str(call.status),
@@ -41,12 +39,23 @@ def after_call(world: World, run: Run, call: Call, event: ToolEvent, now: float)
         "duration_ms": event.duration_ms,
     }
     body = world.entry("call.outcome", HUB, now, details)
-    return world.record_act(f"run/{run.id}", body) + world.changed_approval(approval)
+    return noted + world.record_act(f"run/{run.id}", body)
+
+
+def note_result(world: World, run: Run, approval: Approval, status: CallStatus, result: str) -> Effects:
+    """Show on an approval what became of its call."""
+    approval.result = f"{status}: {result}" if result else str(status)
+    effects = world.changed_approval(approval)
+    if approval.status in ALLOWS:
+        reached = Delivery.VOID if status is CallStatus.DENIED else Delivery.APPLIED
+        effects += on_delivery(world, run, approval.call, reached)
+    return effects
 
 
 def check_unpermitted(world: World, run: Run, call: Call, now: float) -> Effects:
     """A gated call runs without an allow: its enforcement point is broken, and everybody should know."""
-    if world.replaying or call.verdict is not None:
+    unknown = call.kind is CallKind.MODEL_CALL and call.verdict is None  # admitted before a restart, off the record
+    if world.replaying or call.permitted or unknown:
         return []
     text = f"{call.tool} runs without permission: this agent's enforcement point cannot be trusted"
     world.alert(run, "unpermitted", text, "critical", now)
@@ -58,7 +67,7 @@ def note_offline(world: World, run: Run, call: Call, now: float) -> Effects:
     """The point let a call run by itself while the hub was lost, as its run's policy allows: an override."""
     if world.replaying:
         return []
-    call.verdict = "offline"
+    call.verdict, call.permitted = "offline", True
     world.alert(run, "offline", f"{call.tool} ran under the offline policy, unseen", "warning", now)
     details = call_details(run, call) | {"rule": "on_hub_lost:allow", "args": call.args}
     return world.record_act(f"run/{run.id}", world.entry("override.offline", HUB, now, details)) + world.changed_run(

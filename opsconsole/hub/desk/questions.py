@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from opsconsole.domain.approval import ALLOWS, OPEN, ApprovalStatus, Delivery, advance_delivery
+from opsconsole.domain.command import CommandStatus
 from opsconsole.domain.digest import approval_digest
 from opsconsole.domain.ids import approval_id
 from opsconsole.domain.tool_call import CallKind, Outcome, max_risk
@@ -12,7 +13,7 @@ from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.settings import ENDED_APPROVALS_KEPT_MAX
 from opsconsole.hub.desk.state import Approval, Call, Run
-from opsconsole.hub.desk.verdicts import deliver, refuse
+from opsconsole.hub.desk.verdicts import deliver, refuse, withdraw_permits
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.interface import Verdict
 from opsconsole.policy.redaction import redact
@@ -43,6 +44,7 @@ def ask(world: World, run: Run, call: Call, verdict: Verdict, now: float) -> Eff
         requested_at=now,
         expires_at=now + ttl,
     )
+    is_first = approval.id not in world.approvals
     world.approvals[approval.id] = approval
     call.approval = approval.id
     call.asked = True
@@ -62,7 +64,7 @@ def ask(world: World, run: Run, call: Call, verdict: Verdict, now: float) -> Eff
         return refuse(world, run, call, f"The question could not be recorded: {problem}", "gate:storage", then)
 
     body = world.entry("approval.requested", HUB, now, request_details(approval))
-    return world.record(f"approval/{approval.id}", body, done=done, failed=failed, expect=0)
+    return world.record(f"approval/{approval.id}", body, done=done, failed=failed, expect=0 if is_first else None)
 
 
 def request_details(approval: Approval) -> dict[str, Any]:
@@ -125,6 +127,8 @@ def expire(world: World, approval_key: str, now: float) -> Effects:
 def cancel_all(world: World, run: Run, why: str, now: float) -> Effects:
     """Nothing of this run waits any more: approvals are cancelled and calls refused."""
     effects: Effects = []
+    for call_id in withdraw_permits(run):
+        effects += on_delivery(world, run, call_id, Delivery.VOID)
     for approval_key in sorted(run.pending):
         approval = world.approvals[approval_key]
         effects += close(world, approval, ApprovalStatus.CANCELLED, f"Cancelled: {why}.", "gate:cancelled", now)
@@ -146,13 +150,25 @@ def close(world: World, approval: Approval, status: ApprovalStatus, why: str, ru
         "status": str(status),
         "why": why,
     }
-    kind = f"approval.{status}"
-    effects = world.record_act(f"approval/{approval.id}", world.entry(kind, HUB, now, details))
+    effects = world.record_act(f"approval/{approval.id}", world.entry(f"approval.{status}", HUB, now, details))
     run = world.runs.get(approval.run)
     call = run.calls.get(approval.call) if run else None
     if run and call and call.verdict is None:
         effects = deliver(world, run, call, Outcome.DENY, "hub", rule, now, text=why) + effects
     return effects + settled
+
+
+def hand_back(world: World, approval: Approval, by: str, note: str, now: float) -> Effects:
+    """An operator who answered as the model does so no more: the question is void and its call has no verdict yet."""
+    run = world.runs.get(approval.run)
+    call = run.calls.get(approval.call) if run else None
+    if call:
+        call.approval = None
+    details = {"approval": approval.id, "run": approval.run, "call": approval.call, "by": by, "why": note}
+    body = world.entry("approval.handed_back", HUB, now, details)
+    return settle(world, approval, ApprovalStatus.CANCELLED, by, note, now) + world.record_act(
+        f"approval/{approval.id}", body
+    )
 
 
 def withdrawn(world: World, run: Run, call: Call, now: float) -> Effects:
@@ -173,6 +189,7 @@ def on_delivery(world: World, run: Run, call_id: str, delivery: Delivery) -> Eff
     if moved is approval.delivery:
         return []
     approval.delivery = moved
+    world.progress(run, approval.command, CommandStatus(moved))
     return world.changed_approval(approval)
 
 

@@ -66,9 +66,7 @@ def load(world: World, saved: Iterable[DeskRecord]) -> None:
     for run in world.runs.values():
         run.open_calls = {call.id: call for call in run.calls.values() if is_open(call)}
         for point in run.points.values():
-            point.conn = None
-        for command in run.commands:
-            command.recovered = True
+            point.conn, point.met = None, False
 
 
 def _tables(world: World) -> dict[str, OrderedDict[str, Any]]:

@@ -3,39 +3,72 @@
 from __future__ import annotations
 
 from opsconsole.domain.approval import OPEN, ApprovalStatus
+from opsconsole.domain.digest import NotCanonical, call_digest
+from opsconsole.domain.run import FENCED
 from opsconsole.domain.tool_call import CallKind, CallStatus
 from opsconsole.hub.desk import control, gate, questions, verdicts
 from opsconsole.hub.desk.effects import Changed, Effects
-from opsconsole.hub.desk.state import Run
+from opsconsole.hub.desk.state import Call, Run
 from opsconsole.hub.desk.world import World
 
 
 def finish(world: World, now: float) -> Effects:
     """Links are stale until heard, timers run again, and what was left open is taken up where it stood."""
+    world.after_record.clear()
+    world.after_store.clear()
+    _restore_questions(world)
     effects: Effects = []
     for run in world.runs.values():
-        for command in run.commands:
-            command.recovered = True
         _restore_family(world, run)
         effects += _finish_run(world, run, now)
         effects.append(Changed(view="board", key=run.id))
+    effects += [Changed(view="approvals", key=approval) for approval in world.approvals]
+    return effects
+
+
+def _restore_questions(world: World) -> None:
+    """What waited for a person waits again; a decision, or a question, that never was on record never was."""
+    for run in world.runs.values():
+        run.pending.clear()
+        for call in run.calls.values():
+            call.asked = False
+            if call.approval not in world.approvals:
+                call.approval = None
     for approval in world.approvals.values():
         if approval.status in OPEN:
             approval.status = ApprovalStatus.PENDING
             world.at(approval.expires_at, "expire", approval.id)
-        effects.append(Changed(view="approvals", key=approval.id))
-    return effects
+            asked = world.runs.get(approval.run)
+            if asked:
+                asked.pending.add(approval.id)
 
 
 def _restore_family(world: World, run: Run) -> None:
     parent = world.runs.get(run.parent or "")
     if parent:
         parent.children.add(run.id)
+    elif run.parent:
+        world.orphans.setdefault(run.parent, set()).add(run.id)
 
 
 def _finish_run(world: World, run: Run, now: float) -> Effects:
+    _restore_links(world, run, now)
+    if run.baton:
+        world.at(run.baton.until, "baton", run.id)
+    if run.kill and run.kill.status != "dead":
+        world.at(now, "kill", run.id)
+    for command in run.commands:
+        if command.expires_at is not None:
+            world.at(command.expires_at, "command", run.id)
+    if run.state in FENCED:
+        return questions.cancel_all(world, run, f"the run is {run.state}", now)
+    given_back = control.hand_back(world, run, "hub", now) if run.baton is None else []
+    return control.check_limits(world, run, now) + given_back + _take_up(world, run, now)
+
+
+def _restore_links(world: World, run: Run, now: float) -> None:
     for point in run.points.values():
-        point.conn = None
+        point.conn, point.met, point.gone_at = None, False, now
         point.inbox.received = point.inbox.stored
         if point.link == "live":
             point.link, point.link_since = ("detached" if run.ended else "stale"), now
@@ -43,35 +76,28 @@ def _finish_run(world: World, run: Run, now: float) -> Effects:
             world.at(now + world.settings.lost_seconds, "lost", f"{run.id} {point.name}")
         if point.link == "lost":
             world.at(now + world.settings.forget_lost_seconds, "give_up", run.id)
-    if run.baton:
-        world.at(run.baton.until, "baton", run.id)
-    if run.kill and run.kill.status != "dead":
-        world.at(now, "kill", run.id)
-    if run.ended:
-        return questions.cancel_all(world, run, f"the run is {run.state}", now)
-    return control.check_limits(world, run, now) + _refuse_forgotten(world, run, now)
 
 
-def _refuse_forgotten(world: World, run: Run, now: float) -> Effects:
-    """A call proposed but neither asked about nor answered: its arguments were only in memory, so it is refused.
+def _take_up(world: World, run: Run, now: float) -> Effects:
+    """Judge calls that were neither asked about nor answered, where their arguments are still known; refuse the rest.
 
     A proposal that was not acknowledged is sent again by its point and judged then; this is for those that were.
     """
     effects: Effects = []
     for call in list(run.open_calls.values()):
-        waiting = call.gate and call.verdict is None and not call.approval and call.status is CallStatus.PROPOSED
-        if not waiting:
+        if not call.gate or call.verdict or call.approval or call.status is not CallStatus.PROPOSED:
             continue
-        call.asked = False
-        if call.kind is CallKind.TOOL_CALL and call.args is None:
-            effects += verdicts.refuse(
-                world,
-                run,
-                call,
-                "The hub restarted before this call was judged. Propose it again.",
-                "gate:restart",
-                now,
-            )
-        else:
+        if call.kind is CallKind.MODEL_CALL or _is_intact(call):
             effects += gate.judge(world, run, call, now)
+        else:
+            why = "The hub restarted before this call was judged. Propose it again."
+            effects += verdicts.refuse(world, run, call, why, "gate:restart", now)
     return effects
+
+
+def _is_intact(call: Call) -> bool:
+    """Whether the arguments are those that were proposed: the log holds them masked, the records not at all."""
+    try:
+        return call.args is not None and call_digest(call.tool, call.args) == call.call_digest
+    except NotCanonical:
+        return False

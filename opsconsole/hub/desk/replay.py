@@ -15,7 +15,8 @@ from opsconsole.domain.ids import verdict_id
 from opsconsole.domain.proof import Proof
 from opsconsole.domain.run import FENCED, Author, RunState
 from opsconsole.domain.tool_call import CallKind, CallStatus, Outcome, Risk
-from opsconsole.hub.desk import control, fold, kill, questions, verdicts
+from opsconsole.hub.desk import control, decisions, fold, kill, outcomes, questions, verdicts
+from opsconsole.hub.desk.commands import line_of
 from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.records import is_open, refusal_of
 from opsconsole.hub.desk.state import Approval, Call, Point, Receipt, Run
@@ -64,9 +65,6 @@ def entry(world: World, seq: int, _key: str, at: float, body: bytes) -> None:
     world.replaying = True
     replay(world, entry, seq, at)
     world.replaying = False
-    for run in world.runs.values():
-        for command in run.commands[-1:]:
-            command.recovered = True
 
 
 def _events(world: World, run: Run, body: bytes, at: float) -> list[Any]:
@@ -93,7 +91,8 @@ def _replay_started(world: World, entry: dict[str, Any], _seq: int, at: float) -
 
 def _replay_requested(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run = _run_of(world, entry)
-    if run is None or entry["approval"] in world.approvals:
+    known = world.approvals.get(entry["approval"])
+    if run is None or (known is not None and seq <= known.entry_seq):
         return
     approval = Approval(
         id=entry["approval"],
@@ -147,43 +146,67 @@ def _replay_decided(world: World, entry: dict[str, Any], seq: int, at: float) ->
     approval.entry_seq = seq
     if approval.status not in OPEN:
         return
-    answer = Answer(entry["answer"])
-    by = _who(entry).name
+    _remember(world, entry, at, [run.id])
+    answer, call = Answer(entry["answer"]), _call_of(run, entry, at)
+    approval.command = entry["command"]
     approval.edited_args, approval.response = entry["edited_args"], entry["text"] if answer is Answer.RESPOND else None
-    questions.settle(world, approval, ANSWERED[answer], by, entry["note"], at)
-    call = _call_of(run, entry, at)
-    lost_edit = answer is Answer.EDIT and entry["edited_masked"]
-    outcome = {Answer.REJECT: Outcome.DENY, Answer.RESPOND: Outcome.ANSWER}.get(answer, Outcome.ALLOW)
-    if run.state in FENCED and outcome is not Outcome.DENY:
+    questions.settle(world, approval, ANSWERED[answer], _who(entry).name, entry["note"], at)
+    frame = _verdict_of(run, call, approval, entry, answer)
+    call.permitted = call.permitted or frame.outcome is not Outcome.DENY
+    if run.state in FENCED and frame.outcome is not Outcome.DENY:
         approval.delivery = Delivery.VOID
         return
-    frame = PointCommand(
+    for composed in frame.calls or ():
+        run.composed[call_digest(composed.name, composed.args)] = frame.by
+    if call.verdict is None:
+        call.verdict = frame.cmd
+        lost_edit = answer is Answer.EDIT and entry["edited_masked"]
+        world.tell(run, refusal_of(frame) if lost_edit else frame, at)
+
+
+def _verdict_of(run: Run, call: Call, approval: Approval, entry: dict[str, Any], answer: Answer) -> PointCommand:
+    is_edit = answer is Answer.EDIT
+    return PointCommand(
         cmd=verdict_id(run.id, call.id),
         run=run.id,
         cseq=0,
         do=Do.VERDICT,
         call=call.id,
-        outcome=outcome,
-        digest=call.call_digest if answer is not Answer.EDIT else call_digest(call.tool, entry["edited_args"]),
-        args=entry["edited_args"] if answer is Answer.EDIT else None,
+        outcome=decisions.OUTCOMES[answer],
+        digest=call_digest(call.tool, entry["edited_args"]) if is_edit else call.call_digest,
+        args=entry["edited_args"] if is_edit else None,
         text=entry["note"] or None if answer is Answer.REJECT else entry["text"],
         calls=[ProposedCall.model_validate(one) for one in entry["calls"]] or None,
         rule=approval.rule,
-        by=by,
+        by=_who(entry).name,
     )
-    call.verdict = frame.cmd
-    world.tell(run, refusal_of(frame) if lost_edit else frame, at)
 
 
 def _replay_closed(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run, approval = _run_of(world, entry), world.approvals.get(entry["approval"])
-    if run is None or approval is None or seq <= approval.entry_seq or approval.status not in OPEN:
+    if run is None or approval is None or seq <= approval.entry_seq:
         return
     approval.entry_seq = seq
+    if approval.status not in OPEN and approval.delivery is not Delivery.VOID:
+        return
     questions.settle(world, approval, ApprovalStatus(entry["status"]), "hub", entry["why"], at)
     call = run.calls.get(approval.call)
     if call and call.verdict is None:
         verdicts.deliver(world, run, call, Outcome.DENY, "hub", "gate:restart", at, text=entry["why"])
+
+
+def _replay_handed_back(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
+    approval = world.approvals.get(entry["approval"])
+    if approval is None or seq <= approval.entry_seq or approval.status not in OPEN:
+        return
+    questions.hand_back(world, approval, entry["by"], entry["why"], at)
+    approval.entry_seq = seq
+
+
+def _replay_outcome(world: World, entry: dict[str, Any], _seq: int, _at: float) -> None:
+    run, approval = _run_of(world, entry), world.approvals.get(entry["approval"])
+    if run and approval:
+        outcomes.note_result(world, run, approval, CallStatus(entry["status"]), entry["result"])
 
 
 def _replay_verdict(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
@@ -191,19 +214,22 @@ def _replay_verdict(world: World, entry: dict[str, Any], _seq: int, at: float) -
     if run is None:
         return
     call = _call_of(run, entry, at)
-    if call.verdict is not None or not is_open(call):
+    is_allow = entry["outcome"] == "allow"
+    if is_allow:
+        run.composed.pop(call.call_digest, None)
+        call.permitted = True
+    if call.verdict is not None or not is_open(call) or (is_allow and run.state in FENCED):
         return
-    allowed = entry["outcome"] == "allow"
-    if allowed and run.state in FENCED:
-        return
-    text = None if allowed else entry.get("why")
-    outcome = Outcome.ALLOW if allowed else Outcome.DENY
+    text, outcome = (None, Outcome.ALLOW) if is_allow else (entry.get("why"), Outcome.DENY)
     verdicts.deliver(world, run, call, outcome, entry["by"], entry["rule"], at, text=text)
 
 
 def _replay_control(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run = _run_of(world, entry)
-    if run is None or run.ended or entry["command"] in world.receipts:
+    if run is None or entry["command"] in world.receipts:
+        return
+    _remember(world, entry, at, [run.id])
+    if run.ended:
         return
     command = Command(
         cmd=entry["command"],
@@ -215,28 +241,35 @@ def _replay_control(world: World, entry: dict[str, Any], seq: int, at: float) ->
         caps=entry["caps"],
     )
     control.RULES[command.do].apply(world, run, command, _who(entry).name, at)
-    _remember(world, entry, at, [run.id])
 
 
 def _replay_limit(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
     run = _run_of(world, entry)
-    if run and not run.ended:
-        world.move(run, RunState.PAUSING, Author.HUB, at)
-        run.tripped = entry.get("reached") or run.tripped
-        run.paused_by = f"limit: {entry['reached']}" if entry.get("reached") else "the takeover ran out"
-        run.baton = None
+    if run and run.state not in FENCED:
+        control.pause_at_limit(world, run, entry["command"], entry["reached"], at)
+
+
+def _replay_lease(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
+    run = _run_of(world, entry)
+    if run and run.state not in FENCED and run.baton:
+        why = f"the takeover by {entry['holder']} ran out"
+        control.pause_by_hub(world, run, entry["command"], why, at, end_takeover=True)
 
 
 def _replay_kill(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
     if entry["command"] in world.receipts:
         return
-    receipt = Receipt(command=entry["command"], do=str(Do.KILL), by=_who(entry).name, at=at, body_hash="")
-    receipt.res = {"cmd": entry["command"], "ok": True, "status": "recorded"}
-    world.remember(receipt)
+    receipt = _remember(world, entry | {"do": str(Do.KILL)}, at, [])
     for run_id in entry["runs"]:
         run = world.runs.get(run_id)
         if run:
             kill.begin(world, run, entry["command"], receipt.by, entry["mode"], entry["reason"], receipt, at)
+
+
+def _replay_kill_child(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
+    run, parent = _run_of(world, entry), world.runs.get(str(entry.get("parent", "")))
+    if run and parent:
+        kill.begin_child(world, run, parent, at)
 
 
 def _replay_kill_outcome(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
@@ -258,16 +291,21 @@ def _replay_given_up(world: World, entry: dict[str, Any], _seq: int, at: float) 
     run = _run_of(world, entry)
     if run:
         world.move(run, RunState.FAILED, Author.HUB, at)
-        run.reason = "lost"
+        run.reason, run.baton = "lost", None
 
 
-def _remember(world: World, entry: dict[str, Any], at: float, runs: list[str]) -> None:
-    receipt = Receipt(command=entry["command"], do=entry["do"], by=_who(entry).name, at=at, body_hash="")
-    receipt.res = {"cmd": entry["command"], "ok": True, "status": "recorded"}
-    receipt.runs = {
-        one: {"run": one, "status": "recorded", "proof": "none", "points": [], "total_ms": None} for one in runs
-    }
+def _remember(world: World, entry: dict[str, Any], at: float, runs: list[str]) -> Receipt:
+    receipt = Receipt(
+        command=entry["command"],
+        do=str(entry.get("do", Do.DECIDE)),
+        by=_who(entry).name,
+        at=at,
+        body_hash=entry["command_digest"],
+        res={"cmd": entry["command"], "ok": True, "status": "recorded"},
+        runs={one: line_of(one) for one in runs},
+    )
     world.remember(receipt)
+    return receipt
 
 
 _REPLAYS: dict[str, Callable[[World, dict[str, Any], int, float], None]] = {
@@ -278,8 +316,11 @@ _REPLAYS: dict[str, Callable[[World, dict[str, Any], int, float], None]] = {
     "approval.cancelled": _replay_closed,
     "call.verdict": _replay_verdict,
     "limit.tripped": _replay_limit,
-    "takeover.expired": _replay_limit,
+    "takeover.expired": _replay_lease,
+    "approval.handed_back": _replay_handed_back,
+    "call.outcome": _replay_outcome,
     "kill": _replay_kill,
+    "kill.child": _replay_kill_child,
     "kill.outcome": _replay_kill_outcome,
     "run.given_up": _replay_given_up,
 } | {f"run.{do}": _replay_control for do in control.RULES}

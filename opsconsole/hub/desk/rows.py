@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from opsconsole.domain.approval import ApprovalStatus
 from opsconsole.domain.run import HELD, RunState
-from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CallKind
 from opsconsole.hub.desk.state import Approval, Call, Kill, Point, Run
 from opsconsole.hub.desk.world import World
@@ -47,10 +46,10 @@ def burn(world: World, run: Run, now: float) -> float:
 
 def waiting(world: World, run: Run) -> Waiting | None:
     """What the run waits for: a person first, then whatever call has been open longest."""
-    for approval_id in run.pending:
-        approval = world.approvals[approval_id]
-        if approval.visible:
-            return Waiting(kind="approval", what=approval.tool, since=approval.requested_at, id=approval.id)
+    asked = [one for key in run.pending if (one := world.approvals[key]).visible]
+    if asked:
+        first = min(asked, key=lambda one: (one.requested_at, one.id))
+        return Waiting(kind="approval", what=first.tool, since=first.requested_at, id=first.id)
     if run.baton:
         return Waiting(kind="takeover", what=run.baton.by, since=run.baton.since)
     if run.state in HELD:
@@ -146,9 +145,9 @@ def approval_row(approval: Approval) -> ApprovalRow:
 
 
 def doing(call: Call) -> str:
-    """A call on one line, for the board."""
+    """A call in few words: its tool and its first argument, as they came."""
     first = next(iter((call.args or {}).values()), "") if call.kind is CallKind.TOOL_CALL else call.target
-    return safe_line(f"{call.tool} {first}".strip(), limit=160)
+    return f"{call.tool} {first}".strip()
 
 
 def _point_row(point: Point) -> PointRow:

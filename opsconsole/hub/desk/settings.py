@@ -24,6 +24,8 @@ class DeskSettings:
     takeover_lease_seconds: float = limits.TAKEOVER_LEASE_SECONDS
     retry_record_seconds: float = 1.0
     """How often an act that stopped something, and could not be recorded, is offered to storage again."""
+    answer_seconds: float = 1.0
+    """How long the giver of a stop waits at most to hear that it was done, recorded or not."""
     burn_window_seconds: float = 60.0
 
 

@@ -30,6 +30,10 @@ class Point:
     host: str = ""
     pid: int = 0
     heard_at: float = 0.0
+    gone_at: float = 0.0
+    """When its last connection ended: until then it may have heard the hub."""
+    met: bool = False
+    """Whether it has attached since the hub's start: only then is its cursor one of our numbers."""
     busy: str = ""
     inbox: Inbox = field(default_factory=Inbox)
     cseq: int = 0
@@ -59,6 +63,8 @@ class Call:
     approval: str | None = None
     verdict: str | None = None
     """The verdict command, once there is one."""
+    permitted: bool = False
+    """Whether some verdict let it run."""
     held: str | None = None
     """Why the gate gives no verdict yet: `pause`."""
     asked: bool = False
@@ -74,8 +80,10 @@ class OpenCommand:
     expires_at: float | None = None
     done: set[str] = field(default_factory=set)
     """Points that acknowledged it."""
-    recovered: bool = False
-    """Known from before a restart: offered again, under a new cseq where the point has gone past the old one."""
+
+    def is_due(self, point: str, now: float) -> bool:
+        """Whether it is still to be told to that point."""
+        return point not in self.done and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -201,6 +209,8 @@ class Approval:
     claimed_by: str | None = None
     decided_by: str | None = None
     decided_at: float | None = None
+    command: str = ""
+    """The command that decided it."""
     note: str = ""
     edited_args: dict[str, Any] | None = None
     response: str | None = None
@@ -220,6 +230,8 @@ class Receipt:
     at: float
     body_hash: str
     res: dict[str, Any] | None = None
+    pending: dict[str, Any] | None = None
+    """The answer to what was done before it was recorded, should storage be slow."""
     waiting: list[str] = field(default_factory=list)
     """Who waits for the answer; only while it is being recorded."""
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)

@@ -43,12 +43,16 @@ def allow(world: World, run: Run, call: Call, rule: str, by: str, now: float) ->
     def done(seq: int, then: float) -> Effects:
         call.asked = False
         run.audit_seq = seq
+        if call.verdict is not None:
+            return []
         if run.state in HELD:
             return hold(world, run, call, then)
         return deliver(world, run, call, Outcome.ALLOW, by, rule, then)
 
     def failed(problem: str, then: float) -> Effects:
         call.asked = False
+        if call.verdict is not None:
+            return []
         return refuse(world, run, call, f"The decision could not be recorded: {problem}", "gate:storage", then)
 
     return world.record(f"run/{run.id}", world.entry("call.verdict", HUB, now, details), done=done, failed=failed)
@@ -93,10 +97,23 @@ def deliver(
         by=by,
     )
     call.verdict = frame.cmd
+    call.permitted = call.permitted or outcome is not Outcome.DENY
     call.held = None
     if outcome is Outcome.DENY:
         run.open_calls.pop(call.id, None)
     return world.tell(run, frame, now)
+
+
+def withdraw_permits(run: Run) -> list[str]:
+    """Turn permits that some point has not taken into refusals: the run is fenced. Gives the calls they were for."""
+    calls: list[str] = []
+    for command in run.commands:
+        frame = command.frame
+        if frame.do is Do.VERDICT and frame.outcome is not Outcome.DENY:
+            refusal = {"outcome": Outcome.DENY, "args": None, "calls": None, "rule": "gate:fenced"}
+            command.frame = frame.model_copy(update=refusal | {"text": f"The run is {run.state}."})
+            calls.append(frame.call or "")
+    return calls
 
 
 def call_details(run: Run, call: Call) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from opsconsole.domain.command import Do
+from opsconsole.domain.command import CommandStatus, Do, advance_command
 from opsconsole.domain.run import Author, RunState, Step, advance
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.usage import Usage
@@ -25,7 +25,7 @@ from opsconsole.hub.desk.settings import (
 )
 from opsconsole.hub.desk.state import Approval, OpenCommand, Receipt, Run
 from opsconsole.policy.interface import Policy
-from opsconsole.policy.redaction import Masker, redact
+from opsconsole.policy.redaction import Masker, redact, redact_text
 from opsconsole.protocol.events import CommandEvent, LinkEvent
 from opsconsole.protocol.frames import PointCommand
 from opsconsole.protocol.rows import Alert
@@ -37,6 +37,8 @@ Done = Callable[[int, float], Effects]
 Failed = Callable[[str, float], Effects]
 """What to do when an entry could not be made durable: (problem, now) -> effects."""
 ENTRY_VERSION = 1
+SECRET_CHARS_MAX = 512
+"""Looked at past the end of a shown text, so that a secret cut in two is still known for one."""
 
 
 @dataclass(slots=True)
@@ -76,8 +78,8 @@ class World:
     """parent -> children that named it before it was known."""
     sessions: dict[str, Session] = field(default_factory=dict)
     timers: list[tuple[float, int, str, str]] = field(default_factory=list)
-    after_store: dict[int, tuple[str, str, str, int]] = field(default_factory=dict)
-    """token -> (run, point, gen, last seq) of a batch on its way to disk."""
+    after_store: dict[int, tuple[str, str, str, int, int]] = field(default_factory=dict)
+    """token -> (run, point, gen, first seq, last seq) of a batch on its way to disk."""
     after_record: dict[int, tuple[Done, Failed]] = field(default_factory=dict)
     unrecorded: list[Unrecorded] = field(default_factory=list)
     dirty: dict[tuple[str, str], None] = field(default_factory=dict)
@@ -102,17 +104,24 @@ class World:
         self.after_record[token] = (done, failed)
         return [Record(token=token, key=key, body=body, expect=expect)]
 
-    def record_act(self, key: str, body: bytes, done: Done | None = None) -> Effects:
-        """Record something that has already been done; offered to storage again until it is taken."""
+    def record_act(self, key: str, body: bytes, done: Done | None = None, refused: Failed | None = None) -> Effects:
+        """Record something that has already been done; offered to storage again until it is taken.
+
+        `refused` follows when storage first refuses it.
+        """
         follow = done or _nothing
 
         def failed(problem: str, now: float) -> Effects:
             if len(self.unrecorded) < UNRECORDED_MAX:
                 self.unrecorded.append(Unrecorded(key, body, follow))
                 self.at(now + self.settings.retry_record_seconds, "retry", "")
-            return []
+            return refused(problem, now) if refused else []
 
         return self.record(key, body, done=follow, failed=failed)
+
+    def shown(self, text: str, limit: int) -> str:
+        """Text of an agent as a row shows it: secrets masked, on one line, nothing in it that drives a terminal."""
+        return safe_line(redact_text(text[: limit + SECRET_CHARS_MAX], self.mask), limit=limit)
 
     # -- rows, timers ----------------------------------------------------------------------------------------------
 
@@ -152,7 +161,7 @@ class World:
     def alert(self, run: Run, kind: str, text: str, level: str, now: float) -> None:
         """Add an alert to a run's row; one of each kind."""
         run.alerts = [alert for alert in run.alerts if alert.kind != kind][-(ALERTS_KEPT_MAX - 1) :]
-        text = safe_line(text, limit=400)
+        text = self.shown(text, 400)
         run.alerts.append(Alert(id=f"{run.id}:{kind}", kind=kind, text=text, level=level, at=now))  # type: ignore[arg-type]
 
     def tell(self, run: Run, frame: PointCommand, now: float, ttl_seconds: float | None = None) -> Effects:
@@ -162,7 +171,7 @@ class World:
         expires_at = None if ttl_seconds is None else now + ttl_seconds
         run.commands.append(OpenCommand(frame=frame, created_at=now, expires_at=expires_at))
         if len(run.commands) > COMMANDS_KEPT_MAX:
-            del run.commands[0]
+            run.commands.remove(next((one for one in run.commands if one.frame.do is not Do.KILL), run.commands[0]))
         if expires_at is not None:
             self.at(expires_at, "command", run.id)
         return [Send(conn=point.conn, frame=frame) for point in run.points.values() if point.conn]
@@ -199,6 +208,14 @@ class World:
         return self.timeline(run, event)
 
     # -- receipts --------------------------------------------------------------------------------------------------
+
+    def progress(self, run: Run, command: str, status: CommandStatus) -> None:
+        """How far an operator's command has come at one run; a kill's receipt tells more and is kept by the kill."""
+        receipt = self.receipts.get(command)
+        line = receipt.runs.get(run.id) if receipt and receipt.do != Do.KILL else None
+        if line is not None:
+            line["status"] = str(advance_command(CommandStatus(line["status"]), status))
+            self.dirty["receipt", command] = None
 
     def remember(self, receipt: Receipt) -> None:
         """Keep a command for idempotency and its receipt; the oldest leave when there are too many."""

@@ -1,0 +1,100 @@
+"""What is said of a run: claim and link joined, and never more than is known."""
+
+from datetime import UTC
+from typing import Any
+
+import pytest
+
+from opsconsole.console.sample import NOW, run
+from opsconsole.console.view.ingest import run_row
+from opsconsole.console.view.status import NEEDS_ME, Rank, Status, status_of
+
+KILL = {
+    "command": "c",
+    "by": "ana",
+    "mode": "ladder",
+    "reason": "",
+    "sent_at": NOW - 20,
+    "proof": "none",
+    "points": [],
+}
+
+
+def status(**fields: Any) -> Status:
+    return status_of(run_row(run("run_1", "coder", **fields)), now=NOW, zone=UTC)
+
+
+def test_a_run_on_a_lost_link_is_unknown_since_then_and_never_working() -> None:
+    assert status(link="lost", link_since=NOW - 640) == Status(
+        glyph="◌",
+        word="unknown",
+        tone="bad",
+        rank=Rank.UNKNOWN,
+        now="since 03:02 (was working)",
+        since=NOW - 640,
+    )
+
+
+@pytest.mark.parametrize("link", ["stale", "lost", "detached"])
+@pytest.mark.parametrize("state", ["working", "idle", "submitted", "input_required", "resuming", "paused"])
+def test_no_state_is_claimed_over_a_link_that_is_not_live(state: str, link: str) -> None:
+    assert status(state=state, link=link).word in ("silent", "unknown", "detached")
+
+
+def test_an_ended_run_stays_ended_whatever_its_link() -> None:
+    assert status(state="completed", link="lost", ended_at=NOW - 5).word == "done"
+
+
+def test_a_pending_approval_says_what_is_held_and_how_many_more() -> None:
+    found = status(pending_approvals=3, doing="shell rm x", state="input_required")
+    assert (found.word, found.now, found.rank) == ("approval", "shell rm x +2", Rank.APPROVAL)
+
+
+def test_an_unconfirmed_kill_is_the_loudest_thing_there_is() -> None:
+    found = status(state="stopping", kill={**KILL, "status": "unconfirmed"}, pending_approvals=1)
+    assert (found.word, found.tone, found.rank) == ("KILL?", "alarm", Rank.UNCONFIRMED)
+    assert found.now == "KILL UNCONFIRMED for 20s: no proof of death"
+
+
+def test_a_run_that_is_being_stopped_is_not_said_to_be_dead() -> None:
+    found = status(state="stopping", kill={**KILL, "status": "sent"})
+    assert (found.word, found.now) == ("stopping", "killed by ana: waiting for proof")
+
+
+def test_a_zombie_is_shown_as_one() -> None:
+    assert status(state="killed", zombie=True, ended_at=NOW - 9).word == "zombie"
+
+
+def test_a_beat_without_progress_does_not_hide_a_hang() -> None:
+    found = status(progress_at=NOW - 250, doing="shell make")
+    assert (found.word, found.now) == ("stalled", "no step for 4m10: shell make")
+
+
+def test_waiting_for_another_agent_is_not_stalling() -> None:
+    waiting = {"kind": "handoff", "what": "writer", "since": NOW - 250}
+    assert status(progress_at=NOW - 250, waiting=waiting).word == "working"
+
+
+def test_a_paused_run_that_has_used_up_a_cap_says_which() -> None:
+    found = status(state="paused", cost_usd=5.1, reason="cost $5.10 of $5.00")
+    assert (found.word, found.now) == ("capped", "cost $5.10 of $5.00")
+
+
+def test_a_taken_over_run_says_who_holds_it_and_for_how_long() -> None:
+    baton = {"by": "ana", "since": NOW - 60, "until": NOW + 90, "epoch": 1}
+    assert status(baton=baton).now == "held by ana, 1m30 left"
+
+
+def test_a_failure_needs_a_person_only_while_it_is_fresh() -> None:
+    assert status(state="failed", ended_at=NOW - 60).rank is Rank.FAILED
+    assert status(state="failed", ended_at=NOW - 6_000).rank is Rank.ENDED
+
+
+def test_what_needs_a_person_is_everything_up_to_a_stalled_run() -> None:
+    assert {Rank.APPROVAL, Rank.UNKNOWN, Rank.STALLED} <= NEEDS_ME
+    assert not NEEDS_ME & {Rank.WORKING, Rank.PAUSED, Rank.ENDED, Rank.STOPPING}
+
+
+def test_a_dead_run_says_what_proves_it() -> None:
+    found = status(state="killed", ended_at=NOW, kill={**KILL, "status": "dead", "proof": "process"})
+    assert found.now == "killed by ana, proof: process"

@@ -1,0 +1,115 @@
+"""The audit over HTTP: pages, filters, single entries, proofs and verification."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from opsconsole.hub.admission import Fact
+from opsconsole.hub.http_audit import PAGE_ENTRIES
+from opsconsole_storage.proofs import InclusionProof
+from tests.support.hub import RunningHub, eventually
+
+
+async def write(hub: RunningHub, kind: str, number: int = 1, **details: Any) -> None:
+    """Entries of a kind, durable."""
+    assert hub.service is not None
+    inner = hub.service.parts.hub
+    for count in range(number):
+        inner.fact(Fact(kind=kind, principal=None, details={"count": count, **details}))
+    await eventually(lambda: not inner.recorder.records_waiting)
+
+
+async def page(client: httpx.AsyncClient, query: str) -> dict[str, Any]:
+    response = await client.get(f"/v1/audit?{query}")
+    assert response.status_code == 200, response.text
+    body: dict[str, Any] = response.json()
+    return body
+
+
+async def test_an_entry_is_its_place_and_what_its_body_says(hub: RunningHub) -> None:
+    await write(hub, "test.one")
+    async with hub.http() as client:
+        (entry,) = (await page(client, "kind=test.one"))["entries"]
+        assert (entry["key"], entry["kind"], entry["count"]) == ("hub/test.one", "test.one", 0)
+        assert (await client.get(f"/v1/audit/{entry['seq']}")).json() == entry
+
+
+async def test_pages_follow_each_other_forwards(hub: RunningHub) -> None:
+    await write(hub, "test.many", 25)
+    async with hub.http() as client:
+        found: list[int] = []
+        after = 0
+        while len(found) < 25:
+            body = await page(client, f"kind=test.many&limit=10&after={after}")
+            found += [entry["count"] for entry in body["entries"]]
+            after = body["looked_to"]
+    assert found == list(range(25))
+
+
+async def test_pages_follow_each_other_backwards(hub: RunningHub) -> None:
+    await write(hub, "test.many", 25)
+    async with hub.http() as client:
+        newest = await page(client, "kind=test.many&limit=10&newest=1")
+        older = await page(client, f"kind=test.many&limit=10&before={newest['entries'][0]['seq']}")
+    assert [entry["count"] for entry in newest["entries"]] == list(range(15, 25))
+    assert [entry["count"] for entry in older["entries"]] == list(range(5, 15))
+
+
+@pytest.mark.parametrize("query", ["limit=3", "limit=3&newest=1"])
+async def test_few_wanted_entries_are_found_among_many(hub: RunningHub, query: str) -> None:
+    await write(hub, "test.rare", 3)
+    await write(hub, "test.many", 2 * PAGE_ENTRIES)
+    async with hub.http() as client:
+        assert [entry["count"] for entry in (await page(client, f"kind=test.rare&{query}"))["entries"]] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("query", "number"),
+    [
+        ("kind=test.a", 2),
+        ("kind=test.*", 5),
+        ("kind=test.", 5),
+        ("kind=test", 0),
+        ("run=run_7", 3),
+        ("kind=test.*&actor=hub", 5),
+        ("actor=nobody", 0),
+        ("text=NEEDLE", 3),
+        ("kind=test.a&text=needle", 0),
+    ],
+)
+async def test_entries_are_found_by_what_they_say(hub: RunningHub, query: str, number: int) -> None:
+    await write(hub, "test.a", 2)
+    await write(hub, "test.b", 3, run="run_7", what="a needle")
+    async with hub.http() as client:
+        assert len((await page(client, query))["entries"]) == number
+
+
+async def test_an_entry_is_proven_to_a_third_party(disk_hub: RunningHub) -> None:
+    await write(disk_hub, "test.proven")
+    async with disk_hub.http() as client:
+        (entry,) = (await page(client, "kind=test.proven"))["entries"]
+        proof = InclusionProof.from_json((await client.get(f"/v1/audit/{entry['seq']}/proof")).text)
+        checkpoint = (await client.get("/v1/audit/checkpoint")).json()
+    public_key = (disk_hub.data_dir / "audit.pub").read_text()
+    assert proof.check(public_key).key == "hub/test.proven"
+    assert checkpoint["checkpoint"].splitlines()[1] == str(checkpoint["head"])
+
+
+async def test_an_entry_that_is_not_there_has_no_proof(disk_hub: RunningHub) -> None:
+    async with disk_hub.http() as client:
+        assert (await client.get("/v1/audit/99999/proof")).status_code == 404
+
+
+async def test_the_whole_log_is_verified_beside_the_running_hub(disk_hub: RunningHub) -> None:
+    await write(disk_hub, "test.many", 30)
+    async with disk_hub.http() as client:
+        report = (await client.get("/v1/audit/verify")).json()
+    assert (report["ok"], report["problems"], report["entries"] >= 30) == (True, [], True)
+
+
+async def test_an_agent_may_not_read_the_audit(hub: RunningHub) -> None:
+    async with hub.http("agent") as client:
+        assert (await client.get("/v1/audit")).status_code == 403

@@ -1,0 +1,148 @@
+"""Between the desk and the disk: order, refusals, and when agents are read no further."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from opsconsole.hub.desk.effects import Record, Store
+from opsconsole.hub.recorder import Recorder
+from opsconsole_storage import Batch, Conflict, DiskFull
+from tests.support.hub import eventually
+
+
+class SlowStore:
+    """Storage whose every answer is given by the test."""
+
+    def __init__(self) -> None:
+        self.log = self
+        self.events = self
+        self.published: list[tuple[Batch, asyncio.Future[int]]] = []
+        self.appended: list[tuple[str, asyncio.Future[int]]] = []
+
+    def publish(self, batch: Batch) -> asyncio.Future[int]:
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.published.append((batch, future))
+        return future
+
+    def append(self, key: str, _body: bytes, *, at: float, expect: int | None = None) -> asyncio.Future[int]:
+        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self.appended.append((key, future))
+        return future
+
+
+class Told:
+    """What a recorder told, in order."""
+
+    def __init__(self, store: SlowStore, **limits: Any) -> None:
+        self.heard: list[Any] = []
+        self.recorder = Recorder(
+            store,  # type: ignore[arg-type]
+            stored=lambda effect, position: self.heard.append((effect.token, position)),
+            recorded=lambda token, seq: self.heard.append(("recorded", token, seq)),
+            failed=lambda token, problem: self.heard.append(("failed", token, problem)),
+            **({"batches_max": 10, "bytes_max": 1_000, "retry_seconds": 0.0} | limits),
+        )
+
+
+def batch(token: int, run: str = "run_1") -> Store:
+    return Store(token=token, run=run, gen="g", first_seq=token, count=1, body=b"[{}]")
+
+
+async def turn() -> None:
+    for _ in range(3):
+        await asyncio.sleep(0)
+
+
+async def test_batches_are_told_in_the_order_in_which_they_came() -> None:
+    store = SlowStore()
+    told = Told(store)
+    for token in (1, 2, 3):
+        told.recorder.store(batch(token), 0.0)
+    for place in (2, 0, 1):
+        store.published[place][1].set_result(place + 10)
+    await turn()
+    assert told.heard == [(1, 10), (2, 11), (3, 12)]
+
+
+async def test_a_refused_batch_is_offered_again_and_none_overtakes_it() -> None:
+    store = SlowStore()
+    told = Told(store)
+    told.recorder.store(batch(1), 0.0)
+    told.recorder.store(batch(2), 0.0)
+    store.published[0][1].set_exception(DiskFull("no space"))
+    store.published[1][1].set_result(7)
+    await turn()
+    assert (told.heard, told.recorder.problem) == ([], "no space")
+    await eventually(lambda: len(store.published) == 3)
+    store.published[2][1].set_result(8)
+    await turn()
+    assert (told.heard, told.recorder.problem) == ([(1, 8), (2, 7)], "")
+
+
+async def test_batches_behind_a_refused_one_wait_with_it() -> None:
+    store = SlowStore()
+    told = Told(store, retry_seconds=3600.0)
+    told.recorder.store(batch(1), 0.0)
+    store.published[0][1].set_exception(DiskFull("no space"))
+    await turn()
+    told.recorder.store(batch(2), 0.0)
+    assert len(store.published) == 1
+
+
+async def test_a_disk_that_is_behind_holds_agents_back_until_it_catches_up() -> None:
+    store = SlowStore()
+    told = Told(store, batches_max=2)
+    told.recorder.store(batch(1), 0.0)
+    assert not told.recorder.is_congested
+    told.recorder.store(batch(2), 0.0)
+    assert told.recorder.is_congested
+    store.published[0][1].set_result(1)
+    await told.recorder.relief()
+
+
+async def test_a_disk_that_refuses_holds_nobody_back() -> None:
+    store = SlowStore()
+    told = Told(store, batches_max=1, retry_seconds=3600.0)
+    told.recorder.store(batch(1), 0.0)
+    store.published[0][1].set_exception(DiskFull("no space"))
+    async with asyncio.timeout(5.0):
+        await told.recorder.relief()
+
+
+async def test_an_entry_is_told_when_it_is_durable() -> None:
+    store = SlowStore()
+    told = Told(store)
+    told.recorder.record(Record(token=5, key="k", body=b"{}"), 0.0)
+    assert told.heard == []
+    store.appended[0][1].set_result(42)
+    await turn()
+    assert told.heard == [("recorded", 5, 42)]
+
+
+async def test_a_refused_entry_is_told_with_its_problem() -> None:
+    store = SlowStore()
+    told = Told(store)
+    told.recorder.record(Record(token=5, key="k", body=b"{}"), 0.0)
+    store.appended[0][1].set_exception(DiskFull("no space"))
+    await turn()
+    assert (told.heard, told.recorder.problem) == ([("failed", 5, "no space")], "no space")
+
+
+async def test_a_lost_race_is_no_problem_of_the_disk() -> None:
+    store = SlowStore()
+    told = Told(store)
+    told.recorder.record(Record(token=5, key="k", body=b"{}", expect=0), 0.0)
+    store.appended[0][1].set_exception(Conflict(None))
+    await turn()
+    assert (told.heard[0][:2], told.recorder.problem) == (("failed", 5), "")
+
+
+async def test_it_is_idle_when_everything_is_durable() -> None:
+    store = SlowStore()
+    told = Told(store)
+    told.recorder.store(batch(1), 0.0)
+    store.published[0][1].set_result(1)
+    async with asyncio.timeout(5.0):
+        await told.recorder.idle()
+    assert told.heard == [(1, 1)]
