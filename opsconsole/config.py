@@ -25,8 +25,7 @@ CONFIG_BYTES_MAX = 1_048_576
 
 _SCHEMES = {"http": "http", "ws": "http", "https": "https", "wss": "https"}
 DEFAULT_PORTS = {"http": 80, "https": 443}
-_TRUE = frozenset({"1", "true", "yes", "on"})
-_FALSE = frozenset({"0", "false", "no", "off"})
+_TRUTHS = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 _UNLIMITED = frozenset({"unlimited", "none"})
 
 
@@ -125,9 +124,9 @@ def _boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     word = _text(value).lower()
-    if word not in _TRUE | _FALSE:
+    if word not in _TRUTHS:
         raise ValueError("not a truth value")
-    return word in _TRUE
+    return _TRUTHS[word]
 
 
 def _number(value: Any) -> float:
@@ -146,28 +145,19 @@ def _whole(value: Any) -> int:
     return number
 
 
-def _port(value: Any) -> int:
-    if (port := _whole(value)) > 65_535:
-        raise ValueError("not a port")
-    return port
+def _between(low: int, high: int) -> Callable[[Any], int]:
+    def parse(value: Any) -> int:
+        if not low <= (number := _whole(value)) <= high:
+            raise ValueError("out of range")
+        return number
 
-
-def _days(value: Any) -> int:
-    if (days := _whole(value)) < 1:
-        raise ValueError("less than a day")
-    return days
+    return parse
 
 
 def _positive(value: Any) -> float:
     if (number := _number(value)) <= 0:
         raise ValueError("not above 0")
     return number
-
-
-def _milliseconds(value: Any) -> int:
-    if (milliseconds := _whole(value)) > 60_000:
-        raise ValueError("longer than a minute")
-    return milliseconds
 
 
 def _limit(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -239,20 +229,28 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("token", "one line of printable ASCII without spaces", _token, None, secret=True),
     _setting("data_dir", "a directory", _path, None),
     _setting("server.host", "a host name or address", _text, _SERVER.host, short=True),
-    _setting("server.port", "a whole number from 0 to 65535 (0 = any free port)", _port, _SERVER.port, short=True),
+    _setting(
+        "server.port",
+        "a whole number from 0 to 65535 (0 = any free port)",
+        _between(0, 65_535),
+        _SERVER.port,
+        short=True,
+    ),
     _setting("server.tls_cert", "a PEM file", _path, None, short=True),
     _setting("server.tls_key", "a PEM file", _path, None, short=True),
     _setting("server.insecure_bind", _TRUTH, _boolean, _SERVER.insecure_bind, short=True),
     _setting("server.allowed_origins", "a list of origins", _origins, _SERVER.allowed_origins, short=True),
     _setting("server.checkpoint_copy", "a file, best on another disk", _path, None, short=True),
-    _setting("server.events_days", 'whole days of at least 1, or "unlimited"', _limit(_days), 30, short=True),
+    _setting(
+        "server.events_days", 'whole days of at least 1, or "unlimited"', _limit(_between(1, 100_000)), 30, short=True
+    ),
     _setting("limits.cost_usd", 'US dollars of at least 0, or "unlimited"', _limit(_number), _LIMITS.cost_usd),
     _setting("limits.turns", 'a whole number of at least 0, or "unlimited"', _limit(_whole), _LIMITS.turns),
     _setting("limits.tokens", 'a whole number of at least 0, or "unlimited"', _limit(_whole), _LIMITS.tokens),
     _setting("limits.approval_ttl_seconds", _SECONDS, _positive, _LIMITS.approval_ttl_seconds),
-    _setting("kill.cooperative_ms", _MILLISECONDS, _milliseconds, _KILL.cooperative_ms),
-    _setting("kill.term_ms", _MILLISECONDS, _milliseconds, _KILL.term_ms),
-    _setting("kill.verify_ms", _MILLISECONDS, _milliseconds, _KILL.verify_ms),
+    _setting("kill.cooperative_ms", _MILLISECONDS, _between(0, 60_000), _KILL.cooperative_ms),
+    _setting("kill.term_ms", _MILLISECONDS, _between(0, 60_000), _KILL.term_ms),
+    _setting("kill.verify_ms", _MILLISECONDS, _between(0, 60_000), _KILL.verify_ms),
     _setting("console.kill_key", '"once" or "twice"', _one_of("once", "twice"), _CONSOLE.kill_key, short=True),
     _setting("console.mouse", _TRUTH, _boolean, _CONSOLE.mouse, short=True),
     _setting("console.ascii", _TRUTH, _boolean, _CONSOLE.ascii, short=True),
@@ -278,13 +276,12 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
     found = {setting.key: _find(setting, flags, environ, written) for setting in SETTINGS}
     values = {key: item.value for key, item in found.items()}
     source = {key: item.source for key, item in found.items()}
-    data_dir = values["data_dir"] or Path(user_data_dir("opsconsole"))
     server = ServerSettings(**_table(values, "server"))
     return Settings(
         hub=values["hub"] or _own_hub(server),
         source=source,
         token=values["token"],
-        data_dir=data_dir,
+        data_dir=values["data_dir"] or Path(user_data_dir("opsconsole")),
         server=server,
         limits=LimitSettings(**_table(values, "limits")),
         kill=KillSettings(**_table(values, "kill")),

@@ -20,7 +20,9 @@ from opsconsole.protocol.limits import BEARER_SUBPROTOCOL_PREFIX, SUBPROTOCOL
 WINDOW_SECONDS = 60.0
 """Equal logins and refusals of this long are one entry of the audit, with their number."""
 FACT_KEYS_MAX = 200
-"""Different logins and refusals told singly in that time; more are counted together."""
+"""Different refusals told singly in that time; more are counted together, so that strangers cannot fill the audit."""
+LOGIN_KEYS_MAX = 10_000
+"""The same for logins, which only holders of tokens can make."""
 ADDRESSES_MAX = 1_000
 """Addresses whose refusals are counted singly."""
 TOKEN_CHARS_MAX = 300
@@ -70,7 +72,8 @@ class Door:
         self._accounts = accounts
         self._origins = frozenset(origin.rstrip("/").lower() for origin in allowed_origins)
         self._limits = limits
-        self._told = Collapsed(WINDOW_SECONDS, FACT_KEYS_MAX)
+        self._refusals_told = Collapsed(WINDOW_SECONDS, FACT_KEYS_MAX)
+        self._logins_told = Collapsed(WINDOW_SECONDS, LOGIN_KEYS_MAX)
         self._refusals: dict[str, Bucket] = {}
 
     def admit(self, scope: Mapping[str, Any], needed: Role, now: float) -> tuple[Principal, list[Fact]]:
@@ -110,7 +113,7 @@ class Door:
         bucket = self._refusals.setdefault(host, Bucket(self._limits.refusals_per_second, self._limits.burst_seconds))
         early = bucket.take(1.0, now)
         facts = []
-        if self._told.admit((refusal.code, host), now):
+        if self._refusals_told.admit((refusal.code, host), now):
             path = str(scope["path"])[:200]
             details = {"status": refusal.status, "code": refusal.code, "path": path, "from": origin}
             facts.append(Fact(kind="login.refused", principal=None, details=details))
@@ -127,19 +130,17 @@ class Door:
     def _login(self, principal: Principal, scope: Mapping[str, Any], now: float) -> list[Fact]:
         how = "websocket" if scope["type"] == "websocket" else "http"
         host = principal.origin.rpartition(":")[0]
-        if not self._told.admit(("login", principal.token_id, host, how), now):
+        if not self._logins_told.admit((principal.token_id, host, how), now):
             return []
         return [Fact(kind="login", principal=principal, details={"how": how, "path": str(scope["path"])[:200]})]
 
     def counted(self, now: float) -> list[Fact]:
         """What was collapsed and whose window has ended."""
+        found = [("login.refused", key, more) for key, more in self._refusals_told.ended(now)]
+        found += [("login.repeated", key, more) for key, more in self._logins_told.ended(now)]
         return [
-            Fact(
-                kind="login.repeated" if key[0] == "login" else "login.refused",
-                principal=None,
-                details={"code": key[0], "of": list(key[1:]), "more": more, "seconds": WINDOW_SECONDS},
-            )
-            for key, more in self._told.ended(now)
+            Fact(kind=kind, principal=None, details={"of": list(key), "more": more, "seconds": WINDOW_SECONDS})
+            for kind, key, more in found
         ]
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
 from opsconsole.domain.ids import is_id
@@ -15,6 +16,8 @@ from opsconsole.hub.admission import Refusal
 from opsconsole.protocol.limits import FRAME_BYTES_MAX
 
 Body = TypeVar("Body", bound=BaseModel)
+BODY_SECONDS_MAX = 30.0
+"""A body of the largest size crosses any usable link in this time."""
 _TRUE = frozenset({"1", "true", "yes"})
 
 
@@ -50,11 +53,17 @@ async def read_body(request: Request, limit: int = FRAME_BYTES_MAX) -> bytes:
     """The whole body. Raises: Refusal (413) when it is larger than `limit` bytes."""
     chunks: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > limit:
-            raise Refusal(status=413, code="too_large", message=f"at most {limit} bytes")
-        chunks.append(chunk)
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > limit:
+                    raise Refusal(status=413, code="too_large", message=f"at most {limit} bytes")
+                chunks.append(chunk)
+    except TimeoutError:
+        raise Refusal(status=408, code="too_slow", message="the body did not come in time") from None
+    except ClientDisconnect:
+        raise Refusal(status=400, code="incomplete", message="the body ended early") from None
     return b"".join(chunks)
 
 

@@ -6,7 +6,6 @@ import asyncio
 import itertools
 import sqlite3
 from collections.abc import Awaitable, Callable
-from typing import Any
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -191,15 +190,14 @@ class Http:
         feed = self._hub.follows["board"].feed
         rev, texts = feed.rev, []
         for count, run in enumerate(reversed(self._hub.desk.run_ids(flag(request, "live")))):
-            if agent and self._hub.desk.run_row(run).agent != agent:
-                continue
-            row = feed.row(run)
-            if row is not None:
-                texts.append(row.text)
-            if len(texts) >= limit:
-                break
             if count % ROWS_A_TURN == 0:
                 await asyncio.sleep(0)
+            if agent and getattr(self._hub.desk.run_row(run), "agent", "") != agent:
+                continue
+            row = feed.row(run)
+            texts += [row.text] if row else []
+            if len(texts) >= limit:
+                break
         return spliced("rows", reversed(texts), epoch=self._hub.epoch, rev=rev)
 
     async def run(self, request: Request, _principal: Principal) -> Response:
@@ -208,14 +206,20 @@ class Http:
         row = self._hub.follows["board"].feed.row(run)
         if row is None:
             raise not_found(f"there is no run {run}")
-        approvals = self._approvals(lambda one: one.run == run, pending_only=False)
+        approvals = await self._approvals(run, pending_only=False)
         body = f'{{"row":{row.text},"approvals":[{",".join(approvals)}]}}'
         return Response(body, media_type="application/json")
 
-    def _approvals(self, wanted: Callable[[Any], bool], *, pending_only: bool) -> list[str]:
+    async def _approvals(self, run: str, *, pending_only: bool) -> list[str]:
         feed, desk = self._hub.follows["approvals"].feed, self._hub.desk
-        ids = [one for one in desk.approval_ids(pending_only) if wanted(desk.approval_row(one))]
-        return [row.text for row in map(feed.row, ids) if row is not None]
+        texts = []
+        for count, approval in enumerate(desk.approval_ids(pending_only)):
+            if not run or getattr(desk.approval_row(approval), "run", "") == run:
+                row = feed.row(approval)
+                texts += [row.text] if row else []
+            if count % ROWS_A_TURN == 0:
+                await asyncio.sleep(0)
+        return texts
 
     async def approvals(self, request: Request, _principal: Principal) -> Response:
         """Rows of approvals, oldest first."""
@@ -223,7 +227,7 @@ class Http:
         if status not in ("pending", "all"):
             raise bad("status is pending or all")
         run = request.query_params.get("run", "")
-        texts = self._approvals(lambda one: not run or one.run == run, pending_only=status == "pending")
+        texts = await self._approvals(run, pending_only=status == "pending")
         feed = self._hub.follows["approvals"].feed
         return spliced("rows", texts[-ROWS_MAX:], epoch=self._hub.epoch, rev=feed.rev)
 

@@ -79,12 +79,13 @@ class HttpPoint:
         elif isinstance(frame, Welcome):
             self.acked = frame.acked.get(self.run, 0)
         elif isinstance(frame, Err):
-            self.error = Refusal(status=_STATUS.get(frame.code, 422), code=frame.code, message=frame.message)
+            status = _STATUS.get(frame.code, 422)
+            self.error = self.error or Refusal(status=status, code=frame.code, message=frame.message)
 
     def close(self, code: int, reason: str) -> None:
         """The desk lets go of it."""
         self.is_closed = True
-        self.error = Refusal(status=409, code="closed", message=reason, details={"close": code})
+        self.error = self.error or Refusal(status=409, code="closed", message=reason, details={"close": code})
 
 
 class HttpPoints:
@@ -129,6 +130,9 @@ class HttpPoints:
             self._hub.peers[point.conn] = point
             hello = Hello(client=principal.client, point=body.point, runs=[HelloRun(run=run, gen=body.gen)])
             self._hub.agent_hello(point.conn, principal, hello)
+        if point.error is not None:
+            self._drop(key, "refused", clean=True)
+            raise point.error
         point.used_at = time.monotonic()
         return point
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from opsconsole.domain.command import Do
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.feeds import Follow, RowSource
+from opsconsole.hub.metrics import Counts
 from opsconsole.hub.session import Session
 from opsconsole.hub.tails import Tail, Tails
 from opsconsole.protocol.frames import Ack, Command, Err, Frame, Hello, Sub, Welcome
@@ -27,6 +28,7 @@ class OperatorInputs(Protocol):
     follows: dict[str, Follow]
     tails: Tails
     events: Events
+    counts: Counts
 
     def now(self) -> float: ...
     def command(self, command: Command, principal: Principal, reply_to: str) -> None: ...
@@ -53,10 +55,12 @@ class OperatorSession(Session):
         return early <= 0 or (isinstance(frame, Command) and frame.do is Do.KILL)
 
     def _handle(self, frame: Frame, data: bytes) -> None:
+        if isinstance(frame, Command):
+            self._hub.command(frame, self.principal, self.conn)
+            return
+        self._hub.counts.frames[frame.t] += 1
         if isinstance(frame, Ack):
             self._ack(frame)
-        elif isinstance(frame, Command):
-            self._hub.command(frame, self.principal, self.conn)
         elif isinstance(frame, Sub):
             self._subscribe(frame)
         elif isinstance(frame, Hello):

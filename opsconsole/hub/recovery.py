@@ -74,6 +74,7 @@ async def _batches(events: Events, after: int) -> AsyncIterator[StoredBatch]:
 
 
 async def _last_at(storage: Store, seq: int) -> float:
-    """The time of the newest entry, so that the clock starts behind it even when nothing was replayed."""
-    newest = await storage.log.read(max(0, seq - 1), 1)
-    return newest[-1].at if newest else 0.0
+    """The time of the newest entry and batch, so that the clock starts behind them even when nothing was replayed."""
+    entries = await storage.log.read(max(0, seq - 1), 1)
+    batches = await storage.events.read(max(0, await storage.events.head() - 1), 1)
+    return max([0.0, *(entry.at for entry in entries), *(stored.batch.at for stored in batches)])

@@ -299,6 +299,12 @@ class Hub:
         now = self.now()
         self.perform(self.desk.tick(now), now)
 
+    def let_go(self) -> None:
+        """Answer those who wait, as things stand: the hub is going down."""
+        for _, future in self._waiters:
+            if not future.done():
+                future.set_result(None)
+
     def stop(self) -> None:
         """Give the desk no more time."""
         if self._timer is not None:

@@ -197,6 +197,7 @@ class Service:
         self._is_stopping = True
         parts = self.parts
         await parts.upkeep.stop()
+        parts.hub.let_go()
         await parts.sockets.goodbye(GOODBYE_SECONDS)
         if self._uvicorn is not None and self._serving is not None:
             self._uvicorn.stopping.set()
@@ -291,7 +292,8 @@ def _mask_key(settings: HubSettings) -> bytes:
 
 def _listen(settings: HubSettings) -> socket.socket:
     try:
-        family, _, _, _, place = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)[0]
+        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
+        family, _, _, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)
         listener = socket.socket(family, socket.SOCK_STREAM)
     except OSError as error:
         raise ConfigError(f"cannot listen on {settings.host}: {error.strerror or error}") from None

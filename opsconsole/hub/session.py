@@ -93,7 +93,10 @@ class Session(ABC):
             self._why = self._why or reason
             after_ms = 1_000 if code == Close.FLOOD else 0
             self.outgoing.close(code, reason, after_ms)
-            asyncio.get_running_loop().call_later(GRACE_SECONDS, self._wire.abort)
+            self._cut_later()
+
+    def _cut_later(self) -> None:
+        asyncio.get_running_loop().call_later(GRACE_SECONDS, self._wire.abort)
 
     async def run(self) -> None:
         """Accept the upgrade and serve the peer to its end."""
@@ -113,7 +116,7 @@ class Session(ABC):
     async def _write(self) -> None:
         try:
             await self.outgoing.run()
-        except OSError:
+        except (OSError, RuntimeError):  # uvicorn raises RuntimeError when it has closed by itself a moment before
             self._why = self._why or "the connection was lost"
 
     async def _finish(self, writer: asyncio.Task[None]) -> None:
@@ -162,6 +165,9 @@ class Session(ABC):
 
     def _tick(self) -> None:
         """Beat when it is time, and give up on a peer that is silent or whose token has ended."""
+        if self.outgoing.is_closing:
+            self._cut_later()
+            return
         now = time.monotonic()
         is_late = self.connection.phase is not Phase.OPEN and now - self._opened_at >= self.limits.hello_seconds
         overdue = Close.HELLO_TIMEOUT if is_late else self.connection.overdue(now=now)

@@ -83,6 +83,7 @@ class Upkeep:
             (RETAIN_SECONDS, self._retain),
         ):
             self._tasks.append(asyncio.get_running_loop().create_task(_every(seconds, work)))
+        self._tasks.append(asyncio.get_running_loop().create_task(self._retain()))
 
     async def stop(self) -> None:
         """End."""

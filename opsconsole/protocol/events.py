@@ -202,12 +202,21 @@ Event = (
 )
 
 
+HUB_ONLY = frozenset({"link", "command"})
+"""Types of event that state what the hub saw or an operator did: an agent's are kept under another name."""
+
+
 def parse_agent_events(raw: list[dict[str, Any]]) -> list[Event]:
     """Events from already decoded JSON; what does not validate becomes an UnknownEvent with its problem.
 
     Raises: ValidationError if an item has not even a `seq`, a `ts` and a `type`.
     """
-    return [_lenient(item, _AGENT_EVENT) for item in raw]
+    return [_lenient(_disowned(item), _AGENT_EVENT) for item in raw]
+
+
+def _disowned(item: dict[str, Any]) -> dict[str, Any]:
+    kind = item.get("type")
+    return {**item, "type": f"agent.{kind}"} if isinstance(kind, str) and kind in HUB_ONLY else item
 
 
 def parse_timeline(data: bytes) -> list[Event]:

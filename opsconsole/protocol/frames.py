@@ -13,7 +13,7 @@ from opsconsole.domain.command import Do
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import Outcome
 from opsconsole.errors import RemoteProtocolError
-from opsconsole.protocol.events import AgentEvent, Event, Id, Name, parse_agent_events
+from opsconsole.protocol.events import AgentEvent, Event, Id, Name, UnknownEvent, parse_agent_events
 from opsconsole.protocol.limits import (
     BATCH_EVENTS_MAX,
     FRAME_BYTES_MAX,
@@ -339,8 +339,9 @@ def decode(data: str | bytes, direction: Direction) -> Frame | None:
 
     Raises: RemoteProtocolError with the close code, for anything else that is not a valid frame.
     """
-    if len(data) > FRAME_BYTES_MAX:
-        raise RemoteProtocolError(f"frame of {len(data)} bytes; at most {FRAME_BYTES_MAX}", code=Close.FRAME_TOO_BIG)
+    size = len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode(errors="replace"))
+    if size > FRAME_BYTES_MAX:
+        raise RemoteProtocolError(f"frame of {size} bytes; at most {FRAME_BYTES_MAX}", code=Close.FRAME_TOO_BIG)
     try:
         return _READERS[direction].validate_json(data)  # type: ignore[no-any-return]
     except ValidationError as error:
@@ -385,19 +386,24 @@ def _explain(error: ValidationError) -> str:
     return f"{place}: {first['msg']}"
 
 
+_STRANGE = (b"\\u00", b"NaN", b"Infinity")
+"""What makes the bytes of a frame unfit to be stored as they are."""
+
+
 def spliced_events(data: bytes, frame: EventFrame) -> bytes:
     """The JSON array of the frame's events: byte for byte as sent where that is certain, else encoded again.
 
-    Certain means: `events` is the last key and appears once. An escaped letter could hide a second one, so any escape
-    of that kind takes the slow way.
+    Certain means: `events` is the last key and appears once, and every event was read as what it says it is. An
+    escaped letter could hide a second key, and NaN is no JSON, so both take the slow way.
     """
     start = data.find(b'"events":[')
-    plain = frame.skip is None and not frame.model_extra and b"\\u00" not in data
+    strange = any(mark in data for mark in _STRANGE) or any(isinstance(event, UnknownEvent) for event in frame.events)
+    plain = frame.skip is None and not frame.model_extra and not strange
     if plain and start >= 0 and data.endswith(b"]}") and data.count(b'"events"') == 1:
         return data[start + 9 : -1]
     return encoded_events(frame.events)
 
 
 def encoded_events(events: Sequence[BaseModel]) -> bytes:
-    """The JSON array of events, unset fields left out."""
-    return to_json([event.model_dump(mode="json", exclude_unset=True) for event in events])
+    """The JSON array of events, unset fields left out; numbers that JSON has no word for become strings."""
+    return to_json([event.model_dump(mode="json", exclude_unset=True) for event in events], inf_nan_mode="strings")

@@ -1,4 +1,4 @@
-"""What an agent imports: connect, run, and pass every risky call through the gate; `opsconsole.sdk.sync` is the twin."""
+"""What an agent imports: connect, run, pass every risky call through the gate; `opsconsole.sdk.sync` is the twin."""
 
 from opsconsole.errors import CallDenied, HubLost, HubUnreachable, RunStopped
 from opsconsole.sdk.errors import CallInterrupted, NoCurrentRun, RunInUse

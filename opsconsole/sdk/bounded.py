@@ -9,7 +9,7 @@ from typing import Any
 
 from opsconsole.protocol.limits import TEXT_BYTES_MAX
 
-COUNTED_CHARS_MAX = 4_000_000
+COUNTED_CHARS_MAX = 262_144
 """How far the size of a large result is counted before it is called "more than"."""
 _MARK_BYTES = 80
 """Room for the words that tell what was left out."""

@@ -130,7 +130,7 @@ class Calls:
         return Call(call, ask, args, decided, args.digest)
 
     def _call_id(self, ask: Ask, args: ExactArgs) -> str:
-        """The caller's id, or one a restarted agent finds again: the nth call with these arguments since the checkpoint."""
+        """The caller's id, or one a restarted agent finds again: the nth such call since the checkpoint."""
         self._made += 1
         if self._made % TRIM_EVERY_CALLS == 0:
             self._live.journal.trim_calls()
@@ -281,7 +281,7 @@ class Calls:
             call=call.id, status=record, digest=call.digest, verdict=call.verdict, result=kept, error=error
         )
         with self._live.lock:
-            if not self._live.declared:
+            if not (self._live.declared or self._live.closed):
                 self._live.flush_growing()
                 self._live.point.tell(event, call=known)
 

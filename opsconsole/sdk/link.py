@@ -1,4 +1,4 @@
-"""The thread that keeps the link to the hub: it beats, journals and reports while the agent hangs; it holds no rules of runs.
+"""The thread that keeps the link to the hub, so that it obeys while the agent hangs; it holds no rules of runs.
 
 A dedicated thread with its own loop, because an agent's loop stands still in CPU-bound code: from here a hang is told
 as `busy`, a kill is journalled and acknowledged at once, and one that the agent ignores is reported as such.
@@ -9,9 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import random
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -19,32 +17,13 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.typing import Subprotocol
 
 from opsconsole import __version__
-from opsconsole.errors import LocalProtocolError, RemoteProtocolError
-from opsconsole.protocol.connection import Connection
-from opsconsole.protocol.frames import (
-    Ack,
-    Attach,
-    Bye,
-    Detach,
-    Err,
-    Frame,
-    Hello,
-    HelloRun,
-    PointCommand,
-    Proc,
-    Welcome,
-)
-from opsconsole.protocol.limits import (
-    FRAME_BYTES_MAX,
-    HELLO_SECONDS_MAX,
-    RUNS_PER_CONNECTION_MAX,
-    SUBPROTOCOL,
-    Close,
-    is_final,
-)
+from opsconsole.errors import RemoteProtocolError
+from opsconsole.protocol.limits import FRAME_BYTES_MAX, HELLO_SECONDS_MAX, SUBPROTOCOL, Close
+from opsconsole.sdk.conversation import Conversation, Refused
 from opsconsole.sdk.gate import LinkView
 from opsconsole.sdk.point_run import PointRun
 
@@ -54,10 +33,9 @@ GATHER_SECONDS = 0.01
 """How long events wait for company in one frame; a gated proposal does not wait."""
 REFUSALS = frozenset({401, 403, 426})
 """HTTP answers to the upgrade that another attempt will not change: a person must act."""
-CLOSE_SECONDS = 0.2
-"""A peer that has been silent is not waited for when closing."""
 RESTART_SPREAD_SECONDS = 5.0
 """Agents come back after a hub's restart spread over this time."""
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,16 +50,12 @@ class Pace:
         return random.uniform(0.0, min(self.last_seconds, self.first_seconds * 2.0 ** min(attempt, 30)))
 
 
-class Refused(Exception):
-    """The hub will not have this agent, however often it tries."""
-
-
 Tick = Callable[[float, LinkView], float | None]
 """Called on the link's thread when time went on or the link changed; gives when to call again (monotonic) or None."""
 
 
 class Link:
-    """The link of one point. All methods may be called from any thread."""
+    """The link of one point. Public methods may be called from any thread, but for those of `Runs`."""
 
     def __init__(
         self,
@@ -98,21 +72,15 @@ class Link:
         self.heard_at = time.monotonic()
         """When the hub was last heard (monotonic), or the start."""
         self.view = LinkView(up=False)
-        self._token, self._point, self._client, self._busy, self._tick, self._pace = (
-            token,
-            point,
-            client,
-            busy,
-            tick,
-            pace,
-        )
+        self._token, self._point, self._busy, self._tick, self._pace = token, point, busy, tick, pace
+        self._client = client or f"opsconsole-sdk/{__version__}"
         self._runs: dict[str, PointRun] = {}
-        self._announced: set[str] = set()
         self._leaving: dict[str, Callable[[], None]] = {}
         self._lock = threading.Lock()
         self._soon = self._now = False
         self._up = threading.Event()
         self._ready = threading.Event()
+        self._conversation: Conversation | None = None
         self._thread = threading.Thread(target=self._main, name=f"opsconsole-{point}", daemon=True)
 
     def start(self) -> None:
@@ -130,7 +98,7 @@ class Link:
         return done
 
     def _wait_delivered(self, deadline: float) -> bool:
-        while not all(run.delivered or run.refused for run in self._all()):
+        while not all(run.delivered or run.refused for run in self.all()):
             view = self.view
             if view.refused or (view.lost and not view.up) or time.monotonic() >= deadline:
                 return False
@@ -173,6 +141,40 @@ class Link:
         """Call `tick` soon: a deadline may have come nearer."""
         self._call(self._tick_now)
 
+    # -- Runs: for the conversation, on the link's thread ----------------------------------------------------------
+
+    def all(self) -> list[PointRun]:
+        """The runs spoken for."""
+        with self._lock:
+            return list(self._runs.values())
+
+    def find(self, run: str) -> PointRun | None:
+        """One of them."""
+        return self._runs.get(run)
+
+    def take_leave(self) -> list[tuple[str, PointRun | None, Callable[[], None]]]:
+        """The runs to be left that have nothing more to say; they are forgotten here."""
+        gone: list[tuple[str, PointRun | None, Callable[[], None]]] = []
+        with self._lock:
+            for run_id, then in list(self._leaving.items()):
+                run = self._runs.get(run_id)
+                if run is None or run.delivered or run.refused:
+                    del self._leaving[run_id]
+                    gone.append((run_id, self._runs.pop(run_id, None), then))
+        return gone
+
+    def writing(self) -> None:
+        """What is woken for from now on is not yet being written."""
+        self._now = False
+
+    def welcomed(self) -> None:
+        """The hub is in reach."""
+        self._see(LinkView(up=True))
+
+    def changed(self) -> None:
+        """A run's standing with the hub changed."""
+        self._look.set()
+
     # -- on the link's thread --------------------------------------------------------------------------------------
 
     def _main(self) -> None:
@@ -186,10 +188,7 @@ class Link:
 
     async def _keep(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._stopping = asyncio.Event()
-        self._due = asyncio.Event()
-        self._look = asyncio.Event()
-        self._ws: ClientConnection | None = None
+        self._stopping, self.due, self._look = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._ready.set()
         keeper = asyncio.create_task(self._reconnect())
         ticker = asyncio.create_task(self._tick_for_ever())
@@ -211,7 +210,7 @@ class Link:
 
     async def _reconnect(self) -> None:
         attempt = 0
-        while not self.view.refused:
+        while True:
             wait: float | None = None
             try:
                 wait = await self._once()
@@ -229,240 +228,62 @@ class Link:
 
     async def _once(self) -> float | None:
         """One connection from start to end; gives how long to wait before the next, None for the usual."""
-        token = self._token()
-        loopback = urlsplit(self.url).hostname in ("127.0.0.1", "::1", "localhost")
+        ws = await self._connected()
+        talk = Conversation(ws, self, point=self._point, client=self._client, busy=self._busy)
+        self._conversation = talk
         try:
-            ws = await connect(
+            await talk.hold()
+        finally:
+            self._conversation = None
+            if self.view.up:
+                self._see(LinkView(up=False))
+            ws.transport.abort()
+        if talk.bye and talk.bye.after_ms:
+            return talk.bye.after_ms / 1_000 + self._pace.wait(0)
+        if ws.close_code == Close.RESTART:
+            return random.uniform(0.0, min(RESTART_SPREAD_SECONDS, self._pace.last_seconds))
+        return None
+
+    async def _connected(self) -> ClientConnection:
+        token = self._token()
+        try:
+            return await connect(
                 self.url,
-                subprotocols=[SUBPROTOCOL],  # type: ignore[list-item]
+                subprotocols=[Subprotocol(SUBPROTOCOL)],
                 additional_headers={"Authorization": f"Bearer {token}"} if token else None,
                 compression=None,
-                proxy=None if loopback else True,
+                proxy=None if urlsplit(self.url).hostname in LOOPBACK else True,
                 max_size=FRAME_BYTES_MAX,
                 open_timeout=HELLO_SECONDS_MAX,
                 close_timeout=1.0,
             )
         except InvalidStatus as error:
-            status = error.response.status_code
-            if status in REFUSALS:
-                raise Refused(f"HTTP {status}") from None
+            if error.response.status_code in REFUSALS:
+                raise Refused(f"HTTP {error.response.status_code}") from None
             raise
-        self._ws = ws
-        try:
-            return await self._converse(ws)
-        finally:
-            self._ws = None
-            if self.view.up:
-                self._see(LinkView(up=False))
-            ws.transport.abort()
-
-    async def _converse(self, ws: ClientConnection) -> float | None:
-        conn = Connection("agent", now=time.monotonic())
-        self._bye: Bye | None = None
-        self._control: list[Frame] = []
-        self._opened = asyncio.Event()
-        hello = self._hello()
-        self._announced = {run.run for run in hello.runs}
-        await self._send(ws, conn, hello)
-        parts = [self._read(ws, conn), self._write(ws, conn), self._beat(ws, conn)]
-        tasks = [asyncio.create_task(part) for part in parts]
-        try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                self._explain(ws, task.exception())
-        except asyncio.CancelledError:
-            await self._goodbye(ws, conn)
-            raise
-        finally:
-            conn.close()
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-        return self._next_wait(ws)
-
-    def _explain(self, ws: ClientConnection, error: BaseException | None) -> None:
-        """Raises what ended the connection, where it is more than an end."""
-        code = ws.close_code or (self._bye.code if self._bye else 0)
-        if is_final(code) or (self._bye and not self._bye.reconnect):
-            reason = ws.close_reason or (self._bye.reason if self._bye else "")
-            raise Refused(f"{code} {reason}".strip())
-        if error is not None and not isinstance(error, ConnectionClosed | RemoteProtocolError | TimeoutError | OSError):
-            raise error
-        if not self.view.up and error is not None:
-            raise TimeoutError(f"no welcome: {error}")
-
-    def _next_wait(self, ws: ClientConnection) -> float | None:
-        if self._bye and self._bye.after_ms:
-            return self._bye.after_ms / 1_000 + self._pace.wait(0)
-        if ws.close_code == Close.RESTART:
-            return random.uniform(0.0, min(RESTART_SPREAD_SECONDS, self._pace.last_seconds))
-        return None
-
-    async def _goodbye(self, ws: ClientConnection, conn: Connection) -> None:
-        with contextlib.suppress(ConnectionClosed, LocalProtocolError, TimeoutError):
-            async with asyncio.timeout(1.0):
-                await self._send(ws, conn, Bye(code=Close.GOING_AWAY, reason="the agent is done", reconnect=False))
-                await ws.close(Close.GOING_AWAY)
-
-    def _hello(self) -> Hello:
-        runs = [HelloRun(**run.greeting()) for run in self._all()[:RUNS_PER_CONNECTION_MAX]]
-        proc = Proc(host=socket.gethostname()[:255], pid=os.getpid())
-        return Hello(client=self._client or f"opsconsole-sdk/{__version__}", point=self._point, proc=proc, runs=runs)
-
-    async def _send(self, ws: ClientConnection, conn: Connection, frame: Frame) -> None:
-        await ws.send(conn.send(frame, now=time.monotonic()), text=True)
-
-    async def _read(self, ws: ClientConnection, conn: Connection) -> None:
-        async for message in ws:
-            self.heard_at = time.monotonic()
-            try:
-                frame = conn.receive(message, now=self.heard_at)
-            except RemoteProtocolError as error:
-                log.warning("the hub broke the protocol: %s", error)
-                await ws.close(error.code, str(error)[:100])
-                raise
-            if frame is not None:
-                self._take(frame)
-
-    def _take(self, frame: Frame) -> None:
-        if isinstance(frame, Welcome):
-            self._welcomed(frame)
-        elif isinstance(frame, Ack):
-            run = self._runs.get(frame.run or "")
-            if run is not None and frame.seq is not None:
-                run.acknowledged(frame.seq, frame.want)
-                self._due.set()
-        elif isinstance(frame, PointCommand):
-            self._command(frame)
-        elif isinstance(frame, Bye):
-            self._bye = frame
-        elif isinstance(frame, Err):
-            self._problem(frame)
-
-    def _welcomed(self, welcome: Welcome) -> None:
-        for run in self._all():
-            if run.run in self._announced:
-                run.connected(welcome.acked.get(run.run, 0))
-        self._see(LinkView(up=True))
-        self._opened.set()
-        for run in self._all():
-            self._announce(run)
-        self._due.set()
-
-    def _command(self, frame: PointCommand) -> None:
-        run = self._runs.get(frame.run)
-        if run is None:
-            return
-        self._control.append(Ack(run=frame.run, cseq=run.command(frame)))
-        self._due.set()
-        run.act()
-
-    def _problem(self, err: Err) -> None:
-        log.warning("the hub objects: %s %s (%s)", err.code, err.message, err.ref)
-        run = self._runs.get(err.ref or "")
-        if run is not None and err.code in ("superseded", "forbidden"):
-            run.refused = f"{err.code}: {err.message}"
-            self._look.set()
-
-    async def _write(self, ws: ClientConnection, conn: Connection) -> None:
-        while True:
-            await self._due.wait()
-            self._due.clear()
-            self._now = False
-            if not self.view.up:
-                continue
-            while await self._write_round(ws, conn):
-                pass
-            await self._leave(ws, conn)
-
-    async def _write_round(self, ws: ClientConnection, conn: Connection) -> bool:
-        """Acknowledgements and answers of all runs, then one frame of events of each; False when nothing was due."""
-        sent = await self._write_control(ws, conn)
-        for run in self._all():
-            if run.run not in self._announced:
-                continue
-            for answer in run.due_answers():
-                await ws.send(answer, text=True)
-                sent = True
-            frame = run.due_events()
-            if frame is not None:
-                await ws.send(frame, text=True)
-                sent = await self._write_control(ws, conn) or True
-        if sent:
-            conn.sent_raw(now=time.monotonic())
-        return sent
-
-    async def _write_control(self, ws: ClientConnection, conn: Connection) -> bool:
-        control, self._control = self._control, []
-        for frame in control:
-            await self._send(ws, conn, frame)
-        return bool(control)
-
-    async def _leave(self, ws: ClientConnection, conn: Connection) -> None:
-        for run_id, left in list(self._leaving.items()):
-            run = self._runs.get(run_id)
-            if run is not None and not (run.delivered or run.refused):
-                continue
-            if run is not None:
-                await self._send(ws, conn, Detach(run=run_id))
-            with self._lock:
-                self._runs.pop(run_id, None)
-                self._leaving.pop(run_id, None)
-            self._announced.discard(run_id)
-            left()
-
-    async def _beat(self, ws: ClientConnection, conn: Connection) -> None:
-        async with asyncio.timeout(HELLO_SECONDS_MAX):
-            await self._opened.wait()
-        while True:
-            await asyncio.sleep(conn.next_wake(now=time.monotonic()))
-            now = time.monotonic()
-            silent = conn.overdue(now=now)
-            if silent is not None:
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(CLOSE_SECONDS):
-                        await ws.close(silent, "silent for too long")
-                raise TimeoutError("the hub has been silent for too long")
-            beat = conn.beat(now=now, wall=time.time(), busy=self._busy())
-            if beat is not None:
-                await ws.send(beat, text=True)
 
     def _attached(self, run: PointRun) -> None:
-        if self.view.up and self._ws is not None:
-            self._announce(run)
+        if self._conversation:
+            self._conversation.announce(run)
         self._look.set()
 
     def _dropped(self, run: PointRun, then: Callable[[], None]) -> None:
         with self._lock:
             self._runs.pop(run.run, None)
             self._leaving.pop(run.run, None)
-        if run.run in self._announced and self.view.up:
-            self._control.append(Detach(run=run.run))
-            self._due.set()
-        self._announced.discard(run.run)
+        if self._conversation:
+            self._conversation.forget(run.run)
         then()
 
-    def _announce(self, run: PointRun) -> None:
-        """Events of a run follow its hello or attach, never precede it."""
-        if run.run in self._announced or len(self._announced) >= RUNS_PER_CONNECTION_MAX:
-            return
-        self._announced.add(run.run)
-        self._control.append(Attach(runs=[HelloRun(**run.greeting())]))
-        self._due.set()
-
     def _kick(self) -> None:
-        self._due.set()
+        self.due.set()
 
     def _kick_soon(self) -> None:
         self._loop.call_later(GATHER_SECONDS, self._gathered)
 
     def _gathered(self) -> None:
         self._soon = False
-        self._due.set()
-
-    def _all(self) -> list[PointRun]:
-        with self._lock:
-            return list(self._runs.values())
+        self.due.set()
 
     def _see(self, view: LinkView) -> None:
         self.view = view

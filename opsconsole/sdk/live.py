@@ -1,4 +1,4 @@
-"""One live run, the part that both twins share: says, obeys and ends; how a body waits or is cancelled is the twins'."""
+"""One live run, the part both twins share: says, obeys, ends; how a body waits or is cancelled is the twins'."""
 
 from __future__ import annotations
 
@@ -106,6 +106,8 @@ class LiveRun:
         self.lease_over = False
         self.idle = threading.Condition(self.lock)
         """Notified when a call's function ends."""
+        self.closed = False
+        """Whether the journal is closed: what still comes is lost on purpose."""
         self.leaving = False
         """Whether the link was told to leave this run."""
         self._siblings = siblings
@@ -324,10 +326,10 @@ class LiveRun:
     def _cancel(self, reason: str) -> None:
         self._cancelled_at = time.monotonic()
         self._cancels += 1
-        self.cancel_body()
-        for other in self._siblings():
+        for other in self._siblings():  # before the body, whose end may be theirs
             if other.identity.parent == self.run and not other.session.fenced:
                 other.fence(f"its parent {self.run} was stopped: {reason}", self.stop_state)
+        self.cancel_body()
 
     # -- time ------------------------------------------------------------------------------------------------------
 
@@ -413,6 +415,8 @@ class LiveRun:
     def call_ended(self, call: str) -> None:
         """A call's function has returned or raised; the last one may have been all that was left of a stopped run."""
         with self.lock:
+            if self.closed:
+                return
             self.apply(self.session.finished(call))
             self.idle.notify_all()
             if self.session.ended and not self.session.executing:
@@ -420,7 +424,7 @@ class LiveRun:
 
     @property
     def declared(self) -> bool:
-        """Whether the end is journalled."""
+        """Whether the end is journalled: nothing follows it."""
         return self.session.ended and self._final is None
 
     def _declare_end(self) -> None:

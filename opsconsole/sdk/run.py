@@ -272,7 +272,7 @@ class Run:
     async def _in_thread(
         self, made: Call, execute: Callable[..., Any], args: dict[str, Any], turn: ModelTurn | None
     ) -> Any:
-        """A thread of its own that dies with the process: a call that never returns must not hold up a pool or the exit."""
+        """A thread of its own that dies with the process: a call that hangs must not hold up a pool or the exit."""
         context = contextvars.copy_context()
         returned: asyncio.Future[Any] = self._loop.create_future()
 

@@ -126,8 +126,9 @@ class RunHost:
         with self._lock:
             self._runs.pop(live.run, None)
         with live.lock:
-            live.session.ended = True
-            live.journal.close(remove=live.declared and live.point.delivered and not live.identity.keyed)
+            remove = live.declared and live.point.delivered and not live.identity.keyed
+            live.closed = live.session.ended = True
+            live.journal.close(remove=remove)
 
     def _demand_hub(self, policy: OnHubLost) -> None:
         if policy.lease is not None and not self.link.wait_up(policy.lease):

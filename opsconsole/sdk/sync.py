@@ -100,7 +100,9 @@ class Run:
         raise_stopped(self._live, error)
 
     def _interrupt(self) -> None:
-        """On the link's thread, with the run's lock held."""
+        """On the link's thread, with the run's lock held. A thread that the body is just starting may be hit in its
+        place (it bears the body's identifier until it runs): the next cancellation finds the body.
+        """
         if self._thread and not self._inside:
             ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(self._thread), ctypes.py_object(StoppedHere))
 

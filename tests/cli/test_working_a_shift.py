@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ async def write(path, text):
     return "written"
 
 async def model(request):
-    return {"choices": [{"message": {"content": "the model"}}], "usage": {"prompt_tokens": 5, "completion_tokens": 2}}
+    heard = request["messages"][-1]["content"]
+    usage = {"prompt_tokens": 5, "completion_tokens": 2}
+    return {"choices": [{"message": {"content": "heard " + heard}}], "usage": usage}
 
 async def main(path):
     async with connect() as hub, hub.run(agent="writer") as run:
@@ -36,9 +39,8 @@ async def main(path):
             except CallDenied as denied:
                 print("denied", denied.reason, flush=True)
             reply = await run.model_call({"model": "m", "messages": [{"role": "user", "content": "go on"}]}, model)
-            print("model", getattr(reply, "text", "the model"), flush=True)
-            for text in run.injected():
-                print("operator", text, flush=True)
+            text = reply["choices"][0]["message"]["content"] if isinstance(reply, dict) else reply.text
+            print("model", text, flush=True)
 
 asyncio.run(main(sys.argv[1]))
 """
@@ -53,6 +55,7 @@ class Shift:
         script = machine.data_dir / "writer.py"
         script.write_text(AGENT)
         self.process = machine.begin("run", "--", sys.executable, str(script), str(self.file))
+        self._said = b""
         self.run = str(until(lambda: machine.row("writer"), "the run")["run"])
 
     def held(self, kind: str = "tool_call") -> dict[str, Any]:
@@ -72,7 +75,15 @@ class Shift:
     def says(self) -> str:
         """The agent's next line."""
         assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+        output = self.process.stdout.fileno()
+
+        def look() -> str | None:
+            self._said += os.read(output, 65_536) if select.select([output], [], [], 0)[0] else b""
+            line, end, rest = self._said.partition(b"\n")
+            self._said = rest if end else self._said
+            return line.decode() if end else None
+
+        return until(look, "a line of the agent")
 
 
 @pytest.fixture
@@ -85,14 +96,14 @@ def shift(tmp_path: Path) -> Iterator[Shift]:
 
 def test_each_answer_reaches_the_agent_and_nothing_else_runs(shift: Shift) -> None:
     shift.does("approve", shift.held()["approval"])
-    assert (shift.says(), shift.says()) == ("tool written", "model the model")
+    assert (shift.says(), shift.says()) == ("tool written", "model heard go on")
     shift.does("reject", shift.held()["approval"], "--reason", "not on a Sunday")
-    assert (shift.says(), shift.says()) == ("denied not on a Sunday", "model the model")
+    assert (shift.says(), shift.says()) == ("denied not on a Sunday", "model heard go on")
     edited = json.dumps({"path": str(shift.file), "text": "edited "})
     shift.does("edit", shift.held()["approval"], "--args", edited)
-    assert (shift.says(), shift.says()) == ("tool written", "model the model")
+    assert (shift.says(), shift.says()) == ("tool written", "model heard go on")
     shift.does("respond", shift.held()["approval"], "--text", "I did it by hand", "--timeout", "10")
-    assert (shift.says(), shift.says()) == ("tool I did it by hand", "model the model")
+    assert (shift.says(), shift.says()) == ("tool I did it by hand", "model heard go on")
     assert shift.file.read_text() == "0 edited "
     shift.does("approve", shift.held()["approval"], "--digest", "sha256:of another call", status=7)
 
@@ -106,7 +117,7 @@ def test_a_run_is_taken_over_answered_as_the_model_and_handed_back(shift: Shift)
     assert shift.says() == "model I am the model"
     shift.does("release", shift.run, "--summary", "all is well")
     shift.does("reject", shift.held()["approval"], "--reason", "enough")
-    assert (shift.says(), shift.says()) == ("denied enough", "model the model")
+    assert shift.says() == "denied enough"
     assert "all is well" in shift.says()
 
 

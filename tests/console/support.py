@@ -149,18 +149,63 @@ class Bench:
         self.link.snap("board", sample.runs())
         self.link.snap("approvals", sample.approvals())
 
-    async def settle(self, pilot: Pilot[int], *, seconds: float = 1.0) -> None:
+
+class Seat:
+    """A console on fakes with somebody at its keys."""
+
+    def __init__(self, bench: Bench, pilot: Pilot[int]) -> None:
+        self.app = bench.app
+        self.link = bench.link
+        self.clock = bench.clock
+        self.api = bench.api
+        self.pilot = pilot
+
+    async def settle(self, seconds: float = 1.0) -> None:
         """Let time pass and everything be painted."""
         self.clock.now += seconds
-        await pilot.pause()
-        self.app._refresh()
-        await pilot.pause()
+        await self.pilot.pause()
+        self.app._second()
+        await self.pilot.pause()
 
-    async def keys(self, pilot: Pilot[int], *keys: str) -> None:
-        """Press keys, each well after the one before."""
+    async def press(self, *keys: str) -> None:
+        """Press keys, a second apart."""
         for key in keys:
-            await pilot.press(key)
-            await self.settle(pilot)
+            await self.pilot.press(key)
+            self.app._refresh()
+            await self.settle()
+
+    async def rush(self, *keys: str) -> None:
+        """Press keys with no time between them."""
+        await self.pilot.press(*keys)
+
+    async def type(self, text: str) -> None:
+        """Type into what has the focus."""
+        await self.pilot.press(*(KEY_NAMES.get(mark, mark) for mark in text))
+
+    async def go(self, agent: str) -> None:
+        """Put the cursor of the runs table on an agent's run."""
+        board = self.app.session.board
+        key = next(key for key, row in board.rows.by_key.items() if row.agent == agent)
+        assert self.app.runs_panel.list.go(key)
+        self.app._refresh()
+        await self.settle()
+
+    @property
+    def screen(self) -> str:
+        return screen(self.app)
+
+    @property
+    def note(self) -> str:
+        """The line above the hints."""
+        lines = self.app.note.lines
+        return "".join(text for text, _ in lines[0]).strip() if lines else ""
+
+    def run(self, agent: str) -> str:
+        """The id of an agent's run."""
+        return next(key for key, row in self.app.session.board.rows.by_key.items() if row.agent == agent)
+
+
+KEY_NAMES = {" ": "space", ",": "comma", ".": "full_stop", ":": "colon", "{": "left_curly_bracket"}
 
 
 def screen(app: ConsoleApp) -> str:

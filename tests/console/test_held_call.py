@@ -32,7 +32,7 @@ def body(*, width: int = 80, **fields: Any) -> list[str]:
 
 def test_arguments_are_shown_exactly_and_types_can_be_told_apart() -> None:
     assert body(args={"a": "true", "b": True, "c": None, "d": "x  ", "e": [1]})[:8] == [
-        "┌─ ARGUMENTS, exactly " + "─" * 59,
+        "┌─ ARGUMENTS, exactly " + "─" * 58,
         '│ a: "true"',
         "│ b: true",
         "│ c: null",
@@ -59,9 +59,9 @@ def test_the_agents_words_stand_in_a_fence_of_their_own() -> None:
 
 def test_hostile_arguments_become_visible() -> None:
     text = "\n".join(body(args={"command": "ls \x1b]52;c;AAAA\x07", "re\u202everse": "a\u200bb"}))
-    assert '"ls \\u001b]52;c;AAAA\\u0007"' in text
+    assert '"ls ␛]52;c;AAAA␇"' in text
     assert "re<U+202E>verse" in text
-    assert "\x1b" not in text and "\u202e" not in text and "\u200b" not in text
+    assert not {"\x1b", "\u202e", "\u200b"} & set(text)
 
 
 def test_masked_arguments_say_so() -> None:

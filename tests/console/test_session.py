@@ -112,7 +112,8 @@ def test_a_kill_that_expired_in_the_queue_is_told_loudly() -> None:
     one.give(KILL, now=1)
     assert one.tick(now=200) == [
         Notice(
-            text="NOT SENT: kill r1 waited too long for the link. Nothing was stopped; look again and press the key again.",
+            text="NOT SENT: kill r1 waited too long for the link. "
+            "Nothing was stopped; look again and press the key again.",
             loud=True,
         )
     ]

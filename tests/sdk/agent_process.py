@@ -30,26 +30,25 @@ async def main(url: str, data_dir: str, mode: str, key: str | None) -> None:
         effect(n)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    async with connect(url, token="good", data_dir=data_dir) as hub:
-        async with hub.run(agent="worker", key=key) as run:
-            say("run", run.id, "state", run.restore())
-            if mode == "hold":
-                await run.note("holding")
-                await asyncio.sleep(60)
-            if mode == "crash":
-                say(await run.tool("effect", {"n": 1}, effect))
-                await run.checkpoint({"done": 1})
-                say(await run.tool("effect", {"n": 2}, effect))
-                await run.tool("effect", {"n": 3}, fatal)
-            if mode == "wait":
-                await run.tool("effect", {"n": 4}, effect)
-            if mode == "resume":
-                say(await run.tool("effect", {"n": 2}, effect))
-                try:
-                    await run.tool("effect", {"n": 3}, effect)
-                except CallInterrupted as error:
-                    say("interrupted", error.outcome)
-                say(await run.tool("effect", {"n": 4}, effect))
+    async with connect(url, token="good", data_dir=data_dir) as hub, hub.run(agent="worker", key=key) as run:
+        say("run", run.id, "state", run.restore())
+        if mode == "hold":
+            await run.note("holding")
+            await asyncio.sleep(60)
+        if mode == "crash":
+            say(await run.tool("effect", {"n": 1}, effect))
+            await run.checkpoint({"done": 1})
+            say(await run.tool("effect", {"n": 2}, effect))
+            await run.tool("effect", {"n": 3}, fatal)
+        if mode == "wait":
+            await run.tool("effect", {"n": 4}, effect)
+        if mode == "resume":
+            say(await run.tool("effect", {"n": 2}, effect))
+            try:
+                await run.tool("effect", {"n": 3}, effect)
+            except CallInterrupted as error:
+                say("interrupted", error.outcome)
+            say(await run.tool("effect", {"n": 4}, effect))
 
 
 if __name__ == "__main__":

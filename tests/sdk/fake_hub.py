@@ -1,4 +1,4 @@
-"""A hub for the SDK's tests: a real WebSocket server on loopback with the real Connection, whose verdicts are scripted."""
+"""A hub for the SDK's tests: a real WebSocket server on loopback with the real Connection and scripted verdicts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from typing import Any
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
 
 from opsconsole.domain.ids import verdict_id
 from opsconsole.errors import RemoteProtocolError
@@ -28,9 +32,6 @@ from opsconsole.protocol.frames import (
     Welcome,
 )
 from opsconsole.protocol.limits import FRAME_BYTES_MAX, SUBPROTOCOL
-from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
 
 TIME_LIMIT_SECONDS = 10.0
 """Beyond this a test that waits has failed."""
@@ -78,6 +79,7 @@ class Link:
         self.ws = ws
         self.conn = Connection("hub_agent", now=time.monotonic(), beat_seconds=beat_seconds)
         self.deaf = False
+        self.greeted, self.gone = asyncio.Event(), asyncio.Event()
 
     async def send(self, frame: Frame) -> None:
         with suppress(ConnectionClosed):
@@ -116,8 +118,15 @@ class FakeHub:
 
     def wait(self, what: Callable[[], Any]) -> Any:
         """The first true value of `what`."""
+
+        def now() -> Any:
+            try:
+                return what()
+            except (AssertionError, LookupError, StopIteration):
+                return None  # what is asked about is not there yet
+
         with self.changed:
-            found = self.changed.wait_for(what, TIME_LIMIT_SECONDS)
+            found = self.changed.wait_for(now, TIME_LIMIT_SECONDS)
         assert found, f"not seen within {TIME_LIMIT_SECONDS} s; events: {self._told()}"
         return found
 
@@ -201,8 +210,7 @@ class FakeHub:
     async def _cut(self) -> None:
         for link in list(self._links):
             link.ws.transport.abort()
-        while self._links:
-            await asyncio.sleep(0.001)
+        await asyncio.gather(*(link.gone.wait() for link in list(self._links)))
 
     async def _close(self, code: int, reason: str) -> None:
         for link in list(self._links):
@@ -234,10 +242,12 @@ class FakeHub:
         finally:
             beating.cancel()
             self._links.discard(link)
+            link.gone.set()
             with self.changed:
                 self.changed.notify_all()
 
     async def _beat(self, link: Link) -> None:
+        await link.greeted.wait()
         while True:
             await asyncio.sleep(link.conn.next_wake(now=time.monotonic()))
             if link.deaf:
@@ -280,6 +290,7 @@ class FakeHub:
             acked=acked,
         )
         await link.send(welcome)
+        link.greeted.set()
         for item in hello.runs:
             await self._catch_up(link, item)
 

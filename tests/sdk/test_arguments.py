@@ -61,7 +61,10 @@ def test_what_nobody_could_be_shown_exactly_is_refused_and_previewed(args: Any) 
     st.dictionaries(
         st.text(st.characters(exclude_categories=["Cs"]), max_size=5),
         st.recursive(
-            st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(st.characters(exclude_categories=["Cs"])),
+            st.none()
+            | st.booleans()
+            | st.integers(-(2**53), 2**53)
+            | st.text(st.characters(exclude_categories=["Cs"])),
             lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab"), inner, max_size=3),
             max_leaves=8,
         ),

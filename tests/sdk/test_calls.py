@@ -18,7 +18,9 @@ async def query(q: str) -> str:
     return f"rows of {q}"
 
 
-async def test_an_allowed_call_runs_and_is_recorded_from_proposal_to_result(connect: Connect, fake_hub: FakeHub) -> None:
+async def test_an_allowed_call_runs_and_is_recorded_from_proposal_to_result(
+    connect: Connect, fake_hub: FakeHub
+) -> None:
     async with connect() as hub, hub.run(agent="researcher", name="batch 88", labels={"team": "ops"}) as run:
         assert await run.tool("sql", {"q": "orders"}, query, risk="high", reason="to count them") == "rows of orders"
     record = fake_hub.only()
@@ -118,7 +120,9 @@ async def test_an_operators_answer_stands_as_the_result(connect: Connect, fake_h
     assert (ran, fake_hub.only().statuses()) == ([], ["proposed", "completed"])
 
 
-async def test_a_failing_call_raises_its_own_error_and_is_recorded_as_failed(connect: Connect, fake_hub: FakeHub) -> None:
+async def test_a_failing_call_raises_its_own_error_and_is_recorded_as_failed(
+    connect: Connect, fake_hub: FakeHub
+) -> None:
     def broken(q: str) -> None:
         raise ValueError(f"no table {q}")
 

@@ -158,13 +158,17 @@ def test_allow_without_a_limit_of_risk_is_no_policy() -> None:
     steps=st.lists(
         st.one_of(
             st.tuples(st.just("judge"), st.floats(0, 1e6), st.sampled_from([UP, CONNECTING, LOST, REFUSED])),
-            st.tuples(st.just("verdict"), st.sampled_from([None, *Outcome]), st.sampled_from([None, DIGEST, "sha256:00"])),
+            st.tuples(
+                st.just("verdict"), st.sampled_from([None, *Outcome]), st.sampled_from([None, DIGEST, "sha256:00"])
+            ),
             st.just(("stop", None, None)),
         ),
         max_size=12,
     ),
 )
-def test_no_order_of_events_lets_a_call_run_without_its_verdict(policy: OnHubLost, risk: Risk | None, steps: Any) -> None:
+def test_no_order_of_events_lets_a_call_run_without_its_verdict(
+    policy: OnHubLost, risk: Risk | None, steps: Any
+) -> None:
     gate = Gate(proposal(risk=risk), policy)
     reason = None
     for kind, first, second in steps:

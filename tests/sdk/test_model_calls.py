@@ -114,7 +114,9 @@ async def test_what_an_operator_says_does_not_split_a_tool_call_from_its_result(
 async def test_usage_of_another_shape_is_read_by_the_agents_own_function(connect: Connect, fake_hub: FakeHub) -> None:
     async with connect() as hub, hub.run(agent="a") as run:
         await run.model_call(
-            {"model": "own", "messages": []}, lambda request: "hi", usage=lambda reply: TurnUsage(input_tokens=len(reply))
+            {"model": "own", "messages": []},
+            lambda request: "hi",
+            usage=lambda reply: TurnUsage(input_tokens=len(reply)),
         )
         await run.usage("own", input_tokens=5, cost_usd=0.5)
     usage = fake_hub.only().of("usage")[-1]
@@ -127,7 +129,9 @@ def test_anthropic_counts_cached_input_apart_and_we_count_it_in() -> None:
     assert (usage.cache_read_tokens, usage.cache_write_tokens, usage.served_model) == (100, 20, "claude-served")
 
 
-@pytest.mark.parametrize(("reply", "text"), [(OPENAI, "hello"), (ANTHROPIC, "hello"), ("hello", "hello"), (object(), None)])
+@pytest.mark.parametrize(
+    ("reply", "text"), [(OPENAI, "hello"), (ANTHROPIC, "hello"), ("hello", "hello"), (object(), None)]
+)
 def test_the_words_of_a_reply_are_found(reply: Any, text: str | None) -> None:
     assert reply_text(reply) == text
 
@@ -141,7 +145,9 @@ def test_a_long_conversation_is_shown_from_its_end_and_says_what_is_left_out() -
     assert len(str(shown)) < REQUEST_BYTES_MAX * 1.2
 
 
-@pytest.mark.parametrize("message", [{"role": "user", "content": b"\xff"}, object(), {"role": "user", "content": "\ud800"}])
+@pytest.mark.parametrize(
+    "message", [{"role": "user", "content": b"\xff"}, object(), {"role": "user", "content": "\ud800"}]
+)
 def test_a_request_that_is_no_json_is_still_shown(message: Any) -> None:
     (shown,) = shown_request({"model": "gpt", "messages": [message]})["messages"]
     assert set(shown) == {"role", "content"}

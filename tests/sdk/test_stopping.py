@@ -18,10 +18,12 @@ async def until_known(fake_hub: FakeHub) -> None:
     await fake_hub.seen(lambda: fake_hub.runs and any(one.states() for one in fake_hub.runs.values()))
 
 
-async def test_a_kill_cancels_the_body_and_is_proven_only_when_it_has_ended(connect: Connect, fake_hub: FakeHub) -> None:
+async def test_a_kill_cancels_the_body_and_is_proven_only_when_it_has_ended(
+    connect: Connect, fake_hub: FakeHub
+) -> None:
     ended = []
     async with connect() as hub:
-        with pytest.raises(RunStopped, match="killed by ann: runaway"):
+        with pytest.raises(RunStopped, match="killed by ann: runaway"):  # noqa: PT012
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 cmd = fake_hub.send(run.id, "kill", by="ann", text="runaway")
@@ -38,7 +40,7 @@ async def test_a_kill_cancels_the_body_and_is_proven_only_when_it_has_ended(conn
 
 async def test_after_a_kill_the_task_goes_on_unharmed(connect: Connect, fake_hub: FakeHub) -> None:
     async with connect() as hub:
-        with pytest.raises(RunStopped):
+        with pytest.raises(RunStopped):  # noqa: PT012
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 fake_hub.send(run.id, "kill")
@@ -52,7 +54,7 @@ async def test_after_a_kill_the_task_goes_on_unharmed(connect: Connect, fake_hub
 async def test_a_swallowed_cancellation_is_repeated(connect: Connect, fake_hub: FakeHub) -> None:
     swallowed = 0
     async with connect() as hub:
-        with pytest.raises(RunStopped):
+        with pytest.raises(RunStopped):  # noqa: PT012
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 fake_hub.send(run.id, "kill")
@@ -70,7 +72,7 @@ async def test_a_body_that_does_not_end_is_reported_as_not_ended(
 ) -> None:
     monkeypatch.setattr(live, "CANCEL_SECONDS_MAX", 0.2)
     async with connect() as hub:
-        with pytest.raises(RunStopped):
+        with pytest.raises(RunStopped):  # noqa: PT012
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 cmd = fake_hub.send(run.id, "kill")
@@ -83,25 +85,28 @@ async def test_a_body_that_does_not_end_is_reported_as_not_ended(
 
 async def test_a_kill_waits_for_the_thread_of_a_running_tool(connect: Connect, fake_hub: FakeHub) -> None:
     let_go, running = threading.Event(), threading.Event()
+    early: list[Any] = []
 
     def tool() -> None:
         running.set()
         assert let_go.wait(TIME_LIMIT_SECONDS)
 
+    def operate(run: str) -> None:
+        running.wait(TIME_LIMIT_SECONDS)
+        fake_hub.send(run, "kill", cmd="cmd_kill")
+        fake_hub.wait(lambda: fake_hub.only().acked_cseq == 2)
+        early.append(fake_hub.result("cmd_kill"))
+        let_go.set()
+
     async with connect() as hub:
-        with pytest.raises(RunStopped):
+        with pytest.raises(RunStopped):  # noqa: PT012
             async with hub.run(agent="a") as run:
-                await until_known(fake_hub)
-                call = asyncio.create_task(run.tool("slow", {}, tool))
-                await asyncio.to_thread(running.wait)
-                cmd = fake_hub.send(run.id, "kill")
-                await fake_hub.seen(lambda: fake_hub.only().acked_cseq)
-                with pytest.raises(asyncio.CancelledError):
-                    await call
-                assert fake_hub.result(cmd) is None
-                let_go.set()
-                await asyncio.sleep(TIME_LIMIT_SECONDS)
-    assert fake_hub.result(cmd).proof == "cooperative"
+                operator = threading.Thread(target=operate, args=[run.id])
+                operator.start()
+                await run.tool("slow", {}, tool)
+    operator.join()
+    assert early == [None]
+    assert fake_hub.result("cmd_kill").proof == "cooperative"
     assert fake_hub.only().statuses()[-1] == "completed"
 
 
@@ -109,7 +114,7 @@ async def test_a_held_call_of_a_killed_run_is_stopped_and_later_calls_too(connec
     fake_hub.verdict = silent
     raised: list[Any] = []
     async with connect() as hub:
-        with pytest.raises(RunStopped):
+        with pytest.raises(RunStopped):  # noqa: PT012
             async with hub.run(agent="a") as run:
 
                 async def child() -> None:
@@ -133,15 +138,13 @@ async def test_a_verdict_after_the_kill_allows_nothing(connect: Connect, fake_hu
     fake_hub.verdict = silent
     ran: list[int] = []
     async with connect() as hub:
-        with pytest.raises(RunStopped):
+        with pytest.raises(RunStopped):  # noqa: PT012
             async with hub.run(agent="a") as run:
                 call = asyncio.create_task(run.tool("sql", {"n": 1}, lambda n: ran.append(n)))
                 await fake_hub.seen(lambda: fake_hub.runs and fake_hub.only().of("tool"))
                 proposed = fake_hub.only().of("tool")[0]
                 fake_hub.send(run.id, "kill")
-                late = fake_hub.send(
-                    run.id, "verdict", call=proposed["id"], outcome="allow", digest=proposed["digest"]
-                )
+                late = fake_hub.send(run.id, "verdict", call=proposed["id"], outcome="allow", digest=proposed["digest"])
                 await asyncio.gather(call, return_exceptions=True)
                 await asyncio.sleep(TIME_LIMIT_SECONDS)
     assert ran == []
@@ -167,7 +170,7 @@ async def test_the_kill_of_a_parent_stops_its_children(connect: Connect, fake_hu
             async with hub.run(agent="child", parent=parent):
                 await asyncio.sleep(TIME_LIMIT_SECONDS)
 
-        with pytest.raises(RunStopped):
+        with pytest.raises(RunStopped):  # noqa: PT012
             async with hub.run(agent="parent") as run:
                 task = asyncio.create_task(child(run.id))
                 await fake_hub.seen(lambda: len([one for one in fake_hub.runs.values() if one.states()]) == 2)
@@ -216,7 +219,7 @@ async def test_a_pause_holds_at_the_next_call_until_the_resume(connect: Connect,
 
 async def test_a_kill_reaches_a_paused_run(connect: Connect, fake_hub: FakeHub) -> None:
     async with connect() as hub:
-        with pytest.raises(RunStopped):
+        with pytest.raises(RunStopped):  # noqa: PT012
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 fake_hub.send(run.id, "pause")
@@ -245,7 +248,7 @@ async def test_a_hung_loop_is_told_as_busy_and_its_kill_as_not_obeyed(
     monkeypatch.setattr(live, "CANCEL_SECONDS_MAX", 0.2)
     fake_hub.beat_seconds = 0.05
     async with connect() as hub:
-        with pytest.raises(RunStopped):
+        with pytest.raises(RunStopped):  # noqa: PT012
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 cmd = fake_hub.send(run.id, "kill")

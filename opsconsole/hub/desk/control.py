@@ -194,9 +194,19 @@ def _annotate(world: World, run: Run, command: Command, _by: str, _now: float) -
 def _takeover(world: World, run: Run, command: Command, by: str, now: float) -> Effects:
     run.epoch += 1
     until = now + world.settings.takeover_lease_seconds
+    _prolong(world, run, until)
     run.baton = Baton(by=by, since=now, until=until, epoch=run.epoch)
     world.at(until, "baton", run.id)
     return _tell(world, run, command, by, now)
+
+
+def _prolong(world: World, run: Run, until: float) -> None:
+    """Turns that wait for the operator wait as long as the takeover lasts, unless their agent is less patient."""
+    for approval_key in run.pending:
+        approval = world.approvals[approval_key]
+        if approval.rule == "takeover" and run.baton and approval.expires_at >= run.baton.until - 1.0:
+            approval.expires_at = until
+            world.dirty["approval", approval.id] = None
 
 
 def _release(world: World, run: Run, command: Command, by: str, now: float) -> Effects:
@@ -263,6 +273,19 @@ def _hold_model_calls(world: World, run: Run, now: float) -> Effects:
             effects += questions.hand_back(world, approval, "hub", "the takeover ran out", now)
             call.held = "pause"
     return effects
+
+
+def expire_commands(world: World, run_id: str, now: float) -> Effects:
+    """Drop what came too late to be worth delivering."""
+    run = world.runs.get(run_id)
+    if run is None:
+        return []
+    for command in run.commands:
+        if command.expires_at is not None and command.expires_at <= now and not command.done:
+            world.progress(run, command.frame.cmd, CommandStatus.EXPIRED)
+    run.commands = [command for command in run.commands if command.expires_at is None or command.expires_at > now]
+    world.dirty["run", run_id] = None
+    return []
 
 
 RULES: dict[Do, Rule] = {

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from opsconsole.domain.approval import OPEN
 from opsconsole.domain.command import CommandStatus
-from opsconsole.hub.desk import agents, commands, control, kill, links, questions, records, recovery, replay, rows
+from opsconsole.hub.desk import agents, commands, control, fold, kill, links, questions, records, recovery, replay, rows
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.records import DeskRecord
 from opsconsole.hub.desk.settings import RUNS_KEPT_MAX, DeskSettings
-from opsconsole.hub.desk.world import Price, World, merged
+from opsconsole.hub.desk.world import Price, World
 from opsconsole.policy.interface import Policy
 from opsconsole.policy.redaction import Masker
 from opsconsole.protocol.frames import (
@@ -119,42 +119,7 @@ class Desk:
         return self._world.timers[0][0] if self._world.timers else None
 
     def _due(self, kind: str, key: str, now: float) -> Effects:
-        world = self._world
-        if kind == "expire":
-            return questions.expire(world, key, now)
-        if kind == "kill":
-            return kill.due(world, key, now)
-        if kind == "lost":
-            return links.check_lost(world, key, now)
-        if kind == "give_up":
-            return links.give_up(world, key, now)
-        if kind == "baton":
-            return control.baton_due(world, key, now)
-        if kind == "command":
-            return self._expire_commands(key, now)
-        if kind == "answer":
-            return commands.answer_unrecorded(world, key)
-        if kind == "resend":
-            return agents.ask_again(world, key)
-        if kind == "retry":
-            return self._retry_records(now)
-        return []
-
-    def _expire_commands(self, run_id: str, now: float) -> Effects:
-        world = self._world
-        run = world.runs.get(run_id)
-        if run is None:
-            return []
-        for command in run.commands:
-            if command.expires_at is not None and command.expires_at <= now and not command.done:
-                world.progress(run, command.frame.cmd, CommandStatus.EXPIRED)
-        run.commands = [command for command in run.commands if command.expires_at is None or command.expires_at > now]
-        world.dirty["run", run_id] = None
-        return []
-
-    def _retry_records(self, now: float) -> Effects:
-        waiting, self._world.unrecorded = self._world.unrecorded, []
-        return merged(*(self._world.record_act(one.key, one.body, one.done) for one in waiting))
+        return _TIMERS[kind](self._world, key, now)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -238,3 +203,18 @@ class Desk:
             del world.runs[run.id]
             effects += world.removed("board", "run", run.id)
         return effects
+
+
+_TIMERS: dict[str, Callable[[World, str, float], Effects]] = {
+    "expire": questions.expire,
+    "kill": kill.due,
+    "lost": links.check_lost,
+    "give_up": links.give_up,
+    "baton": control.baton_due,
+    "command": control.expire_commands,
+    "burn": fold.burn_due,
+    "answer": lambda world, key, _now: commands.answer_unrecorded(world, key),
+    "resend": lambda world, key, _now: agents.ask_again(world, key),
+    "retry": lambda world, _key, _now: world.retry_records(),
+}
+"""kind of timer -> what is done when its time has come; none of these allows anything."""

@@ -14,7 +14,7 @@ from opsconsole.hub.desk import gate, kill, outcomes, questions
 from opsconsole.hub.desk.control import check_limits
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import HUB, Principal
-from opsconsole.hub.desk.rows import doing
+from opsconsole.hub.desk.rows import burn, doing, forget_spent
 from opsconsole.hub.desk.settings import CALLS_KEPT_MAX
 from opsconsole.hub.desk.state import Call, Point, Run
 from opsconsole.hub.desk.world import World
@@ -49,13 +49,8 @@ def new_run(world: World, run_id: str, principal: Principal, now: float) -> Run:
 
 
 def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float) -> Effects:
-    run.agent = safe_line(event.agent, limit=200)
-    run.name = safe_line(event.name, limit=500) if event.name is not None else run.name
-    run.labels = (
-        {safe_line(k, limit=100): safe_line(v, limit=200) for k, v in event.labels.items()}
-        if event.labels
-        else run.labels
-    )
+    if not (run.described and point.name == SUPERVISOR and len(run.points) > 1):
+        _name(run, event)
     run.framework = safe_line(event.framework, limit=100) if event.framework else run.framework
     run.restored_from = event.restored_from or run.restored_from
     if event.caps is not None:
@@ -69,6 +64,14 @@ def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float)
     run.limits = world.policy.limits(run.agent, run.labels)
     effects = _started(world, run, point, now)
     return effects + kill.fence_newborn(world, run, now)
+
+
+def _name(run: Run, event: RunEvent) -> None:
+    """What the run is called; a supervisor, which knows only a command line, yields to whoever else has named it."""
+    run.agent = safe_line(event.agent, limit=200)
+    run.name = safe_line(event.name, limit=500) if event.name is not None else run.name
+    if event.labels:
+        run.labels = {safe_line(k, limit=100): safe_line(v, limit=200) for k, v in event.labels.items()}
 
 
 def _adopt(world: World, run: Run, parent_id: str) -> bool:
@@ -113,9 +116,11 @@ def _fold_state(world: World, run: Run, point: Point, event: StateEvent, now: fl
         run.exit_code, run.exit_signal = event.exit.code, event.exit.signal
     target = _believed(run, author, event.state)
     step = world.move(run, target, author, now)
-    if run.ended and event.state is run.state:
+    if run.ended and (target is run.state or event.exit is not None):
         run.proof = best(run.proof, _proof(author, event))
     if step is not Step.MOVED:
+        if event.exit is not None and run.kill and run.kill.status != "dead":
+            return kill.after_end(world, run, now)
         revived = step is Step.ZOMBIE and author is Author.AGENT and event.state not in TERMINAL
         return _zombie(world, run, event, now) if revived else []
     run.progress_at = now
@@ -171,7 +176,7 @@ def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: floa
     if call is None:
         call = _new_call(world, run, event, now)
         if event.gate and event.status is CallStatus.PROPOSED:
-            run.doing = world.shown(doing(call), 160)
+            run.doing = world.shown(doing(call, world.mask), 160)
             return [] if world.replaying else gate.propose(world, run, call, event, now)
         return _follow(world, run, call, event, now)
     if event.gate and event.status is CallStatus.PROPOSED:
@@ -213,7 +218,7 @@ def _follow(world: World, run: Run, call: Call, event: ToolEvent, now: float) ->
     call.status = advance_call(call.status, event.status)
     if call.status is CallStatus.RUNNING:
         call.since = now
-        run.doing = world.shown(doing(call), 160)
+        run.doing = world.shown(doing(call, world.mask), 160)
         if event.verdict == "offline":
             return outcomes.note_offline(world, run, call, now)
         return outcomes.check_unpermitted(world, run, call, now) if call.gate else []
@@ -240,7 +245,27 @@ def _fold_usage(world: World, run: Run, _point: Point, event: UsageEvent, now: f
     _price(world, run, model, usage, event, now)
     _check_served(world, run, model, event, now)
     run.spend.append((now, run.cost_usd))
+    forget_spent(world, run, now)
+    watch_burn(world, run, now)
     return [] if world.replaying else check_limits(world, run, now)
+
+
+def watch_burn(world: World, run: Run, now: float) -> None:
+    """Show the burn rate fall: without news from the run nobody would look at its row again."""
+    if not run.burning and not world.replaying:
+        run.burning = True
+        world.at(now + world.settings.burn_refresh_seconds, "burn", run.id)
+
+
+def burn_due(world: World, run_id: str, now: float) -> Effects:
+    """The row of a run that has spent lately, once more, until its rate is zero."""
+    run = world.runs.get(run_id)
+    if run is None:
+        return []
+    run.burning = False
+    if not run.ended and burn(world, run, now) > 0:
+        watch_burn(world, run, now)
+    return world.changed_run(run)
 
 
 def _price(world: World, run: Run, model: str, usage: Usage, event: UsageEvent, now: float) -> None:
@@ -296,18 +321,21 @@ _FOLDS: dict[str, Callable[[World, Run, Point, Any, float], Effects]] = {
 
 
 def _may_follow_end(event: Event) -> bool:
-    """What may truthfully arrive after the end: the supervisor's exit report, last readings, the ends of calls."""
+    """What may truthfully arrive after the end: exit reports, last readings and words, the ends of calls."""
     if isinstance(event, StateEvent):
         return True
     if isinstance(event, ToolEvent):
         return event.status in CALL_ENDED
-    return isinstance(event, UsageEvent | NoteEvent | UnknownEvent)
+    return isinstance(event, RunEvent | MessageEvent | UsageEvent | NoteEvent | UnknownEvent)
 
 
 def _zombie(world: World, run: Run, event: Event, now: float) -> Effects:
-    """A dead run spoke: kept on its timeline, alarmed, never believed; a proposal of it is refused."""
-    first = not run.zombie
-    run.zombie = True
+    """A dead run spoke: kept on its timeline, alarmed, never believed; a proposal of it is refused.
+
+    Where an empty process tree was seen there is nobody left to speak: then it is the backlog of its journal.
+    """
+    first = not run.zombie and run.proof is not Proof.PROCESS
+    run.zombie = run.zombie or first
     refusal = (
         outcomes.refuse_dead(world, run, event, now) if isinstance(event, ToolEvent) and not world.replaying else []
     )

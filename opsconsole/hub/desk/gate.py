@@ -78,7 +78,14 @@ def judge(world: World, run: Run, call: Call, now: float) -> Effects:
     call.held = None
     if call.kind is CallKind.MODEL_CALL and run.baton:
         why = f"{run.baton.by} has taken over and answers as the model"
-        verdict = Verdict(decision=Decision.ASK, rule="takeover", reason=why, risk=Risk.LOW, may_edit=False)
+        verdict = Verdict(
+            decision=Decision.ASK,
+            rule="takeover",
+            reason=why,
+            risk=Risk.LOW,
+            may_edit=False,
+            ttl_seconds=run.baton.until - now,
+        )
         return questions.ask(world, run, call, verdict, now)
     return _obey(world, run, call, _ask_policy(world, run, call, now), now)
 

@@ -6,7 +6,7 @@ from opsconsole.domain.approval import OPEN, ApprovalStatus
 from opsconsole.domain.digest import NotCanonical, call_digest
 from opsconsole.domain.run import FENCED
 from opsconsole.domain.tool_call import CallKind, CallStatus
-from opsconsole.hub.desk import control, gate, questions, verdicts
+from opsconsole.hub.desk import control, fold, gate, questions, verdicts
 from opsconsole.hub.desk.effects import Changed, Effects
 from opsconsole.hub.desk.state import Call, Run
 from opsconsole.hub.desk.world import World
@@ -53,6 +53,8 @@ def _restore_family(world: World, run: Run) -> None:
 
 def _finish_run(world: World, run: Run, now: float) -> Effects:
     _restore_links(world, run, now)
+    run.burning = False
+    fold.watch_burn(world, run, now)
     if run.baton:
         world.at(run.baton.until, "baton", run.id)
     if run.kill and run.kill.status != "dead":

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from opsconsole.domain.approval import ApprovalStatus
 from opsconsole.domain.run import HELD, RunState
 from opsconsole.domain.tool_call import CallKind
 from opsconsole.hub.desk.state import Approval, Call, Kill, Point, Run
 from opsconsole.hub.desk.world import World
+from opsconsole.policy.redaction import Masker, redact
 from opsconsole.protocol.rows import (
     ApprovalRow,
     Caps,
@@ -35,13 +38,19 @@ def link_of(run: Run) -> tuple[LinkStatus, float]:
 
 def burn(world: World, run: Run, now: float) -> float:
     """US dollars spent in the last minute."""
-    since = now - world.settings.burn_window_seconds
-    while len(run.spend) > 1 and run.spend[1][0] <= since:
-        run.spend.popleft()
+    since = forget_spent(world, run, now)
     if not run.spend:
         return 0.0
     base = run.spend[0][1] if run.spend[0][0] <= since else 0.0
     return max(0.0, run.cost_usd - base)
+
+
+def forget_spent(world: World, run: Run, now: float) -> float:
+    """Drop readings from before the window, but for the last of them; gives where the window begins."""
+    since = now - world.settings.burn_window_seconds
+    while len(run.spend) > 1 and run.spend[1][0] <= since:
+        run.spend.popleft()
+    return since
 
 
 def waiting(world: World, run: Run) -> Waiting | None:
@@ -144,10 +153,12 @@ def approval_row(approval: Approval) -> ApprovalRow:
     )
 
 
-def doing(call: Call) -> str:
-    """A call in few words: its tool and its first argument, as they came."""
-    first = next(iter((call.args or {}).values()), "") if call.kind is CallKind.TOOL_CALL else call.target
-    return f"{call.tool} {first}".strip()
+def doing(call: Call, mask: Masker) -> str:
+    """A call in few words: its tool and its first argument, secrets masked."""
+    if call.kind is not CallKind.TOOL_CALL:
+        return f"{call.tool} {call.target}".strip()
+    first, _ = redact(dict(islice((call.args or {}).items(), 1)), mask)
+    return f"{call.tool} {next(iter(first.values()), '')}".strip()
 
 
 def _point_row(point: Point) -> PointRow:

@@ -27,6 +27,8 @@ class DeskSettings:
     answer_seconds: float = 1.0
     """How long the giver of a stop waits at most to hear that it was done, recorded or not."""
     burn_window_seconds: float = 60.0
+    burn_refresh_seconds: float = 5.0
+    """How often a rate that falls is shown again."""
 
 
 CALLS_KEPT_MAX = 256

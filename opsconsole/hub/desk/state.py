@@ -134,6 +134,8 @@ class Run:
     unpriced: set[str] = field(default_factory=set)
     served: dict[str, str] = field(default_factory=dict)
     spend: deque[tuple[float, float]] = field(default_factory=deque)
+    burning: bool = False
+    """A look at its burn rate is due."""
     limits: Limits = field(default_factory=Limits)
     tripped: str | None = None
     calls: OrderedDict[str, Call] = field(default_factory=OrderedDict)

@@ -123,6 +123,11 @@ class World:
         """Text of an agent as a row shows it: secrets masked, on one line, nothing in it that drives a terminal."""
         return safe_line(redact_text(text[: limit + SECRET_CHARS_MAX], self.mask), limit=limit)
 
+    def retry_records(self) -> Effects:
+        """Offer to storage again what it has not taken."""
+        waiting, self.unrecorded = self.unrecorded, []
+        return merged(*(self.record_act(one.key, one.body, one.done) for one in waiting))
+
     # -- rows, timers ----------------------------------------------------------------------------------------------
 
     def changed_run(self, run: Run) -> Effects:

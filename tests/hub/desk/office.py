@@ -115,6 +115,7 @@ class Office:
         self.epoch = 0
         self.changed: list[tuple[str, str]] = []
         self.peers: dict[str, Agent] = {}
+        self.operators: dict[str, Operator] = {}
         self.replies: dict[str, list[Res]] = {}
         self.saved: dict[tuple[str, str], DeskRecord] = {}
         self.marks = (0, 0)
@@ -238,7 +239,7 @@ class Office:
 
     def operator(self, who: Principal = ANA) -> Operator:
         """Someone at a console."""
-        return Operator(self, who)
+        return self.operators.setdefault(who.name, Operator(self, who))
 
     def row(self, run: str = "run_1") -> RunRow:
         """The row of a run."""
@@ -254,7 +255,7 @@ class Office:
 
 
 class Agent:
-    """One enforcement point: it journals, sends, and keeps what it hears. It acknowledges commands unless told not to."""
+    """One enforcement point: it journals, sends, and keeps what it hears; a command is acknowledged when told to."""
 
     def __init__(
         self,
@@ -284,7 +285,6 @@ class Agent:
         self.journal: list[dict[str, Any]] = []
         self.acked = 0
         self.cseq = 0
-        self.is_acking = True
         self.heard: list[Frame] = []
         self.closes: list[int] = []
 
@@ -325,7 +325,7 @@ class Agent:
             self.acked = max(self.acked, frame.acked.get(self.run, 0))
         elif isinstance(frame, Ack) and frame.seq is not None:
             self.acked = max(self.acked, frame.seq)
-        elif isinstance(frame, PointCommand) and self.is_acking:
+        elif isinstance(frame, PointCommand):
             self.cseq = max(self.cseq, frame.cseq)
 
     def hear_close(self, code: int) -> None:
