@@ -226,7 +226,7 @@ class ConsoleApp(App[int]):
     def go_back(self) -> None:
         """Close what was opened last."""
         if self.receipt.close() or self.panels[self.view].close_inner():
-            self._refresh()
+            self.redraw()
         elif self.before:
             self._show(self.before.pop())
 
@@ -236,7 +236,7 @@ class ConsoleApp(App[int]):
             self.link.send(self.session.watch(run))
         self.run_panel.show_run(run)
         self.show_view("run")
-        self._refresh()
+        self.redraw()
 
     def show_receipt(self, entries: list[Entry]) -> None:
         """Open the receipt of a kill."""
@@ -261,7 +261,7 @@ class ConsoleApp(App[int]):
         event.prevent_default()
         if self._is_meant(action):
             self._try(lambda: self.deeds.do(action.id), asks=action.asks)
-            self._refresh()
+            self.redraw()
 
     def _is_meant(self, action: Action) -> bool:
         """Whether a key is a decision to press it, not a part of words that the operator believes to be typing."""
@@ -283,7 +283,7 @@ class ConsoleApp(App[int]):
             self._frame()
         elif self.view == "draft":
             self.draft_panel.review()
-            self._refresh()
+            self.redraw()
 
     def _try(self, act: Callable[[], None], *, asks: bool = False) -> None:
         try:
@@ -307,14 +307,14 @@ class ConsoleApp(App[int]):
         for name, panel in self.panels.items():
             panel.set_class(name == view, "-shown")
         self._focus_view()
-        self.call_after_refresh(self._refresh)
+        self.call_after_refresh(self.redraw)
 
     def _focus_view(self) -> None:
         widget = self.panels[self.view].focus_widget
         if widget is not None:
             self.set_focus(widget, scroll_visible=False)
 
-    def _refresh(self) -> None:
+    def redraw(self) -> None:
         """Everything about the view shown, after a key or a second."""
         self.panels[self.view].refresh_rows()
         self.deeds.look()
@@ -381,14 +381,14 @@ class ConsoleApp(App[int]):
         if not self.is_headless and is_gone(sys.__stdin__.fileno() if sys.__stdin__ else 0):
             self.exit(1)
             return
-        self._refresh()
+        self.redraw()
 
     def on_resize(self, event: events.Resize) -> None:
         """Another size: what fits changes, what is true does not."""
         for panel in self.panels.values():
             panel.fit(event.size.width, event.size.height)
             panel.set_class(event.size.width >= ROOMY_CELLS, "-roomy")
-        self.call_after_refresh(self._refresh)
+        self.call_after_refresh(self.redraw)
 
     # the end
 

@@ -58,7 +58,7 @@ class Painter:
         dimmed = Style.parse("none") if mono else Style.parse("#7a7a7a")
         self._styles: dict[Look, dict[Tone, Style]] = {
             "plain": normal,
-            "cursor": {tone: style + cursor for tone, style in normal.items()},
+            "cursor": {tone: style if tone == "alarm" else style + cursor for tone, style in normal.items()},
             "dimmed": dict.fromkeys(normal, dimmed),
             "dimmed cursor": dict.fromkeys(normal, dimmed + cursor),
         }

@@ -77,6 +77,8 @@ def _table() -> dict[tuple[RunState, Author], frozenset[RunState]]:
     for state in _LIVE:
         table[state, Author.SUPERVISOR] = _ENDS | {RunState.KILLED}
         table[state, Author.HUB] = frozenset({RunState.PAUSING, RunState.STOPPING, RunState.FAILED})
+    for state in _WORK:  # a pause that the hub lost in a crash still holds the agent: it must be seen to be lifted
+        table[state, Author.AGENT] |= {RunState.PAUSED}
     table[RunState.SUBMITTED, Author.AGENT] |= {RunState.REJECTED}
     table[RunState.SUBMITTED, Author.SUPERVISOR] |= {RunState.WORKING}
     table[RunState.PAUSING, Author.HUB] |= {RunState.PAUSED}

@@ -48,7 +48,7 @@ class RowSource:
 
 
 class Follow:
-    """One feed and those who follow it. `tick_seconds` 0.0 flushes in the next round of the loop."""
+    """One feed and those who follow it: flushed in the next round of the loop, but not twice within `tick_seconds`."""
 
     def __init__(self, feed: RowFeed, tick_seconds: float) -> None:
         self.feed = feed

@@ -15,6 +15,9 @@ from opsconsole.hub.service import INFO_NAME, Service
 from opsconsole.hub.settings import HubSettings
 from opsconsole_storage import CannotOpen, Locked, NewerSchema, ReadOnly, Tampered
 
+SWITCH_SECONDS = 0.001
+"""How long a storage thread may keep the interpreter from the loop; Python's 5 ms are most of a decision's way."""
+
 EXIT_OK = 0
 EXIT_CONFIG = 2
 EXIT_LOCKED = 4
@@ -38,6 +41,7 @@ def serve(settings: HubSettings) -> int:
 
     Gives the exit code: 0 ended in order, 2 wrong settings, 4 another hub holds the directory, 5 storage refuses.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         asyncio.run(_serve(settings))

@@ -82,7 +82,7 @@ class Hub:
         self.tails = Tails()
         self.follows = {
             "board": Follow(RowFeed(epoch, self._render_run), limits.board_tick_seconds),
-            "approvals": Follow(RowFeed(epoch, self._render_approval), 0.0),
+            "approvals": Follow(RowFeed(epoch, self._render_approval), limits.approvals_tick_seconds),
         }
         self.audit_seq = marks.audit_seq
         self.position = marks.position

@@ -9,6 +9,7 @@ import logging
 import os
 import secrets
 import socket
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -48,6 +49,8 @@ GOODBYE_SECONDS = 2.0
 """How long peers may take to leave when the hub goes down."""
 IDLE_SECONDS = 5.0
 """How long the disk may take for what is still on its way."""
+UNREAD_MESSAGES_MAX = 8
+"""Frames of one connection that wait for the session before its socket is read no further."""
 OVERSIZE_BYTES = 65_536
 """A frame this much above the limit is still read, so that its sender is told why it is closed."""
 
@@ -89,6 +92,17 @@ class _Uvicorn(uvicorn.Server):
         """Serve until told to stop."""
         self.listening.set()
         await self.stopping.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop listening and end what is still open; without uvicorn's fixed waits, as peers were told already."""
+        for closing in (*self.servers, *(sockets or ())):
+            closing.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        if self.server_state.tasks:
+            _, late = await asyncio.wait(self.server_state.tasks, timeout=GOODBYE_SECONDS)
+            for task in late:
+                task.cancel()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +146,7 @@ class Service:
         Raises: ConfigError, CannotOpen and its kinds, StorageError, OSError.
         """
         self.settings.check()
+        _check_certificate(self.settings)
         parts = self._parts = await open_parts(self.settings, store)
         try:
             listener = _listen(self.settings)
@@ -290,11 +305,21 @@ def _mask_key(settings: HubSettings) -> bytes:
         return key
 
 
+def _check_certificate(settings: HubSettings) -> None:
+    if settings.tls_cert is None:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
+    except (ssl.SSLError, OSError) as error:
+        raise ConfigError(f"{settings.tls_cert} and {settings.tls_key} are no certificate and key: {error}") from None
+
+
 def _listen(settings: HubSettings) -> socket.socket:
     try:
         found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        family, _, _, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)
-        listener = socket.socket(family, socket.SOCK_STREAM)
+        family, kind, protocol, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)
+        # asyncio turns Nagle's delay off only where the protocol is named
+        listener = socket.socket(family, kind, protocol or socket.IPPROTO_TCP)
     except OSError as error:
         raise ConfigError(f"cannot listen on {settings.host}: {error.strerror or error}") from None
     try:

@@ -18,11 +18,13 @@ class ShellLimits:
     beat_seconds: float = limits.BEAT_SECONDS
     board_tick_seconds: float = 0.05
     """Changed rows gather this long: twenty pictures a second are more than a person can read."""
+    approvals_tick_seconds: float = 0.01
+    """The same for held calls: the first is shown at once, a stampede a hundred times a second."""
     agent_frames_per_second: float = 5_000.0
     """Beyond it the hub reads slower; a journal that replays a backlog is welcome, but not at others' expense."""
     agent_bytes_per_second: float = 64 * 1024 * 1024.0
-    operator_frames_per_second: float = 200.0
-    """Acks of three views at twenty a second, and a person; beyond it the connection is closed with 4008."""
+    operator_frames_per_second: float = 500.0
+    """Acks of every view at its fastest, twice over, and a person; beyond it the connection is closed with 4008."""
     operator_bytes_per_second: float = 4 * 1024 * 1024.0
     burst_seconds: float = 2.0
     """How much of a second's rate a quiet connection may save up."""

@@ -169,8 +169,13 @@ class Calls:
 
     def withdraw(self, call: Call) -> None:
         """The agent gave the call up while it waited."""
-        if self._live.withdraw(call.id) and not self._live.session.ended:
-            self._end(call, CallStatus.DENIED, "denied", error="The agent gave the call up.")
+        with self._live.lock:
+            waited = self._live.withdraw(call.id)
+            too_late = call.decided.result() if call.decided.done() and not call.decided.exception() else None
+            if (waited or too_late) and not self._live.session.ended:
+                self._end(call, CallStatus.DENIED, "denied", error="The agent gave the call up.")
+            if too_late:
+                self._tell_void(too_late, "the agent gave the call up")
 
     # -- at the gate -----------------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -69,6 +70,7 @@ class RunLock:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._fd = _locked(path)
+        _HELD.add(self)
 
     def release(self, *, remove: bool = False) -> None:
         """Lets go; with `remove`, the file goes first, while it is still ours."""
@@ -77,6 +79,18 @@ class RunLock:
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = -1
+
+
+_HELD: weakref.WeakSet[RunLock] = weakref.WeakSet()
+
+
+def _let_go_in_fork() -> None:
+    """A forked child does not speak for the run, and must not keep it from those who come after its parent."""
+    for lock in list(_HELD):
+        lock.release()
+
+
+os.register_at_fork(after_in_child=_let_go_in_fork)
 
 
 def _locked(path: Path) -> int:
@@ -119,7 +133,7 @@ class Journal:
     """The open journal of one run and point. Its methods may be called from any thread."""
 
     def __init__(self, folder: Path, run: str, *, point: str = "sdk", bytes_max: int = JOURNAL_BYTES_MAX) -> None:
-        """Opens or creates it. Raises: RunInUse, JournalDamaged, OSError."""
+        """Opens or creates it. Raises: RunInUse, JournalDamaged, OSError, sqlite3.OperationalError."""
         self.path = journal_path(folder, run, point)
         self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.bytes_max = bytes_max
@@ -129,6 +143,9 @@ class Journal:
         try:
             self._db = _opened(self.path)
             self._load(run, point)
+        except sqlite3.OperationalError:
+            self._run_lock.release()
+            raise
         except sqlite3.DatabaseError as error:
             self._run_lock.release()
             raise JournalDamaged(f"{self.path} cannot be read as a journal: {error}") from error

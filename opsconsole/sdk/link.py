@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidHandshake, InvalidStatus
+from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from opsconsole import __version__
@@ -35,6 +35,8 @@ REFUSALS = frozenset({401, 403, 426})
 """HTTP answers to the upgrade that another attempt will not change: a person must act."""
 RESTART_SPREAD_SECONDS = 5.0
 """Agents come back after a hub's restart spread over this time."""
+UNREACHABLE = (OSError, EOFError, TimeoutError, WebSocketException, RemoteProtocolError)
+"""What an attempt may end with that the next one may not."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -219,7 +221,7 @@ class Link:
                 self._see(LinkView(up=False, lost=True, refused=str(error)))
                 log.error("the hub at %s refused this agent: %s", self.url, error)
                 return
-            except (OSError, TimeoutError, InvalidHandshake, RemoteProtocolError) as error:
+            except UNREACHABLE as error:
                 if not self.view.lost:
                     log.warning("the hub at %s cannot be reached: %s", self.url, error)
                 self._see(LinkView(up=False, lost=True))

@@ -8,15 +8,15 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from opsconsole.domain.digest import NotCanonical, canonical
 from opsconsole.domain.run import RunState
-from opsconsole.domain.tool_call import CallStatus
 from opsconsole.errors import CallDenied, RunStopped
 from opsconsole.sdk.bounded import bounded_text
 from opsconsole.sdk.gate import Decision, LinkView, Proposal
+from opsconsole.sdk.growing import Growing
+from opsconsole.sdk.identity import Identity
 from opsconsole.sdk.journal import CallRecord, Journal
 from opsconsole.sdk.new_ids import new_id
 from opsconsole.sdk.on_hub_lost import OnHubLost
@@ -28,55 +28,12 @@ from opsconsole.sdk.usage import TurnUsage, added
 if TYPE_CHECKING:
     from opsconsole.sdk.link import Link
 
-CAPS = ["hold", "pause", "inject", "takeover", "kill_cooperative"]
 CANCEL_EVERY_SECONDS = 0.1
 """A body that swallowed its cancellation is cancelled again."""
 CANCEL_SECONDS_MAX = 5.0
 """After this the kill is reported as not obeyed, and the body is left to the supervisor."""
-APPEND_SECONDS = 0.05
-"""Parts of a growing message are gathered for this long,"""
-APPEND_BYTES_MAX = 4_096
-"""or up to this size."""
 CHECKPOINT_BYTES_MAX = 8 * 1024 * 1024
 """A larger state belongs into a file of the agent's own."""
-UNKNOWN_OUTCOME = "the agent's process ended while it ran: its outcome is unknown"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who runs."""
-
-    agent: str
-    name: str | None = None
-    parent: str | None = None
-    labels: dict[str, str] = field(default_factory=dict)
-    resumable: bool = False
-    """Whether a later process may go on with this run: it has a key, or a supervisor's id."""
-    keyed: bool = False
-
-    def to_json(self, policy: OnHubLost, restored_from: str | None) -> dict[str, Any]:
-        """As the `run` event carries it."""
-        labels = {bounded_text(str(k), 200): bounded_text(str(v), 1_000) for k, v in list(self.labels.items())[:32]}
-        fields: dict[str, Any] = {
-            "agent": bounded_text(self.agent, 200),
-            "name": bounded_text(self.name, 500) if self.name else None,
-            "parent": self.parent,
-            "labels": labels or None,
-            "restored_from": restored_from,
-        }
-        told = {name: value for name, value in fields.items() if value is not None}
-        return {"type": "run", **told, "caps": CAPS, "on_hub_lost": policy.to_json()}
-
-
-@dataclass(slots=True)
-class _Growing:
-    """A message whose parts are being gathered."""
-
-    id: str
-    role: str
-    since: float
-    parts: list[str] = field(default_factory=list)
-    size: int = 0
 
 
 class LiveRun:
@@ -101,11 +58,13 @@ class LiveRun:
         self.cancel_body: Callable[[], None] = lambda: None
         """Set by the twin: asks the body to end, callable from any thread, as often as needed."""
         self.why_not_ended: Callable[[], str] = lambda: "the body went on"
-        """Set by the twin: what is known of a body that does not end."""
+        """Set by the twin: what is known of that."""
         self.stop_state = RunState.KILLED
         self.lease_over = False
         self.idle = threading.Condition(self.lock)
         """Notified when a call's function ends."""
+        self.stopped = False
+        """Whether the body ended because the run was stopped."""
         self.closed = False
         """Whether the journal is closed: what still comes is lost on purpose."""
         self.leaving = False
@@ -113,7 +72,7 @@ class LiveRun:
         self._siblings = siblings
         self._waiting: dict[str, Future[Decision]] = {}
         self._proposed: dict[str, dict[str, Any]] = {}
-        self._growing: _Growing | None = None
+        self._growing: Growing | None = None
         self._usage = journal.usage()
         self._killed_at: float | None = None
         self._cancelled_at = 0.0
@@ -126,31 +85,28 @@ class LiveRun:
     def open(self) -> None:
         """States that the run works, and takes up what an earlier process left."""
         checkpoint = self.journal.checkpoint()
-        restored = checkpoint[0] if checkpoint and not self.fresh else None
+        restored = checkpoint[0] if checkpoint else None
         self.point.tell(self.identity.to_json(self.session.policy, restored))
         self.journal.put("resumable", "1" if self.identity.resumable else "")
         self.journal.put("keyed", "1" if self.identity.keyed else "")
-        for record in self.journal.calls():
-            if record.status == "running":
-                self._note_interrupted(record)
+        self.point.tell_interrupted()
         self._say(RunState.WORKING, "resumed after a restart" if not self.fresh else "")
         self.link.attach(self.point)
         for order in self.point.open_orders():
             self.order(order)
-
-    def _note_interrupted(self, record: CallRecord) -> None:
-        event = {"type": "tool", "id": record.call, "status": CallStatus.FAILED, "error": UNKNOWN_OUTCOME}
-        self.point.tell(event, call=CallRecord(call=record.call, status="interrupted", digest=record.digest))
 
     # -- saying ----------------------------------------------------------------------------------------------------
 
     def say(self, event: dict[str, Any], *, urgent: bool = False) -> None:
         """Journals an event of this run. Raises: RunStopped once the run has ended."""
         with self.lock:
-            if self.session.ended:
-                raise RunStopped(self.session.fenced or "the run has ended", run=self.run)
+            self._demand_life()
             self.flush_growing()
             self.point.tell(event, urgent=urgent)
+
+    def _demand_life(self) -> None:
+        if self.session.ended:
+            raise RunStopped(self.session.fenced or "the run has ended", run=self.run)
 
     def message(self, role: str, text: str | None, append: str | None, message: str | None, author: str | None) -> str:
         """A message whole, or a part of a growing one; gives its id."""
@@ -166,24 +122,20 @@ class LiveRun:
 
     def _grow(self, message: str, role: str, part: str) -> None:
         with self.lock:
-            if self.session.ended:
-                raise RunStopped(self.session.fenced or "the run has ended", run=self.run)
+            self._demand_life()
             if self._growing and self._growing.id != message:
                 self.flush_growing()
             if self._growing is None:
-                self._growing = _Growing(message, role, time.monotonic())
+                self._growing = Growing(message, role, time.monotonic())
                 self.link.check()
-            self._growing.parts.append(part)
-            self._growing.size += len(part)
-            if self._growing.size >= APPEND_BYTES_MAX:
+            if self._growing.add(part):
                 self.flush_growing()
 
     def flush_growing(self) -> None:
         """The gathered parts become one event."""
         growing, self._growing = self._growing, None
         if growing:
-            text = bounded_text("".join(growing.parts))
-            self.point.tell({"type": "message", "id": growing.id, "role": growing.role, "append": text})
+            self.point.tell(growing.event())
 
     def note(self, text: str, level: str, data: dict[str, Any] | None) -> None:
         """A line for the timeline."""
@@ -208,13 +160,11 @@ class LiveRun:
             raise ValueError(f"a checkpoint is plain JSON: {error}") from None
         if len(data) > CHECKPOINT_BYTES_MAX:
             raise ValueError(f"a checkpoint has at most {CHECKPOINT_BYTES_MAX} bytes, not {len(data)}")
-        checkpoint = new_id("ckp")
+        checkpoint, told = new_id("ckp"), {"bytes": len(data)}
         with self.lock:
             self.journal.save_checkpoint(checkpoint, data)
-            text = f"checkpoint of {len(data)} bytes"
-            self.say(
-                {"type": "note", "kind": "checkpoint", "text": text, "data": {"id": checkpoint, "bytes": len(data)}}
-            )
+            event = {"type": "note", "kind": "checkpoint", "text": f"{len(data)} bytes"}
+            self.say(event | {"data": told | {"id": checkpoint}})
         return checkpoint
 
     def restore(self) -> Any:
@@ -253,6 +203,7 @@ class LiveRun:
     def propose(self, proposal: Proposal, event: dict[str, Any]) -> Future[Decision]:
         """Puts a call before the gate; the future gets the decision, or CallDenied where it could not be journalled."""
         decided: Future[Decision] = Future()
+        decided.set_running_or_notify_cancel()  # who waits may give up; the decision still arrives
         with self.lock:
             self._waiting[proposal.call] = decided
             self._proposed[proposal.call] = event
@@ -269,7 +220,7 @@ class LiveRun:
             return self.session.withdraw(call)
 
     def is_waiting(self, call: str) -> bool:
-        """Whether somebody in this process waits for this call's decision."""
+        """Whether this process waits for this call's decision."""
         return call in self._waiting
 
     def _propose(self, call: str) -> None:
@@ -297,7 +248,7 @@ class LiveRun:
             match effect:
                 case Settle():
                     waiting = self._waiting.pop(effect.call, None)
-                    if waiting and not waiting.cancelled():
+                    if waiting:
                         waiting.set_result(effect.decision)
                 case Say():
                     self._say(effect.state, effect.reason)
@@ -357,8 +308,8 @@ class LiveRun:
     def _growing_due(self, now: float) -> float | None:
         if self._growing is None:
             return None
-        if now < self._growing.since + APPEND_SECONDS:
-            return self._growing.since + APPEND_SECONDS
+        if now < self._growing.due:
+            return self._growing.due
         self.flush_growing()
         return None
 
@@ -399,7 +350,8 @@ class LiveRun:
             if self.session.ended:
                 return
             self.flush_growing()
-            if self.session.fenced:
+            self.stopped = bool(self.session.fenced)
+            if self.stopped:
                 state, reason, stop_reason = (
                     self.stop_state,
                     self.session.fenced,

@@ -34,6 +34,12 @@ class Adoption:
                 return named, None
             return None, self._root
 
+    def give_back(self, adopted: str | None) -> None:
+        """The run could not be opened: who asks next may try again."""
+        if adopted is not None:
+            with self._lock:
+                self._root = None
+
 
 ADOPTION = Adoption()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import time
 from collections.abc import Callable
@@ -11,10 +12,9 @@ from typing import TYPE_CHECKING
 
 from opsconsole.domain.command import Do
 from opsconsole.domain.run import RunState
-from opsconsole.domain.tool_call import CallStatus
+from opsconsole.errors import ConfigError
 from opsconsole.sdk.errors import RunInUse
-from opsconsole.sdk.journal import CallRecord, Journal, JournalDamaged, journal_folder
-from opsconsole.sdk.live import UNKNOWN_OUTCOME
+from opsconsole.sdk.journal import Journal, journal_folder
 from opsconsole.sdk.order import Order
 from opsconsole.sdk.point_run import PointRun
 
@@ -48,10 +48,7 @@ class Orphan:
         self._over = over or not self.journal.get("resumable")
         if not self._over or self.journal.get("ended"):
             return
-        for record in self.journal.calls():
-            if record.status == "running":
-                event = {"type": "tool", "id": record.call, "status": str(CallStatus.FAILED), "error": UNKNOWN_OUTCOME}
-                self.point.tell(event, call=CallRecord(call=record.call, status="interrupted", digest=record.digest))
+        self.point.tell_interrupted()
         if not over:
             self._end(RunState.FAILED, "its process ended without a word")
 
@@ -97,8 +94,14 @@ def find_orphans(
         if len(found) >= ORPHANS_MAX:
             break
         orphan = _taken(folder, path, wake, point, any_age=run is not None)
-        if orphan is not None:
+        if orphan is None:
+            continue
+        try:
             orphan.lay_to_rest(over=over)
+        except sqlite3.Error as error:
+            log.warning("%s: %s", path, error)
+            orphan.close()
+        else:
             found.append(orphan)
     return found
 
@@ -108,7 +111,7 @@ def _taken(folder: Path, path: Path, wake: Callable[[bool], None], point: str, *
         journal = Journal(folder, path.stem, point=point)
     except RunInUse:
         return None
-    except (JournalDamaged, OSError) as error:
+    except (ConfigError, sqlite3.Error, OSError) as error:
         log.warning("%s", error)
         return None
     ended = bool(journal.get("ended"))

@@ -26,6 +26,8 @@ SHRUNK_BYTES_MAX = 8_000
 """Each text of an event that is still too large once encoded (control characters grow sixfold)."""
 _TEXTS = ("text", "append", "result", "error", "reason", "last_output")
 
+UNKNOWN_OUTCOME = "the agent's process ended while it ran: its outcome is unknown"
+
 Wake = Callable[[bool], None]
 """Tells the link that there is something to send; True if it must not wait for more."""
 
@@ -85,6 +87,13 @@ class PointRun:
                 {"type": "note", "level": "warning", "text": f"{lost} events could not be journalled and are lost"}
             )
         return True
+
+    def tell_interrupted(self) -> None:
+        """States of the calls that a dead process was in that their outcome is unknown."""
+        for record in self.journal.calls():
+            if record.status == "running":
+                event = {"type": "tool", "id": record.call, "status": "failed", "error": UNKNOWN_OUTCOME}
+                self.tell(event, call=CallRecord(call=record.call, status="interrupted", digest=record.digest))
 
     def answer(self, cmd: str, **fields: Any) -> None:
         """Sends `res` for a command of the hub, until it is certain that the hub has it."""

@@ -71,7 +71,7 @@ class Run:
         self._live.cancel_body = self._cancel_from_anywhere
         self._live.why_not_ended = self._why_not_ended
         self._tokens = (CURRENT.set(self), CURRENT_LIVE.set(self._live))
-        self._live.open()
+        self._host.begin(self._live)
         return self
 
     async def __aexit__(
@@ -349,7 +349,7 @@ def end_of(error: BaseException | None) -> tuple[RunState, str]:
 
 def raise_stopped(live: LiveRun, error: BaseException | None) -> None:
     """A stopped run does not end as if nothing had been: what follows it must not take it for done."""
-    if not live.session.fenced or (isinstance(error, RunStopped) and error.run == live.run):
+    if not live.stopped or (isinstance(error, RunStopped) and error.run == live.run):
         return
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return

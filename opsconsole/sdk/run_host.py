@@ -13,7 +13,8 @@ from opsconsole.domain.ids import is_id
 from opsconsole.errors import ConfigError, HubUnreachable
 from opsconsole.sdk.errors import RunInUse
 from opsconsole.sdk.gate import LinkView
-from opsconsole.sdk.live import Identity, LiveRun
+from opsconsole.sdk.identity import Identity
+from opsconsole.sdk.live import LiveRun
 from opsconsole.sdk.on_hub_lost import OnHubLost
 from opsconsole.sdk.opening import ADOPTION, Adoption, Opened, open_run
 from opsconsole.sdk.orphans import Orphan, deliver, find_orphans
@@ -91,7 +92,7 @@ class RunHost:
     ) -> LiveRun:
         """A run, its journal open and not yet spoken for.
 
-        Raises: RunInUse, RunStopped, HubUnreachable (where the policy demands the hub), ConfigError, OSError.
+        Raises: RunInUse, RunStopped, HubUnreachable (where the policy demands the hub), ConfigError.
         """
         if not agent or not agent.strip():
             raise ConfigError("a run needs the name of its agent")
@@ -99,7 +100,11 @@ class RunHost:
             raise ConfigError(f"a parent is a run's id, not {parent[:200]!r}")
         self._demand_hub(policy)
         adopted, root = self._adoption.claim()
-        opened = self._open_journal(agent, key, adopted)
+        try:
+            opened = self._open_journal(agent, key, adopted)
+        except BaseException:
+            self._adoption.give_back(adopted)
+            raise
         identity = Identity(
             agent=agent,
             name=name,
@@ -114,6 +119,14 @@ class RunHost:
         if opened.left_behind:
             self._leave_behind(opened, live)
         return live
+
+    def begin(self, live: LiveRun) -> None:
+        """The body is about to execute: the run is spoken for from now on."""
+        try:
+            live.open()
+        except BaseException:
+            self._close(live)
+            raise
 
     def close(self, live: LiveRun) -> None:
         """The body has ended: the run is left once the hub has its last words."""
@@ -144,7 +157,7 @@ class RunHost:
                 if key is None or time.monotonic() > deadline:
                     raise
                 self._release_orphans()
-            except sqlite3.Error as error:
+            except (sqlite3.Error, OSError) as error:
                 raise ConfigError(f"no journal can be kept in {self.settings.journal_dir}: {error}") from error
 
     def _release_orphans(self) -> None:

@@ -242,6 +242,8 @@ class Session:
 
     def _kill(self, order: Order, _now: float) -> Effects:
         self.kills.append(order)
+        if self.ended:
+            return []
         by = f" by {order.by}" if order.by else ""
         note = f": {order.text}" if order.text else ""
         return self.fence(f"killed{by}{note}")

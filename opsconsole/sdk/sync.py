@@ -78,7 +78,7 @@ class Run:
         self._tokens = (CURRENT.set(self), CURRENT_LIVE.set(self._live))
         self._live.cancel_body = self._interrupt
         self._live.why_not_ended = lambda: "the body goes on"
-        self._live.open()
+        self._host.begin(self._live)
         self._thread = threading.get_ident()
         return self
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -77,9 +78,13 @@ def added(counts: Mapping[str, Any], turn: TurnUsage) -> dict[str, Any]:
         text = getattr(turn, name) or counts.get(name)
         if text:
             total[name] = str(text)[:100]
-    if turn.cost_usd is not None or "cost_usd" in counts:
-        total["cost_usd"] = float(counts.get("cost_usd") or 0.0) + max(0.0, turn.cost_usd or 0.0)
+    if (turn.cost_usd is not None and math.isfinite(turn.cost_usd)) or "cost_usd" in counts:
+        total["cost_usd"] = float(counts.get("cost_usd") or 0.0) + _cost(turn.cost_usd)
     return total
+
+
+def _cost(value: float | None) -> float:
+    return max(0.0, value) if value is not None and math.isfinite(value) else 0.0
 
 
 def _get(value: Any, name: str) -> Any:

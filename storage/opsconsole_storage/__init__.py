@@ -1,4 +1,4 @@
-"""The durable record: bytes in total order, provably unchanged. It knows nothing of agents."""
+"""The durable record: bytes in total order, provably unchanged, that knows nothing of agents."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

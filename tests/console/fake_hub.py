@@ -1,14 +1,15 @@
-"""A hub of rows over real WebSockets: it serves snapshots and deltas by revision and takes commands; it has no agents."""
+"""A hub of rows over real WebSockets: it serves snapshots and deltas and takes commands; it has no agents."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -106,7 +107,8 @@ class FakeHub:
         peer = _Peer(self, socket)
         self._peers.append(peer)
         try:
-            await peer.run()
+            with suppress(ConnectionClosed):
+                await peer.run()
         finally:
             self._peers.remove(peer)
 
@@ -119,7 +121,8 @@ class _Peer:
         self.at: dict[str, int] = {}
 
     async def say(self, frame: Frame) -> None:
-        await self.socket.send(self.connection.send(frame, now=time.monotonic()), text=True)
+        with suppress(ConnectionClosed):
+            await self.socket.send(self.connection.send(frame, now=time.monotonic()), text=True)
 
     async def run(self) -> None:
         async for data in self.socket:

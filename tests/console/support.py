@@ -171,7 +171,7 @@ class Seat:
         """Press keys, a second apart."""
         for key in keys:
             await self.pilot.press(key)
-            self.app._refresh()
+            self.app.redraw()
             await self.settle()
 
     async def rush(self, *keys: str) -> None:
@@ -187,7 +187,7 @@ class Seat:
         board = self.app.session.board
         key = next(key for key, row in board.rows.by_key.items() if row.agent == agent)
         assert self.app.runs_panel.list.go(key)
-        self.app._refresh()
+        self.app.redraw()
         await self.settle()
 
     @property

@@ -82,7 +82,7 @@ def test_a_model_call_shows_its_conversation_and_its_tools() -> None:
     text = "\n".join("".join(part for part, _ in line) for line in held_call_body(held, width=80))
     assert "MESSAGE, user" in text
     assert "INC-4412: checkout is slow" in text
-    assert "TOOLS  shell, lookup" in text
+    assert "TOOLS shell, lookup" in text
 
 
 @pytest.mark.parametrize(

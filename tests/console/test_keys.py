@@ -296,6 +296,7 @@ async def test_an_unsent_draft_comes_back(console: OpenConsole) -> None:
 async def test_masked_arguments_cannot_be_edited(console: OpenConsole) -> None:
     async with console() as seat:
         seat.link.snap("approvals", [approval("apr_1", "run_01KASREXX02", "sre", "shell", {"key": "***"}, masked=True)])
+        await seat.settle()
         await seat.press("2", "e")
         words = "secrets are masked here, so an edit would send the masks: reject or respond"
         assert (seat.app.view, seat.note) == ("approvals", words)

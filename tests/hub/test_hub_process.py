@@ -5,13 +5,23 @@ from __future__ import annotations
 import json
 import os
 import signal
+import ssl
 import stat
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
+import httpx
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
+from opsconsole.errors import ConfigError
 from tests.support.hub import SERVE, RunningHub, free_port, hub_process, note, running_hub
 
 pytestmark = pytest.mark.process
@@ -142,3 +152,59 @@ async def check(data_dir: Path) -> None:
         replay = await client.post("/v1/commands", json=again)
         assert replay.json()["error"]["code"] == "idempotency_conflict"
         assert (await client.get("/v1/audit/verify")).json()["ok"] is True
+
+
+def certificate(directory: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
+    now = datetime.now(tz=UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    (directory / "cert.pem").write_bytes(made.public_bytes(Encoding.PEM))
+    (directory / "key.pem").write_bytes(private)
+    return directory / "cert.pem", directory / "key.pem"
+
+
+async def test_with_a_certificate_everything_travels_encrypted(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    trust = ssl.create_default_context(cafile=str(cert))
+    async with running_hub(tmp_path / "data", tls_cert=cert, tls_key=key) as hub:
+        assert hub.url.startswith("https://")
+        headers = {"Authorization": f"Bearer {hub.token()}"}
+        async with httpx.AsyncClient(base_url=hub.url, verify=trust, headers=headers) as client:
+            assert (await client.get("/v1/info")).status_code == 200
+        async with hub.socket("/v1/operator", hub.token(), ssl=trust) as console:
+            await console.send(t="hello")
+            assert (await console.receive())["t"] == "welcome"
+
+
+@pytest.mark.parametrize("content", ["not a certificate", ""])
+async def test_a_certificate_that_is_none_is_refused_with_a_word(tmp_path: Path, content: str) -> None:
+    for name in ("cert.pem", "key.pem"):
+        (tmp_path / name).write_text(content)
+    with pytest.raises(ConfigError, match=r"cert\.pem"):
+        async with running_hub(tmp_path / "data", tls_cert=tmp_path / "cert.pem", tls_key=tmp_path / "key.pem"):
+            pass
+
+
+def test_the_logs_hold_no_token(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SERVE, str(tmp_path), "127.0.0.1", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[3].rstrip(",")
+        token = (tmp_path / "operator.token").read_text().strip()
+        httpx.get(f"{url}/v1/info?token={token}", headers={"Authorization": f"Bearer {token}x"})
+        process.send_signal(signal.SIGTERM)
+        said = process.stdout.read()
+    assert token.rpartition("_")[2] not in said

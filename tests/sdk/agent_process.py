@@ -34,6 +34,7 @@ async def main(url: str, data_dir: str, mode: str, key: str | None) -> None:
         say("run", run.id, "state", run.restore())
         if mode == "hold":
             await run.note("holding")
+            say("holding")
             await asyncio.sleep(60)
         if mode == "crash":
             say(await run.tool("effect", {"n": 1}, effect))

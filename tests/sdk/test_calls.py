@@ -180,6 +180,19 @@ async def test_a_call_given_up_by_the_agent_is_withdrawn(connect: Connect, fake_
     assert fake_hub.only().of("tool")[-1]["error"] == "The agent gave the call up."
 
 
+async def test_an_allow_that_meets_an_agent_that_gave_up_is_void(connect: Connect, fake_hub: FakeHub) -> None:
+    fake_hub.verdict = silent
+    ran: list[int] = []
+    async with connect() as hub, hub.run(agent="a") as run:
+        call = asyncio.create_task(run.tool("sql", {"n": 1}, lambda n: ran.append(n)))
+        proposed = (await fake_hub.seen(lambda: fake_hub.only().of("tool")))[0]
+        cmd = fake_hub.send(run.id, "verdict", call=proposed["id"], outcome="allow", digest=proposed["digest"])
+        fake_hub.wait(lambda: fake_hub.only().acked_cseq)
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+    assert (ran, call.cancelled(), fake_hub.result(cmd).status) == ([], True, "void")
+
+
 async def test_the_same_call_id_never_runs_twice(connect: Connect, fake_hub: FakeHub) -> None:
     ran = []
     async with connect() as hub, hub.run(agent="a") as run:

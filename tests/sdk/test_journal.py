@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,23 @@ def test_one_process_holds_a_run(tmp_path: Path) -> None:
         Journal(tmp_path, "run_1")
     journal.close()
     Journal(tmp_path, "run_1").close()
+
+
+def test_a_forked_child_does_not_keep_a_run_from_those_after_its_parent(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "run_1")
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(writing)
+        os.read(reading, 1)
+        os._exit(0)
+    try:
+        os.close(reading)
+        journal.close()
+        Journal(tmp_path, "run_1").close()
+    finally:
+        os.close(writing)
+        os.waitpid(child, 0)
 
 
 def test_two_points_of_one_run_keep_their_own_journals(tmp_path: Path) -> None:

@@ -75,6 +75,12 @@ def test_the_first_run_of_a_supervised_process_is_the_supervisors_and_the_rest_a
     assert Adoption({}).claim() == (None, None)
 
 
+def test_a_supervised_run_that_could_not_be_opened_may_be_tried_again() -> None:
+    adoption = Adoption({"OPSCONSOLE_RUN": "run_1"})
+    adoption.give_back(adoption.claim()[0])
+    assert adoption.claim() == ("run_1", None)
+
+
 @pytest.mark.parametrize(
     ("hub", "url"),
     [

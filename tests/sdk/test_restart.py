@@ -98,6 +98,7 @@ def test_the_next_agent_of_the_machine_delivers_what_a_dead_one_left(start: Star
     fake_hub.down()
     agent = start("hold")
     dead = agent.line().split()[1]
+    assert agent.line() == "holding"
     agent.kill()
     fake_hub.up()
     start("none").ended()

@@ -126,8 +126,9 @@ def test_a_kill_that_nothing_proves_is_unconfirmed_and_loud(place: Place) -> Non
     agent.process.send_signal(signal.SIGSTOP)
     try:
         receipts = json.loads(place.does("kill", run, "--timeout", "0.3", "--json", status=3))
-        assert [(receipt["proof"], receipt["status"]) for receipt in receipts] == [("none", "stopping")]
-        assert place.row_of(run)["state"] == "stopping"
+        assert [(receipt["proof"], receipt["run"]) for receipt in receipts] == [("none", run)]
+        row = place.row_of(run)
+        assert (row["state"], row["kill"]["status"]) == ("stopping", "stopping")
     finally:
         agent.process.send_signal(signal.SIGCONT)
     assert place.row_when(run, lambda row: row["state"] == "killed")["kill"]["proof"] == "cooperative"

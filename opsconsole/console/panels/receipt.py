@@ -53,13 +53,13 @@ class ReceiptPanel(Vertical):
         for entry in self.entries:
             lines += receipt(entry, rows, kin=self._kin(), total=total, now=self.context.hub_now(), monotonic=now)
         self.pane.show([fit_line(line, width) for line in lines])
-        height = min(LINES_MAX, len(lines), max(1, self.screen.size.height // 3)) + 2
+        height = min(LINES_MAX, len(lines), max(1, self.app.size.height // 3)) + 2
         if self.styles.height is None or self.styles.height.value != height:
             self.styles.height = height
 
     def context_width(self) -> int:
         """Cells of the text."""
-        return self.pane.size.width or self.screen.size.width - 4
+        return self.pane.size.width or self.app.size.width - 4
 
     def _rows(self) -> list[RunRow]:
         board = self.context.session.board

@@ -9,7 +9,7 @@ from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
 from opsconsole.console.panels.panel import Panel
 from opsconsole.console.view.family import family
-from opsconsole.console.view.line import Line, Span, fit_line
+from opsconsole.console.view.line import Line, Span, fit_line, width_of
 from opsconsole.console.view.run_summary import summary
 from opsconsole.console.view.timeline import Step
 from opsconsole.console.view.timeline_lines import step_detail, step_line
@@ -75,7 +75,7 @@ class RunPanel(Panel):
         self.list.set_keys(keys)
         if self.following and keys and self.list.cursor != keys[-1]:
             self.list.go(keys[-1])
-        self.heading.show([fit_line(self._heading(), width)])
+        self.heading.show([fit_line(self._heading(width), width)])
         self._show_step()
 
     def do(self, action: str) -> bool:
@@ -130,7 +130,7 @@ class RunPanel(Panel):
             if widget.styles.height is None or widget.styles.height.value != height:
                 widget.styles.height = height
 
-    def _heading(self) -> Line:
+    def _heading(self, width: int) -> Line:
         timeline = self.context.session.timeline
         if timeline is None or timeline.run != self.run:
             return ((" timeline", "dim"),)
@@ -138,7 +138,8 @@ class RunPanel(Panel):
         skipped = f"  {timeline.skipped:,} events skipped: this console was behind" if timeline.skipped else ""
         back = "" if timeline.complete_back else "  o loads older"
         head: Span = (f"─ timeline  {len(self.list.keys):,} steps ", "dim")
-        return (head, follow, (f"{back}{skipped} ", "dim"), ("─" * 200, "dim"))
+        line: Line = (head, follow, (f"{back}{skipped} ", "dim"))
+        return (*line, ("─" * max(0, width - width_of(line)), "dim"))
 
     def _current_step(self) -> Step | None:
         timeline = self.context.session.timeline

@@ -35,7 +35,7 @@ def queue_line(row: ApprovalRow, *, now: float, width: int) -> Line:
     end = _fate(row, now, room=width // 3) if settled else f"{age(now - row.requested_at)} ≤{age(row.expires_at - now)}"
     head: list[Span] = [(fit(risk, 10 if width >= 60 else 4), "dim" if settled else tone)]
     head.append((fit(safe_line(row.tool), 16 if width >= 60 else 11) + " ", "dim" if settled else "strong"))
-    if width >= 60:
+    if width >= 72:
         head.append((fit(safe_line(f"{row.agent} {short_id(row.run)}"), 15) + " ", "dim"))
     room = width - width_of(head) - len(end) - 1
     head.append((fit(_in_short(row), max(0, room)), "dim" if settled else "plain"))
@@ -82,21 +82,21 @@ def held_call_facts(held: HeldCall, run: RunRow | None, *, now: float, width: in
         ((f"{' '.join(risk.split())}  ", tone), (safe_line(row.tool), "title"), (f"  {row.kind.value}", "dim"))
     ]
     lines += [
-        (("WHY    " if index == 0 else "       ", "dim"), (part, "plain"))
-        for index, part in enumerate(wrap_words(f"{safe_line(row.why)} (rule {safe_line(row.rule)})", width - 7))
+        (("WHY   " if index == 0 else "      ", "dim"), (part, "plain"))
+        for index, part in enumerate(wrap_words(f"{safe_line(row.why)} (rule {safe_line(row.rule)})", width - 6))
     ]
     who = f"{safe_line(row.agent)} {short_id(row.run)}"
     if run is not None:
         who += f"  {run.turns} turns  {money(run.cost_usd, known=run.cost_known)}  up {age(now - run.started_at)}"
         if run.link != "live":
-            lines.append(((f"LINK   {run.link}: a decision will be delivered when the run is back", "warn"),))
-    lines.append((("RUN    ", "dim"), (who, "plain")))
+            lines.append(((f"LINK  {run.link}: a decision will be delivered when the run is back", "warn"),))
+    lines.append((("RUN   ", "dim"), (who, "plain")))
     if row.claimed_by:
-        lines.append(((f"CLAIM  {safe_line(row.claimed_by)} is looking at it", "hold"),))
+        lines.append(((f"CLAIM {safe_line(row.claimed_by)} is looking at it", "hold"),))
     asked = f"asked {time_of_day(row.requested_at, zone)}  {row.digest}"
     lines += [
-        (("BOUND  " if index == 0 else "       ", "dim"), (part, "dim"))
-        for index, part in enumerate(wrap_words(asked, width - 7))
+        (("BOUND " if index == 0 else "      ", "dim"), (part, "dim"))
+        for index, part in enumerate(wrap_words(asked, width - 6))
     ]
     return lines
 
@@ -131,7 +131,7 @@ def conversation(args: dict[str, Any], *, width: int) -> list[Line]:
         role = safe_line(str(message.get("role", "?"))) if isinstance(message, dict) else "?"
         lines += fenced(f"MESSAGE, {role}", _said(message), width=width)
     names = tool_names(args)
-    lines.append((("TOOLS  ", "dim"), (", ".join(names) or "none offered", "plain")))
+    lines.append((("TOOLS ", "dim"), (", ".join(names) or "none offered", "plain")))
     return lines
 
 
@@ -163,7 +163,7 @@ def _aftermath(row: ApprovalRow, *, width: int) -> list[Line]:
     by = f" by {safe_line(row.decided_by)}" if row.decided_by else ""
     lines: list[Line] = [((f"■ {row.status.value}{by}; {_DELIVERY[row.delivery]}", "strong"),)]
     if row.note:
-        lines.append((("note   ", "dim"), (cut(safe_line(row.note), width - 7), "plain")))
+        lines.append((("note  ", "dim"), (cut(safe_line(row.note), width - 6), "plain")))
     if row.edited_args is not None:
         lines += fenced("EDITED ARGUMENTS, as sent", pretty(row.edited_args), width=width, tone="plain")
     if row.response:

@@ -35,4 +35,4 @@ class Lines(Widget):
     def render_line(self, y: int) -> Strip:
         """One line of the widget."""
         line = self._lines[y] if y < len(self._lines) else ()
-        return self.painter.strip(line, self.size.width, self.look)
+        return self.painter.strip(line, self.size.width, self.look).apply_style(self.rich_style)

@@ -41,7 +41,7 @@ class Prompt(Horizontal):
     def ask(self, label: str, done: Callable[[str], None], *, value: str) -> None:
         """Ask; `done` gets the text if it is given."""
         self._done = done
-        text = " " + cut(label, max(1, int(self.screen.size.width * LABEL_SHARE))) + ": "
+        text = " " + cut(label, max(1, int(self.app.size.width * LABEL_SHARE))) + ": "
         self.label.styles.width = width_of(((text, "key"),))
         self.label.show([((text, "key"),)])
         self.input.value = value

@@ -13,7 +13,7 @@ from textual.message import Message
 from textual.strip import Strip
 from textual.widget import Widget
 
-from opsconsole.console.theme import CURSOR_MARK, NO_MARK, Painter
+from opsconsole.console.theme import CURSOR_MARK, NO_MARK, Look, Painter
 from opsconsole.console.view.line import Line
 
 WHEEL_LINES = 3
@@ -110,14 +110,16 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
         index = self.top + y
         if index >= len(self.keys):
             text = self.empty if y == 0 and not self.keys else ""
-            return self.painter.strip(((f" {text}", "dim"),), width)
+            return self.painter.strip(((f" {text}", "dim"),), width).apply_style(self.rich_style)
         key = self.keys[index]
         line = self._line(key, max(1, width - 1))
         self._painted[y] = (key, line)
         selected = key == self.cursor
+        look: Look = "dimmed" if self.dimmed else "plain"
         if selected:
-            return self.painter.strip((*CURSOR_MARK, *line), width, "dimmed cursor" if self.dimmed else "cursor")
-        return self.painter.strip((*NO_MARK, *line), width, "dimmed" if self.dimmed else "plain")
+            look = "dimmed cursor" if self.dimmed else "cursor"
+        mark = CURSOR_MARK if selected else NO_MARK
+        return self.painter.strip((*mark, *line), width, look).apply_style(self.rich_style)
 
     def on_click(self, event: events.Click) -> None:
         """A click selects, two open; none decides."""

@@ -56,9 +56,10 @@ class TextPane(Widget, can_focus=True, inherit_bindings=False):
         index = self.top + y
         below = len(self._lines) - self.top - height
         if below > 0 and y == height - 1:
-            return self.painter.strip(((f" ↓ {below + 1} more lines", "key"),), width, self.look)
+            more = self.painter.strip(((f" ↓ {below + 1} more lines", "key"),), width, self.look)
+            return more.apply_style(self.rich_style)
         line = self._lines[index] if index < len(self._lines) else ()
-        return self.painter.strip(line, width, self.look)
+        return self.painter.strip(line, width, self.look).apply_style(self.rich_style)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel moves the text."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from opsconsole.domain.approval import Delivery
 from opsconsole.domain.command import CommandStatus, Do, Role, may
 from opsconsole.errors import RemoteProtocolError
-from opsconsole.hub.desk import fold, kill, links, questions, records
+from opsconsole.hub.desk import control, fold, kill, links, questions, records
 from opsconsole.hub.desk.effects import Changed, Effects, Send, Store
 from opsconsole.hub.desk.effects import Close as CloseConnection
 from opsconsole.hub.desk.principal import Principal
@@ -218,11 +218,20 @@ def _result(world: World, session: Session, frame: Res, now: float) -> Effects:
     if run.kill and any(frame.cmd == kill.command_for(one, run) for one in run.kill.commands):
         return kill.on_result(world, run, point, frame, now)
     applied = frame.ok and frame.status != "void"
+    if not applied and not _asked(world, point, frame.cmd):
+        return []
     call = next((one for one in run.calls.values() if one.verdict == frame.cmd), None)
     if call:
         return questions.on_delivery(world, run, call.id, Delivery.APPLIED if applied else Delivery.VOID)
     world.progress(run, frame.cmd, CommandStatus.APPLIED if applied else CommandStatus.VOID)
     return world.changed_run(run)
+
+
+def _asked(world: World, point: Point, cmd: str) -> bool:
+    """Whether a command is this point's to carry out: all points get all of them, and one that cannot says so."""
+    receipt = world.receipts.get(cmd)
+    rule = control.RULES.get(Do(receipt.do)) if receipt else None
+    return rule is None or not rule.needs or bool(rule.needs & set(point.caps))
 
 
 def _beat(world: World, session: Session, frame: Beat, now: float) -> Effects:

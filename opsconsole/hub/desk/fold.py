@@ -115,6 +115,8 @@ def _fold_state(world: World, run: Run, point: Point, event: StateEvent, now: fl
     if event.exit is not None:
         run.exit_code, run.exit_signal = event.exit.code, event.exit.signal
     target = _believed(run, author, event.state)
+    if author is Author.AGENT and was_stopping and target in TERMINAL and kill.is_supervised(run):
+        return world.changed_run(run)  # its body ended; whether its processes did, the supervisor tells
     step = world.move(run, target, author, now)
     if run.ended and (target is run.state or event.exit is not None):
         run.proof = best(run.proof, _proof(author, event))
@@ -161,8 +163,6 @@ def finish(world: World, run: Run, now: float) -> Effects:
         "proof": str(run.proof),
     }
     effects = questions.cancel_all(world, run, f"the run is {run.state}", now)
-    run.baton = None
-    run.doing = ""
     return (
         effects
         + world.record_act(f"run/{run.id}", world.entry("run.ended", HUB, now, details))

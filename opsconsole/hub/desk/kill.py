@@ -29,7 +29,7 @@ LEASE_MARGIN = 1.1
 def targets(world: World, command: Command) -> tuple[list[Run], list[str]]:
     """The runs a kill names, each before its descendants, and the ids it names that are not known."""
     if command.all:
-        named = [run.id for run in world.runs.values() if not run.ended]
+        named = [run.id for run in world.runs.values() if not run.ended or outlived(run)]
     else:
         named = list(dict.fromkeys([*(command.runs or []), *([command.run] if command.run else [])]))
     runs = [world.runs[one] for one in named if one in world.runs]
@@ -41,12 +41,12 @@ def begin(
 ) -> Effects:
     """Fence one run and its descendants and tell their points; the caller records it afterwards."""
     effects: Effects = []
-    if run.ended:
+    if run.ended and not outlived(run):
         receipt.runs[run.id] = _line_of_dead(run)
     else:
         effects += _begin_one(world, run, command, who, mode, reason, receipt, now)
     for child in world.descendants(run):
-        if not child.ended:
+        if not child.ended or outlived(child):
             effects += _begin_one(world, child, command, who, mode, f"its parent {run.id} is killed", receipt, now)
     return effects
 
@@ -170,10 +170,23 @@ def proven(run: Run) -> Proof:
     if run.kill is None:
         return run.proof
     proof = best(run.kill.proof, run.proof)
-    supervised = any("kill_process" in point.caps and point.link != "detached" for point in run.points.values())
-    if supervised and proof is not Proof.PROCESS:
+    if is_supervised(run) and proof is not Proof.PROCESS:
         return Proof.NONE
     return proof
+
+
+def is_supervised(run: Run) -> bool:
+    """Whether a point holds the run's processes, and has not left: then only it can tell that they are gone."""
+    return any("kill_process" in point.caps and point.link != "detached" for point in run.points.values())
+
+
+def outlived(run: Run) -> bool:
+    """Whether processes of an ended run may live on: the agent said that it ended, their supervisor did not."""
+    return (
+        run.ended
+        and is_supervised(run)
+        and best(run.kill.proof if run.kill else Proof.NONE, run.proof) is not Proof.PROCESS
+    )
 
 
 def settle_if_dead(world: World, run: Run, now: float) -> Effects:
@@ -190,14 +203,8 @@ def settle_if_dead(world: World, run: Run, now: float) -> Effects:
     if not run.ended:
         world.move(run, RunState.KILLED, Author.HUB, now)
         run.reason = f"killed by {kill.by}" + (f": {kill.reason}" if kill.reason else "")
-        effects += _finish(world, run, now)
+        effects += questions.cancel_all(world, run, "the run is killed", now)
     return effects + _settle_receipts(world, run, CommandStatus.APPLIED, now)
-
-
-def _finish(world: World, run: Run, now: float) -> Effects:
-    run.baton = None
-    run.doing = ""
-    return questions.cancel_all(world, run, "the run is killed", now)
 
 
 def after_end(world: World, run: Run, now: float) -> Effects:

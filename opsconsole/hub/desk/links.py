@@ -157,7 +157,7 @@ def give_up(world: World, run_id: str, now: float) -> Effects:
     if any(now - point.link_since < world.settings.forget_lost_seconds for point in there):
         return []
     world.move(run, RunState.FAILED, Author.HUB, now)
-    run.reason, run.baton = "lost", None
+    run.reason = "lost"
     body = world.entry("run.given_up", HUB, now, {"run": run.id, "reason": "lost"})
     cancelled = questions.cancel_all(world, run, "the run is lost", now)
     return cancelled + world.record_act(f"run/{run.id}", body) + world.changed_run(run)

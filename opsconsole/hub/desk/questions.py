@@ -126,9 +126,8 @@ def expire(world: World, approval_key: str, now: float) -> Effects:
 
 def cancel_all(world: World, run: Run, why: str, now: float) -> Effects:
     """Nothing of this run waits any more: approvals are cancelled and calls refused."""
+    withdraw_permits(run)
     effects: Effects = []
-    for call_id in withdraw_permits(run):
-        effects += on_delivery(world, run, call_id, Delivery.VOID)
     for approval_key in sorted(run.pending):
         approval = world.approvals[approval_key]
         effects += close(world, approval, ApprovalStatus.CANCELLED, f"Cancelled: {why}.", "gate:cancelled", now)

@@ -8,6 +8,7 @@ from opsconsole.domain.run import FENCED
 from opsconsole.domain.tool_call import CallKind, CallStatus
 from opsconsole.hub.desk import control, fold, gate, questions, verdicts
 from opsconsole.hub.desk.effects import Changed, Effects
+from opsconsole.hub.desk.records import is_open
 from opsconsole.hub.desk.state import Call, Run
 from opsconsole.hub.desk.world import World
 
@@ -86,6 +87,10 @@ def _take_up(world: World, run: Run, now: float) -> Effects:
     A proposal that was not acknowledged is sent again by its point and judged then; this is for those that were.
     """
     effects: Effects = []
+    for approval_key in sorted(run.pending):
+        asked = run.calls.get(world.approvals[approval_key].call)
+        if asked and not is_open(asked):
+            effects += questions.withdrawn(world, run, asked, now)
     for call in list(run.open_calls.values()):
         if not call.gate or call.verdict or call.approval or call.status is not CallStatus.PROPOSED:
             continue

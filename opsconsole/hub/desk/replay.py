@@ -187,8 +187,8 @@ def _replay_closed(world: World, entry: dict[str, Any], seq: int, at: float) -> 
     if run is None or approval is None or seq <= approval.entry_seq:
         return
     approval.entry_seq = seq
-    if approval.status not in OPEN and approval.delivery is not Delivery.VOID:
-        return
+    if approval.status not in OPEN:  # decided, but the run was fenced before that was on record
+        approval.delivery = Delivery.VOID
     questions.settle(world, approval, ApprovalStatus(entry["status"]), "hub", entry["why"], at)
     call = run.calls.get(approval.call)
     if call and call.verdict is None:
@@ -287,11 +287,19 @@ def _replay_kill_outcome(world: World, entry: dict[str, Any], _seq: int, at: flo
         run.reason = f"killed by {run.kill.by}"
 
 
+def _replay_ended(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
+    """The end is on record even where the event that told it was not stored in time."""
+    run = _run_of(world, entry)
+    if run and not run.ended:
+        world.move(run, RunState(entry["state"]), Author.SUPERVISOR, at)
+        run.reason = entry["reason"]
+
+
 def _replay_given_up(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
     run = _run_of(world, entry)
     if run:
         world.move(run, RunState.FAILED, Author.HUB, at)
-        run.reason, run.baton = "lost", None
+        run.reason = "lost"
 
 
 def _remember(world: World, entry: dict[str, Any], at: float, runs: list[str]) -> Receipt:
@@ -322,6 +330,7 @@ _REPLAYS: dict[str, Callable[[World, dict[str, Any], int, float], None]] = {
     "kill": _replay_kill,
     "kill.child": _replay_kill_child,
     "kill.outcome": _replay_kill_outcome,
+    "run.ended": _replay_ended,
     "run.given_up": _replay_given_up,
 } | {f"run.{do}": _replay_control for do in control.RULES}
 """kind of entry -> how it changes the desk; what is not here only informs."""

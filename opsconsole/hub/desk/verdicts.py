@@ -104,16 +104,18 @@ def deliver(
     return world.tell(run, frame, now)
 
 
-def withdraw_permits(run: Run) -> list[str]:
-    """Turn permits that some point has not taken into refusals: the run is fenced. Gives the calls they were for."""
-    calls: list[str] = []
+def withdraw_permits(run: Run) -> None:
+    """Turn permits that some point has not acknowledged into refusals: the run is fenced.
+
+    Under an id of their own: a point that has taken the permit after all finds the call decided, and tells
+    what became of it.
+    """
     for command in run.commands:
         frame = command.frame
         if frame.do is Do.VERDICT and frame.outcome is not Outcome.DENY:
             refusal = {"outcome": Outcome.DENY, "args": None, "calls": None, "rule": "gate:fenced"}
-            command.frame = frame.model_copy(update=refusal | {"text": f"The run is {run.state}."})
-            calls.append(frame.call or "")
-    return calls
+            named = {"cmd": verdict_id(run.id, f"{frame.call}\nwithdrawn"), "text": f"The run is {run.state}."}
+            command.frame = frame.model_copy(update=refusal | named)
 
 
 def call_details(run: Run, call: Call) -> dict[str, Any]:

@@ -160,7 +160,7 @@ class World:
         if step is Step.MOVED:
             run.state_since = now
             if run.ended:
-                run.ended_at = now
+                run.ended_at, run.baton, run.doing = now, None, ""
         return step
 
     def alert(self, run: Run, kind: str, text: str, level: str, now: float) -> None:

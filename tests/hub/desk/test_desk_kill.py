@@ -302,7 +302,19 @@ def test_no_permission_that_was_not_taken_before_the_fence_is_given_after_it() -
     operator.ask("kill", run="run_1")
     agent.connect()
     assert agent.verdicts() == ["deny"]
-    assert office.approval().delivery == "void"
+    agent.answer(agent.verdict().cmd)
+    agent.tool("c1", "denied")
+    assert (office.approval().status, office.approval().delivery) == ("approved", "void")
+
+
+def test_a_permission_taken_just_before_the_fence_is_not_called_void() -> None:
+    office = Office()
+    agent, operator = office.agent(), office.operator()
+    agent.propose()
+    operator.decide("approve")
+    operator.ask("kill", run="run_1")
+    agent.answer(agent.told("verdict")[0].cmd)
+    assert office.approval().delivery == "applied"
 
 
 def test_a_new_process_that_speaks_for_a_killed_run_is_told_to_die() -> None:
