@@ -63,7 +63,8 @@ _ACTIVE = (
 )
 _LIVE = (*_ACTIVE, RunState.PAUSING, RunState.PAUSED)
 _WORK = frozenset({RunState.WORKING, RunState.IDLE, RunState.INPUT_REQUIRED, RunState.AUTH_REQUIRED})
-_ENDS = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.CANCELLED})
+_ENDS = frozenset({RunState.COMPLETED, RunState.FAILED, RunState.KILLED, RunState.CANCELLED})
+"""An end is believed whenever it is told: `killed` too, for the hub may have lost the kill in a crash."""
 
 
 def _table() -> dict[tuple[RunState, Author], frozenset[RunState]]:
@@ -75,7 +76,7 @@ def _table() -> dict[tuple[RunState, Author], frozenset[RunState]]:
         table[state, Author.AGENT] = frozenset({RunState.PAUSED}) | _ENDS
         table[state, Author.OPERATOR] = frozenset({RunState.RESUMING, RunState.STOPPING})
     for state in _LIVE:
-        table[state, Author.SUPERVISOR] = _ENDS | {RunState.KILLED}
+        table[state, Author.SUPERVISOR] = _ENDS
         table[state, Author.HUB] = frozenset({RunState.PAUSING, RunState.STOPPING, RunState.FAILED})
     for state in _WORK:  # a pause that the hub lost in a crash still holds the agent: it must be seen to be lifted
         table[state, Author.AGENT] |= {RunState.PAUSED}
@@ -83,7 +84,7 @@ def _table() -> dict[tuple[RunState, Author], frozenset[RunState]]:
     table[RunState.SUBMITTED, Author.SUPERVISOR] |= {RunState.WORKING}
     table[RunState.PAUSING, Author.HUB] |= {RunState.PAUSED}
     for author in (Author.AGENT, Author.SUPERVISOR):
-        table[RunState.STOPPING, author] = _ENDS | {RunState.KILLED}
+        table[RunState.STOPPING, author] = _ENDS
     table[RunState.STOPPING, Author.HUB] = frozenset({RunState.KILLED, RunState.FAILED})
     table[RunState.STOPPING, Author.OPERATOR] = frozenset()
     return table

@@ -365,11 +365,11 @@ class Hub:
         """Counted over rows that changed since the last time, so that a scrape does not render the whole board."""
         feed = self.follows["board"].feed
         for run in feed.keys_since(self._states_rev):
-            row = self.desk.run_row(run)
-            if row is None:
+            state = self.desk.run_state(run)
+            if state is None:
                 self._states.pop(run, None)
             else:
-                self._states[run] = str(row.state)
+                self._states[run] = state
         self._states_rev = feed.rev
         counted: dict[str, int] = {}
         for state in self._states.values():

@@ -220,7 +220,7 @@ class RowSubscriber:
         size, feed = 0, self.feed
         while snapshot.keys:
             key = snapshot.keys[0]
-            row = feed.row(key) 
+            row = feed.row(key) if feed.revision(key) <= snapshot.rev else None
             if row is not None:
                 size += row.size
                 if size > DELTA_BYTES_MAX and rows:

@@ -31,6 +31,8 @@ log = logging.getLogger("opsconsole.sdk")
 
 GATHER_SECONDS = 0.01
 """How long events wait for company in one frame; a gated proposal does not wait."""
+LOST_FLUSH_SECONDS = 0.3
+"""How long leaving waits for a hub out of reach: enough for a hiccup, and no agent's exit hangs on a dead hub."""
 REFUSALS = frozenset({401, 403, 426})
 """HTTP answers to the upgrade that another attempt will not change: a person must act."""
 RESTART_SPREAD_SECONDS = 5.0
@@ -50,6 +52,16 @@ class Pace:
     def wait(self, attempt: int) -> float:
         """Seconds before the attempt of this number (from 0)."""
         return random.uniform(0.0, min(self.last_seconds, self.first_seconds * 2.0 ** min(attempt, 30)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Leaving:
+    """A run that is to be left."""
+
+    then: Callable[[], None]
+    linger_seconds: float
+    asked_at: float
+    """Monotonic seconds."""
 
 
 Tick = Callable[[float, LinkView], float | None]
@@ -77,7 +89,8 @@ class Link:
         self._token, self._point, self._busy, self._tick, self._pace = token, point, busy, tick, pace
         self._client = client or f"opsconsole-sdk/{__version__}"
         self._runs: dict[str, PointRun] = {}
-        self._leaving: dict[str, Callable[[], None]] = {}
+        self._leaving: dict[str, _Leaving] = {}
+        self._up_at = 0.0
         self._lock = threading.Lock()
         self._soon = self._now = False
         self._up = threading.Event()
@@ -100,9 +113,11 @@ class Link:
         return done
 
     def _wait_delivered(self, deadline: float) -> bool:
+        lost_deadline = min(deadline, time.monotonic() + LOST_FLUSH_SECONDS)
         while not all(run.delivered or run.refused for run in self.all()):
             view = self.view
-            if view.refused or (view.lost and not view.up) or time.monotonic() >= deadline:
+            limit = lost_deadline if view.lost and not view.up else deadline
+            if view.refused or time.monotonic() >= limit:
                 return False
             self.wake(True)
             time.sleep(GATHER_SECONDS)
@@ -118,10 +133,13 @@ class Link:
             self._runs[run.run] = run
         self._call(self._attached, run)
 
-    def detach(self, run: PointRun, then: Callable[[], None]) -> None:
-        """Leave this run once all is delivered, and then call `then` on the link's thread."""
+    def detach(self, run: PointRun, then: Callable[[], None], *, linger_seconds: float = 0.0) -> None:
+        """Leave this run once all is delivered, and then call `then` on the link's thread.
+
+        linger_seconds: how long the hub is listened to before, for commands that have waited for this run's point.
+        """
         with self._lock:
-            self._leaving[run.run] = then
+            self._leaving[run.run] = _Leaving(then, linger_seconds, time.monotonic())
         self.wake(True)
 
     def drop(self, run: PointRun, then: Callable[[], None]) -> None:
@@ -158,11 +176,14 @@ class Link:
         """The runs to be left that have nothing more to say; they are forgotten here."""
         gone: list[tuple[str, PointRun | None, Callable[[], None]]] = []
         with self._lock:
-            for run_id, then in list(self._leaving.items()):
+            for run_id, leaving in list(self._leaving.items()):
                 run = self._runs.get(run_id)
-                if run is None or run.delivered or run.refused:
+                early = max(self._up_at, leaving.asked_at) + leaving.linger_seconds - time.monotonic()
+                if early > 0:
+                    self._loop.call_later(early, self.due.set)
+                elif run is None or run.delivered or run.refused:
                     del self._leaving[run_id]
-                    gone.append((run_id, self._runs.pop(run_id, None), then))
+                    gone.append((run_id, self._runs.pop(run_id, None), leaving.then))
         return gone
 
     def writing(self) -> None:
@@ -171,6 +192,7 @@ class Link:
 
     def welcomed(self) -> None:
         """The hub is in reach."""
+        self._up_at = time.monotonic()
         self._see(LinkView(up=True))
 
     def changed(self) -> None:

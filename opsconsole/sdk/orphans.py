@@ -27,6 +27,8 @@ ORPHANS_MAX = 200
 """Journals taken on at once; the next start takes the next."""
 RESUMABLE_SECONDS = 600.0
 """A run that its own restart may resume is left alone for this long."""
+LINGER_SECONDS = 0.25
+"""A kill that waits for a run whose process is gone comes with the hub's welcome, and is answered."""
 FORGOTTEN_SECONDS = 30 * 86_400.0
 """A resumable run that nobody resumed for this long is removed once delivered."""
 
@@ -142,7 +144,7 @@ def deliver(orphans: list[Orphan], link: Link) -> threading.Event:
                 done.set()
 
         link.attach(orphan.point)
-        link.detach(orphan.point, closed)
+        link.detach(orphan.point, closed, linger_seconds=LINGER_SECONDS)
     if not orphans:
         done.set()
     return done

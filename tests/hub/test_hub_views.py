@@ -215,13 +215,16 @@ async def test_large_events_come_in_frames_of_bounded_size(hub: RunningHub) -> N
         await agent.begin()
         await console.follow("run", run="run_1")
         await agent.emit(*(note("x" * 60_000) for _ in range(12)))
-        sizes, seen = [], 0
+        sizes, revs, seen = [], [], 0
         while seen < 12:
             delta = await console.next("delta")
             await console.send(t="ack", sub="run", rev=delta["rev"])
             seen += len(delta["rows"])
+            revs.append(delta["rev"])
             sizes.append(sum(len(row["event"]["text"]) for row in delta["rows"]))
     assert (sum(sizes), max(sizes) <= 262_144) == (12 * 60_000, True)
+    position = delta["rows"][-1]["position"]
+    assert revs == [position - 1] * (len(revs) - 1) + [position]
 
 
 async def test_a_timeline_needs_a_run_and_views_have_a_number(hub: RunningHub) -> None:

@@ -100,6 +100,7 @@ async def test_a_cut_connection_loses_and_repeats_nothing(connect: Connect, fake
             if number % 40 == 20:
                 await fake_hub.seen(lambda: fake_hub.runs and len(fake_hub.only().events) > 2)
                 fake_hub.cut()
+        await fake_hub.seen(lambda: len(fake_hub.only().of("note")) == 200)
     notes = [int(note["text"]) for note in fake_hub.only().of("note")]
     assert notes == list(range(200))
 
@@ -112,6 +113,7 @@ async def test_unacknowledged_events_are_sent_again(connect: Connect, fake_hub: 
         fake_hub.cut()
         fake_hub.acking = True
         await run.note("two")
+        await fake_hub.seen(lambda: len(fake_hub.only().of("note")) == 2)
     assert [note["text"] for note in fake_hub.only().of("note")] == ["one", "two"]
 
 

@@ -57,18 +57,19 @@ class Disk:
     _last_of: dict[str, int] = field(default_factory=dict)
     _last_seq: dict[tuple[str, str], int] = field(default_factory=dict)
     _queues: dict[type, deque[tuple[Store | Record, float]]] = field(default_factory=dict)
+    _armed: set[type] = field(default_factory=set)
     _life: int = 0
 
     def put(self, item: Store | Record, at: float) -> None:
         """Make an item durable some time."""
         queue = self._queues.setdefault(type(item), deque())
         queue.append((item, at))
-        if len(queue) == 1:
-            self._arm(type(item))
+        self._arm(type(item))
 
     def crash(self) -> None:
         """The hub is killed: of each queue some first items had been committed, though nobody heard of it."""
         self._life += 1
+        self._armed.clear()
         self.told = None
         for queue in self._queues.values():
             for item, at in list(queue)[: self.stage.chance.randint(0, len(queue))]:
@@ -76,6 +77,9 @@ class Disk:
             queue.clear()
 
     def _arm(self, kind: type) -> None:
+        if kind in self._armed:
+            return
+        self._armed.add(kind)
         life = self._life
         slow = (0.2, 2.5) if self.is_slow else (0.0005, 0.015)
         self.stage.soon(*slow, lambda: self._group(kind, life))
@@ -83,6 +87,7 @@ class Disk:
     def _group(self, kind: type, life: int) -> None:
         if life != self._life:
             return
+        self._armed.discard(kind)
         queue = self._queues[kind]
         for _ in range(self.stage.chance.randint(1, len(queue))):
             item, at = queue.popleft()

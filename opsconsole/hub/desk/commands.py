@@ -142,14 +142,7 @@ def _decided(
         if approval.status is not ApprovalStatus.DECIDING:
             decisions.voided(approval)
             world.progress(subject.run, command.cmd, CommandStatus.VOID)
-            late = Res(
-                cmd=command.cmd,
-                ok=False,
-                code="precondition_failed",
-                message=f"the run was stopped meanwhile: the approval is {approval.status}",
-                current={"status": str(approval.status)},
-            )
-            return _answer(world, receipt, late) + world.changed_approval(approval)
+            return _answer(world, receipt, decisions.too_late(command.cmd, approval)) + world.changed_approval(approval)
         return decisions.apply(world, command, who, subject, now) + _answer(world, receipt, ok)
 
     def failed(problem: str, now: float) -> Effects:

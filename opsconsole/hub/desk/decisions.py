@@ -17,7 +17,7 @@ from opsconsole.hub.desk.state import Approval, Call, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.interface import Decision
 from opsconsole.policy.redaction import redact
-from opsconsole.protocol.frames import Command
+from opsconsole.protocol.frames import Command, Res
 from opsconsole.protocol.limits import ARGS_BYTES_MAX
 
 MASK_MARK = "[secret:"
@@ -182,6 +182,17 @@ def voided(approval: Approval) -> None:
     """A decision was recorded after the run had been fenced: it reaches nobody."""
     if approval.delivery is Delivery.NONE:
         approval.delivery = Delivery.VOID
+
+
+def too_late(command: str, approval: Approval) -> Res:
+    """The answer to a decision whose run was stopped before it was on record."""
+    return Res(
+        cmd=command,
+        ok=False,
+        code="precondition_failed",
+        message=f"the run was stopped meanwhile: the approval is {approval.status}",
+        current={"status": str(approval.status)},
+    )
 
 
 def claim(world: World, approval: Approval, who: Principal) -> Effects:

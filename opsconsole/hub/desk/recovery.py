@@ -22,7 +22,7 @@ def finish(world: World, now: float) -> Effects:
     for run in world.runs.values():
         _restore_family(world, run)
         effects += _finish_run(world, run, now)
-        effects.append(Changed(view="board", key=run.id))
+        effects += world.changed_run(run) if not run.ended else [Changed(view="board", key=run.id)]
     effects += [Changed(view="approvals", key=approval) for approval in world.approvals]
     return effects
 

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from opsconsole.domain.approval import ANSWERED, OPEN, Answer, ApprovalStatus, Delivery
-from opsconsole.domain.command import Do, Role
+from opsconsole.domain.command import CommandStatus, Do, Role
 from opsconsole.domain.digest import call_digest
 from opsconsole.domain.ids import verdict_id
 from opsconsole.domain.proof import Proof
@@ -54,6 +54,7 @@ def batch(world: World, run_id: str, gen: str, first_seq: int, count: int, at: f
     point.inbox.take(last)
     point.inbox.commit(last)
     point.heard_at = at
+    world.dirty["run", run.id] = None
 
 
 def entry(world: World, seq: int, _key: str, at: float, body: bytes) -> None:
@@ -65,6 +66,9 @@ def entry(world: World, seq: int, _key: str, at: float, body: bytes) -> None:
     world.replaying = True
     replay(world, entry, seq, at)
     world.replaying = False
+    for kind in ("run", "approval"):  # the next records must hold what was replayed, for their marks will be past it
+        if entry.get(kind):
+            world.dirty[kind, str(entry[kind])] = None
 
 
 def _events(world: World, run: Run, body: bytes, at: float) -> list[Any]:
@@ -187,9 +191,14 @@ def _replay_closed(world: World, entry: dict[str, Any], seq: int, at: float) -> 
     if run is None or approval is None or seq <= approval.entry_seq:
         return
     approval.entry_seq = seq
-    if approval.status not in OPEN:  # decided, but the run was fenced before that was on record
-        approval.delivery = Delivery.VOID
+    was_decided = approval.status not in OPEN
     questions.settle(world, approval, ApprovalStatus(entry["status"]), "hub", entry["why"], at)
+    if was_decided:  # but the run was fenced before that was on record
+        approval.delivery = Delivery.VOID
+        world.progress(run, approval.command, CommandStatus.VOID)
+        receipt = world.receipts.get(approval.command)
+        if receipt:
+            receipt.res = decisions.too_late(receipt.command, approval).model_dump(mode="json", exclude_none=True)
     call = run.calls.get(approval.call)
     if call and call.verdict is None:
         verdicts.deliver(world, run, call, Outcome.DENY, "hub", "gate:restart", at, text=entry["why"])

@@ -184,12 +184,12 @@ class World:
     def descendants(self, run: Run) -> list[Run]:
         """Runs below this one, nearest first; a cycle in the claims of agents ends the walk."""
         found: dict[str, Run] = {}
-        queue = list(run.children)
+        queue = sorted(run.children)
         while queue:
             child = self.runs.get(queue.pop(0))
             if child and child.id not in found and child.id != run.id:
                 found[child.id] = child
-                queue.extend(child.children)
+                queue.extend(sorted(child.children))
         return list(found.values())
 
     # -- the timeline ----------------------------------------------------------------------------------------------

@@ -452,3 +452,14 @@ def test_a_recovered_desk_knows_what_the_live_one_knew(steps: list[str]) -> None
         assert recovered.keys() == known.keys()
         for key, one in recovered.items():
             assert one == known[key]
+
+
+def test_what_was_replayed_is_in_the_next_records() -> None:
+    office = Office()
+    agent = office.agent()
+    office.save_records()
+    agent.state("completed")
+    office.restart()
+    office.save_records()
+    office.restart()
+    assert office.row().state == "completed"

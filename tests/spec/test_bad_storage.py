@@ -1,0 +1,142 @@
+"""Databases that a hub must not open, and a disk that is full while it runs: refusals are said, stops go on."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import sqlite3
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.spec.manifest import proves
+from tests.spec.place import PATIENCE_SECONDS, PROGRAM, Place, until
+from tests.support.hub import RunningHub
+
+pytestmark = pytest.mark.process
+
+PR_CAPBSET_DROP, CAP_DAC_OVERRIDE = 24, 1
+
+
+def start(data_dir: Path, before: Callable[[], object] | None = None) -> tuple[int, str]:
+    """Exit code and words of a hub that does not come up on a directory."""
+    argv = [*PROGRAM, "hub", "--port", "0", "--data-dir", str(data_dir)]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False, preexec_fn=before
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, done.stderr
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that a hub has used and left."""
+    place = Place(tmp_path_factory.mktemp("used"))
+    place.start_hub()
+    place.close()
+    return place.data_dir
+
+
+@pytest.mark.parametrize("name", ["audit.db", "hub.db"])
+@proves("storage.newer")
+def test_a_database_of_a_newer_version_is_refused_by_name(used: Path, name: str) -> None:
+    with opened(used / name) as connection:
+        before = connection.execute("PRAGMA user_version").fetchone()[0]
+        if name == "audit.db":
+            connection.execute("PRAGMA user_version = 99")
+        else:
+            connection.execute("INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES (?, ?, ?)", HOLOGRAM)
+    code, said = start(used)
+    with opened(used / name) as connection:
+        connection.execute(f"PRAGMA user_version = {before}")
+        if name == "hub.db":
+            connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'holograms'")
+    assert (code, name in said, "version" in said) == (5, True, True)
+
+
+HOLOGRAM = ("hub", "holograms", "2031-01-01")
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(path)
+    with connection:
+        yield connection
+    connection.close()
+
+
+@proves("storage.read-only")
+def test_a_directory_that_cannot_be_written_is_refused_by_name(used: Path) -> None:
+    modes = {path: path.stat().st_mode for path in (used, *used.iterdir())}
+    for path in modes:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        code, said = start(used, without_privilege if os.geteuid() == 0 else None)
+    finally:
+        for path, mode in modes.items():
+            path.chmod(mode)
+    assert (code, str(used) in said) == (5, True)
+
+
+def without_privilege() -> None:
+    """From here on the superuser keeps to what the modes of files say."""
+    ctypes.CDLL(None).prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+@proves("storage.locked")
+def test_a_second_hub_on_a_directory_is_told_who_holds_it(place: Place) -> None:
+    code, said = start(place.data_dir)
+    assert place.hub is not None
+    assert (code, f"process {place.hub.pid}" in said, place.url in said) == (4, True, True)
+    assert place.get("info")["principal"]
+
+
+@contextmanager
+def full_disk(place: Place) -> Iterator[None]:
+    """No file of the hub may grow, as on a disk without space."""
+    assert place.hub is not None
+    before = resource.prlimit(place.hub.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(place.hub.pid, resource.RLIMIT_FSIZE, (0, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(place.hub.pid, resource.RLIMIT_FSIZE, before)
+
+
+def readiness(place: Place) -> int:
+    return httpx.get(f"{place.url}/readyz", trust_env=False).status_code
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="a limit is set on a running process")
+@proves("storage.full-refuses", "storage.full-stops", "storage.full-returns")
+async def test_on_a_full_disk_nothing_is_allowed_a_kill_acts_and_nothing_is_lost(
+    place: Place, hub: RunningHub
+) -> None:
+    async with hub.agent("run_full") as agent, hub.agent("run_dies") as dies:
+        await agent.begin()
+        await dies.begin()
+        await agent.propose("call_1", text="before")
+        held = until(lambda: place.approvals("run_full"), "the question")[0]
+        with full_disk(place):
+            await agent.emit({"type": "note", "text": "on the full disk"})
+            assert place.decide(held, "approve")["ok"] is False
+            assert place.approvals("run_full")[0]["status"] == "pending"
+            await agent.propose("call_2", text="on the full disk")
+            assert (await agent.next("cmd"))["outcome"] == "deny"
+            killed = place.command("kill", run="run_dies", note="on a full disk")
+            assert (await dies.next("cmd"))["do"] == "kill"
+            until(lambda: readiness(place) == 503, "the word that it is not ready")
+            assert httpx.get(f"{place.url}/healthz", trust_env=False).status_code == 200
+        until(lambda: readiness(place) == 200, "the word that it is ready")
+        assert place.decide(held, "approve")["ok"] is True
+        assert (await agent.next("cmd"))["outcome"] == "allow"
+        await agent.stored(agent.seq)
+    assert "on the full disk" in [event.get("text") for event in place.timeline("run_full")]
+    entries = until(lambda: place.get("audit", kind="kill", run="run_dies")["entries"], "the record of the kill")
+    assert (entries[0]["reason"], entries[0]["command"]) == ("on a full disk", killed["cmd"])
+    assert place.get("audit/verify")["ok"] is True
