@@ -1,4 +1,4 @@
-"""`python -m bench [NAMES] [--quick]`: runs benchmarks, prints the table, writes bench/results.json; it measures nothing."""
+"""`python -m bench [NAMES] [--quick]`: runs benchmarks, prints a table, writes results.json; it measures nothing."""
 
 from __future__ import annotations
 

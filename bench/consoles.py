@@ -33,7 +33,9 @@ def run(*, is_quick: bool) -> list[Row]:
     without = asyncio.run(_measured(HEALTHY, 0, seconds))
     found = asyncio.run(_measured(HEALTHY, STALLED, seconds))
     idle = asyncio.run(_measured(0, 0, seconds))
-    what = f"CPU of the hub, {RATE:,.0f} events/s in batches of {BATCH}, {HEALTHY + STALLED} consoles, {STALLED} stalled"
+    what = (
+        f"CPU of the hub, {RATE:,.0f} events/s in batches of {BATCH}, {HEALTHY + STALLED} consoles, {STALLED} stalled"
+    )
     return [
         Row(
             bench="consoles",

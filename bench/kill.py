@@ -1,4 +1,4 @@
-"""How much the product adds to a kill: from the command to the proof at a console, beside the bare kill of such a tree."""
+"""What the product adds to a kill: from the command to the proof at a console, beside the bare kill of such a tree."""
 
 from __future__ import annotations
 
@@ -62,7 +62,12 @@ def run(*, is_quick: bool) -> list[Row]:
         ),
         Row(bench="kill", what="the same, in all, p99", measured=killed["p99"], unit="ms"),
         Row(bench="kill", what="bare freeze-and-kill of such a tree, median", measured=bare["p50"], unit="ms"),
-        Row(bench="kill", what="the ladder's own share, by the receipt, p99", measured=found["receipt_ms"]["p99"], unit="ms"),
+        Row(
+            bench="kill",
+            what="the ladder's own share, by the receipt, p99",
+            measured=found["receipt_ms"]["p99"],
+            unit="ms",
+        ),
     ]
 
 

@@ -91,7 +91,9 @@ class Load:
     async def _connect(self, number: int) -> Peer:
         runs = [{"run": run, "gen": GEN} for run in self.of(number)]
         hello = {"t": "hello", "client": "bench", "point": "sdk", "proc": {"host": "bench", "pid": os.getpid()}}
-        return await connected(self.plan.url, self.plan.token, self._on_ack, json.dumps(hello | {"runs": runs}).encode())
+        return await connected(
+            self.plan.url, self.plan.token, self._on_ack, json.dumps(hello | {"runs": runs}).encode()
+        )
 
     async def flood(self) -> dict[str, Any]:
         """Everything at once; how long until the last event was acknowledged."""

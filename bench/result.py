@@ -23,8 +23,8 @@ class Row:
 
     @property
     def ratio(self) -> float | None:
-        """Measured to limit; None without a limit."""
-        return None if self.limit is None else self.measured / self.limit
+        """Measured to limit; None without a limit or with one of zero."""
+        return self.measured / self.limit if self.limit else None
 
     @property
     def reached(self) -> bool | None:

@@ -13,7 +13,8 @@ import sys
 import termios
 import time
 from pathlib import Path
-from subprocess import DEVNULL, Popen, run as run_process
+from subprocess import DEVNULL, Popen
+from subprocess import run as run_process
 
 from bench.hub_process import HubProcess, hub_process
 from bench.result import Row

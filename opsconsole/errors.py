@@ -2,6 +2,9 @@
 
 OpsconsoleError
 ├── ConfigError                 a setting is missing or wrong
+│   ├── RunInUse                another live process of this machine has this run's journal
+│   ├── NoCurrentRun            a guarded function was called outside of a run
+│   └── JournalDamaged          a run's journal cannot be read
 ├── ProtocolError
 │   ├── LocalProtocolError      our side tried something the protocol forbids: a bug here
 │   └── RemoteProtocolError     the peer did: data about the peer, never a crash
@@ -11,6 +14,7 @@ OpsconsoleError
 │   └── HubLost                 the link is down and the run's policy says not to go on
 ├── GateError                   raised into the agent by an enforcement point
 │   ├── CallDenied              the call was refused, by whom and why
+│   ├── CallInterrupted         the call ran before the process was restarted: it is not run again
 │   └── RunStopped              the run was killed or fenced: nothing more may run
 ├── SupervisorError
 │   ├── CannotStart             the command could not be started
@@ -29,6 +33,18 @@ class OpsconsoleError(Exception):
 
 class ConfigError(OpsconsoleError):
     """A setting is missing or wrong; the message names it and says what is accepted."""
+
+
+class RunInUse(ConfigError):
+    """The run is already spoken for by a live process (or another run of this one)."""
+
+
+class NoCurrentRun(ConfigError):
+    """A guarded function was called outside of `hub.run(...)`: nobody could allow it, so it did not run."""
+
+
+class JournalDamaged(ConfigError):
+    """The file is no journal of this version; it was left where it is."""
 
 
 class ProtocolError(OpsconsoleError):
@@ -80,6 +96,16 @@ class CallDenied(GateError):
         self.call = call
         self.by = by
         self.rule = rule
+
+
+class CallInterrupted(GateError):
+    """The call already ran and its result cannot be given again; `outcome` is `unknown`, `completed` or `failed`."""
+
+    def __init__(self, reason: str, *, call: str, outcome: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.call = call
+        self.outcome = outcome
 
 
 class RunStopped(GateError):

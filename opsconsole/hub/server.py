@@ -305,6 +305,10 @@ class Hub:
             if not future.done():
                 future.set_result(None)
 
+    def retry_records(self) -> None:
+        """Offer storage again what it has not taken: there may be no other chance."""
+        self.perform(self.desk.retry_records(), self.now())
+
     def stop(self) -> None:
         """Give the desk no more time."""
         if self._timer is not None:

@@ -199,8 +199,9 @@ class Service:
         """Why the hub cannot do all of its work; empty when it can."""
         if self._is_stopping:
             return "the hub is going down"
-        recorder, keeper = self.parts.hub.recorder, self.parts.keeper
+        recorder, keeper, unrecorded = self.parts.hub.recorder, self.parts.keeper, self.parts.hub.desk.unrecorded
         problems = (
+            f"{unrecorded} acts are not on record yet" if unrecorded else "",
             f"the audit is not written: {recorder.audit_problem}" if recorder.audit_problem else "",
             f"events are not stored: {recorder.events_problem}" if recorder.events_problem else "",
             f"the hub's records are not saved: {keeper.problem}" if keeper.problem else "",
@@ -217,6 +218,7 @@ class Service:
         if self._uvicorn is not None and self._serving is not None:
             self._uvicorn.stopping.set()
             await self._serving
+        parts.hub.retry_records()
         parts.hub.fact(Fact(kind="hub.stopped", principal=None, details={"epoch": parts.hub.epoch}))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(IDLE_SECONDS):

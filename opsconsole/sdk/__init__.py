@@ -1,7 +1,6 @@
 """What an agent imports: connect, run, pass every risky call through the gate; `opsconsole.sdk.sync` is the twin."""
 
-from opsconsole.errors import CallDenied, HubLost, HubUnreachable, RunStopped
-from opsconsole.sdk.errors import CallInterrupted, NoCurrentRun, RunInUse
+from opsconsole.errors import CallDenied, CallInterrupted, HubLost, HubUnreachable, NoCurrentRun, RunInUse, RunStopped
 from opsconsole.sdk.guard import guard
 from opsconsole.sdk.hub import Hub, connect
 from opsconsole.sdk.on_hub_lost import OnHubLost

@@ -14,11 +14,10 @@ from typing import Any
 from opsconsole.domain.digest import NotCanonical, canonical
 from opsconsole.domain.ids import is_id
 from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
-from opsconsole.errors import CallDenied, RunStopped
+from opsconsole.errors import CallDenied, CallInterrupted, RunStopped
 from opsconsole.protocol.limits import APPROVAL_TTL_SECONDS
 from opsconsole.sdk.arguments import ArgumentsRefused, ExactArgs, exact, preview
 from opsconsole.sdk.bounded import bounded_text, result_text
-from opsconsole.sdk.errors import CallInterrupted
 from opsconsole.sdk.gate import OFFLINE, TTL_SECONDS_MAX, Admission, Decision, Proposal
 from opsconsole.sdk.journal import CallRecord
 from opsconsole.sdk.live import LiveRun

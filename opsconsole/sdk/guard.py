@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar, overload
 
 from opsconsole.domain.tool_call import CallKind, Risk
+from opsconsole.errors import NoCurrentRun
 from opsconsole.sdk.calls import Ask
-from opsconsole.sdk.errors import NoCurrentRun
 from opsconsole.sdk.run import current_run
 from opsconsole.sdk.signature import Bound, is_async
 

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from opsconsole.domain.ids import is_id
-from opsconsole.errors import ConfigError
-from opsconsole.sdk.errors import RunInUse
+from opsconsole.errors import ConfigError, JournalDamaged, RunInUse
 from opsconsole.sdk.new_ids import new_gen
 
 JOURNAL_BYTES_MAX = 64 * 1024 * 1024
@@ -44,10 +43,6 @@ CREATE TABLE IF NOT EXISTS calls (
 CREATE TABLE IF NOT EXISTS usage (model TEXT PRIMARY KEY, body TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS checkpoint (one INTEGER PRIMARY KEY CHECK (one = 1), id TEXT NOT NULL, state BLOB NOT NULL);
 """
-
-
-class JournalDamaged(ConfigError):
-    """The file is no journal of this version; it was left where it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING
 
 from opsconsole.domain.command import Do
 from opsconsole.domain.run import RunState
-from opsconsole.errors import ConfigError
-from opsconsole.sdk.errors import RunInUse
+from opsconsole.errors import ConfigError, RunInUse
 from opsconsole.sdk.journal import Journal, journal_folder
 from opsconsole.sdk.order import Order
 from opsconsole.sdk.point_run import PointRun

@@ -10,8 +10,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 from opsconsole.domain.ids import is_id
-from opsconsole.errors import ConfigError, HubUnreachable
-from opsconsole.sdk.errors import RunInUse
+from opsconsole.errors import ConfigError, HubUnreachable, RunInUse
 from opsconsole.sdk.gate import LinkView
 from opsconsole.sdk.identity import Identity
 from opsconsole.sdk.live import LiveRun

@@ -17,9 +17,8 @@ from types import TracebackType
 from typing import Any, ParamSpec, TypeVar, overload
 
 from opsconsole.domain.tool_call import CallKind, Risk
-from opsconsole.errors import RunStopped
+from opsconsole.errors import NoCurrentRun, RunStopped
 from opsconsole.sdk.calls import Answered, Ask, Call, Calls, Recorded, checked
-from opsconsole.sdk.errors import NoCurrentRun
 from opsconsole.sdk.guard import spreading
 from opsconsole.sdk.live import CANCEL_SECONDS_MAX
 from opsconsole.sdk.model_turn import ModelTurn

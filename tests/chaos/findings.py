@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from opsconsole.domain.digest import call_digest
-from opsconsole_storage import SqliteStore, StoredBatch, verify
+from opsconsole_storage import SqliteStore, StoredBatch
 from opsconsole_storage.audit_reader import open_snapshot
+from opsconsole_storage.verify import verify
 
 Stream = tuple[str, str]
 """(run, point/generation)"""
@@ -76,7 +77,9 @@ def check_events(findings: Findings, batches: list[StoredBatch], journalled: lis
         findings.counts["events"] += len(events)
         findings.differ(f"events of {stream} lost", sorted(set(events) - set(ours)))
         findings.differ(f"events of {stream} invented", sorted(set(ours) - set(events)))
-        findings.differ(f"events of {stream} changed", [seq for seq in events if seq in ours and ours[seq] != events[seq]])
+        findings.differ(
+            f"events of {stream} changed", [seq for seq in events if seq in ours and ours[seq] != events[seq]]
+        )
         findings.differ(f"holes in {stream}", sorted(set(range(1, max(events) + 1)) - set(ours)))
 
 

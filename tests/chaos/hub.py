@@ -46,7 +46,7 @@ class HubProcess:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-c", SERVE, str(self.data_dir), str(self.port), str(BEAT_SECONDS)]
         with (self.data_dir / "hub.out").open("ab") as out:
-            self._process = Popen(command, stdin=DEVNULL, stdout=out, stderr=out)
+            self._process = Popen(command, stdin=DEVNULL, stdout=out, stderr=out)  # noqa: ASYNC220  it is waited for
         self.starts += 1
         async with httpx.AsyncClient() as client, asyncio.timeout(START_SECONDS):
             while not await self._is_ready(client):

@@ -203,9 +203,7 @@ class Storm:
         hub = self._hub.data_dir
         audit = entries(hub)
         answers = [(operator, entry) for operator in self._operators for entry in operator.answers]
-        accepted = [
-            (entry.id, entry.command.approval or "") for _, entry in answers if entry.status is Sent.ACCEPTED
-        ]
+        accepted = [(entry.id, entry.command.approval or "") for _, entry in answers if entry.status is Sent.ACCEPTED]
         refused = Counter(entry.code for _, entry in answers if entry.status is Sent.REFUSED)
         findings.differ("refusals for another reason than having lost", set(refused) - {"already_settled"})
         asked = {name for operator in self._operators for name in operator.session.outbox.entries} | {

@@ -1,0 +1,1 @@
+"""Tests of the console: its pure view first, then keys pressed, then pictures of screens."""

@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from opsconsole.errors import ConfigError
-from opsconsole.sdk.errors import RunInUse
+from opsconsole.errors import ConfigError, RunInUse
 from opsconsole.sdk.event_frames import event_frame
-from opsconsole.sdk.journal import CallRecord, Journal, JournalDamaged
+from opsconsole.sdk.journal import CallRecord, Journal
 from opsconsole.sdk.point_run import PointRun
 
 

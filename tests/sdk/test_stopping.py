@@ -23,7 +23,7 @@ async def test_a_kill_cancels_the_body_and_is_proven_only_when_it_has_ended(
 ) -> None:
     ended = []
     async with connect() as hub:
-        with pytest.raises(RunStopped, match="killed by ann: runaway"):  # noqa: PT012
+        with pytest.raises(RunStopped, match="killed by ann: runaway"):
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 cmd = fake_hub.send(run.id, "kill", by="ann", text="runaway")
@@ -40,7 +40,7 @@ async def test_a_kill_cancels_the_body_and_is_proven_only_when_it_has_ended(
 
 async def test_after_a_kill_the_task_goes_on_unharmed(connect: Connect, fake_hub: FakeHub) -> None:
     async with connect() as hub:
-        with pytest.raises(RunStopped):  # noqa: PT012
+        with pytest.raises(RunStopped):
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 fake_hub.send(run.id, "kill")
@@ -54,7 +54,7 @@ async def test_after_a_kill_the_task_goes_on_unharmed(connect: Connect, fake_hub
 async def test_a_swallowed_cancellation_is_repeated(connect: Connect, fake_hub: FakeHub) -> None:
     swallowed = 0
     async with connect() as hub:
-        with pytest.raises(RunStopped):  # noqa: PT012
+        with pytest.raises(RunStopped):
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 fake_hub.send(run.id, "kill")
@@ -72,7 +72,7 @@ async def test_a_body_that_does_not_end_is_reported_as_not_ended(
 ) -> None:
     monkeypatch.setattr(live, "CANCEL_SECONDS_MAX", 0.2)
     async with connect() as hub:
-        with pytest.raises(RunStopped):  # noqa: PT012
+        with pytest.raises(RunStopped):
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 cmd = fake_hub.send(run.id, "kill")
@@ -99,7 +99,7 @@ async def test_a_kill_waits_for_the_thread_of_a_running_tool(connect: Connect, f
         let_go.set()
 
     async with connect() as hub:
-        with pytest.raises(RunStopped):  # noqa: PT012
+        with pytest.raises(RunStopped):
             async with hub.run(agent="a") as run:
                 operator = threading.Thread(target=operate, args=[run.id])
                 operator.start()
@@ -114,7 +114,7 @@ async def test_a_held_call_of_a_killed_run_is_stopped_and_later_calls_too(connec
     fake_hub.verdict = silent
     raised: list[Any] = []
     async with connect() as hub:
-        with pytest.raises(RunStopped):  # noqa: PT012
+        with pytest.raises(RunStopped):
             async with hub.run(agent="a") as run:
 
                 async def child() -> None:
@@ -138,7 +138,7 @@ async def test_a_verdict_after_the_kill_allows_nothing(connect: Connect, fake_hu
     fake_hub.verdict = silent
     ran: list[int] = []
     async with connect() as hub:
-        with pytest.raises(RunStopped):  # noqa: PT012
+        with pytest.raises(RunStopped):
             async with hub.run(agent="a") as run:
                 call = asyncio.create_task(run.tool("sql", {"n": 1}, lambda n: ran.append(n)))
                 await fake_hub.seen(lambda: fake_hub.runs and fake_hub.only().of("tool"))
@@ -170,7 +170,7 @@ async def test_the_kill_of_a_parent_stops_its_children(connect: Connect, fake_hu
             async with hub.run(agent="child", parent=parent):
                 await asyncio.sleep(TIME_LIMIT_SECONDS)
 
-        with pytest.raises(RunStopped):  # noqa: PT012
+        with pytest.raises(RunStopped):
             async with hub.run(agent="parent") as run:
                 task = asyncio.create_task(child(run.id))
                 await fake_hub.seen(lambda: len([one for one in fake_hub.runs.values() if one.states()]) == 2)
@@ -219,7 +219,7 @@ async def test_a_pause_holds_at_the_next_call_until_the_resume(connect: Connect,
 
 async def test_a_kill_reaches_a_paused_run(connect: Connect, fake_hub: FakeHub) -> None:
     async with connect() as hub:
-        with pytest.raises(RunStopped):  # noqa: PT012
+        with pytest.raises(RunStopped):
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 fake_hub.send(run.id, "pause")
@@ -248,7 +248,7 @@ async def test_a_hung_loop_is_told_as_busy_and_its_kill_as_not_obeyed(
     monkeypatch.setattr(live, "CANCEL_SECONDS_MAX", 0.2)
     fake_hub.beat_seconds = 0.05
     async with connect() as hub:
-        with pytest.raises(RunStopped):  # noqa: PT012
+        with pytest.raises(RunStopped):
             async with hub.run(agent="a") as run:
                 await until_known(fake_hub)
                 cmd = fake_hub.send(run.id, "kill")

@@ -54,7 +54,7 @@ def test_an_operator_answers_as_the_model(connect_sync: ConnectSync, fake_hub: F
 
 def test_a_kill_wakes_a_waiting_call(connect_sync: ConnectSync, fake_hub: FakeHub) -> None:
     fake_hub.verdict = silent
-    with connect_sync() as hub, pytest.raises(RunStopped), hub.run(agent="a") as run:  # noqa: PT012
+    with connect_sync() as hub, pytest.raises(RunStopped), hub.run(agent="a") as run:
         killing = threading.Thread(
             target=lambda: fake_hub.send(run.id, "kill") if fake_hub.wait(lambda: fake_hub.only().of("tool")) else None
         )
@@ -66,7 +66,7 @@ def test_a_kill_wakes_a_waiting_call(connect_sync: ConnectSync, fake_hub: FakeHu
 
 
 def test_a_kill_ends_a_body_that_only_computes(connect_sync: ConnectSync, fake_hub: FakeHub) -> None:
-    with connect_sync() as hub, pytest.raises(RunStopped, match="killed"), hub.run(agent="a") as run:  # noqa: PT012
+    with connect_sync() as hub, pytest.raises(RunStopped, match="killed"), hub.run(agent="a") as run:
         fake_hub.wait(lambda: fake_hub.runs and fake_hub.only().states())
         give_up = time.monotonic() + TIME_LIMIT_SECONDS
         fake_hub.send(run.id, "kill")

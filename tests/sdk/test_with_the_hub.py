@@ -95,7 +95,7 @@ async def test_a_rejection_reaches_the_agent_with_its_reason(real_hub: RunningHu
 async def test_a_kill_is_proven_by_the_end_of_the_body(real_hub: RunningHub, tmp_path: Path) -> None:
     operator = Operator(real_hub)
     async with hub_of(real_hub, tmp_path) as hub:
-        with pytest.raises(RunStopped):  # noqa: PT012
+        with pytest.raises(RunStopped):
             async with hub.run(agent="worker") as run:
                 await operator.until(run.id, state="working")
                 await operator.say("kill", run=run.id, note="runaway")

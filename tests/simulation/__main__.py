@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 from tests.simulation.shift import Shift
 from tests.simulation.stage import Violated
@@ -18,8 +19,10 @@ def main(arguments: list[str]) -> int:
         shift = Shift(seed)
         try:
             shift.play()
-        except Violated as broken:
-            print("\n".join([*shift.stage.story, f"seed {seed}: {broken}"]))
+        except Exception as broken:  # the program's edge: whatever ends a shift early, its story is wanted
+            print("\n".join([*shift.stage.story, f"seed {seed}: {broken!r}"]))
+            if not isinstance(broken, Violated):
+                traceback.print_exc(file=sys.stdout)
             return 1
         if first == last:
             print("\n".join(shift.stage.story))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Puppet:
             text=True,
         )
         self._lines: queue.Queue[str] = queue.Queue()
+        self._heard: deque[Row] = deque()
+        self._run: str | None = None
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -48,8 +51,8 @@ class Puppet:
     @property
     def run(self) -> str:
         """The id of its run, which is the first thing it says."""
-        if not hasattr(self, "_run"):
-            self._run = str(self.says()["run"])
+        while self._run is None:
+            self._hear()
         return self._run
 
     def does(self, do: str, **what: Any) -> None:
@@ -59,12 +62,20 @@ class Puppet:
         self.process.stdin.flush()
 
     def says(self) -> Row:
-        """Its next line."""
+        """Its next line after the run's id."""
+        while not self._heard:
+            self._hear()
+        return self._heard.popleft()
+
+    def _hear(self) -> None:
         line: Row = json.loads(self._lines.get(timeout=PATIENCE_SECONDS))
-        return line
+        if line.keys() == {"run"}:
+            self._run = str(line["run"])
+        else:
+            self._heard.append(line)
 
     def has_said_nothing(self) -> bool:
-        return self._lines.empty()
+        return not self._heard and self._lines.empty()
 
     def ends(self) -> int:
         """Its exit status, once it has ended."""

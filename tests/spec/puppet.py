@@ -124,11 +124,13 @@ async def main(agent: str, key: str | None) -> int:
         async with connect() as hub, hub.run(agent=agent, key=key) as run:
             say(run=run.id)
             puppet = Puppet(hub, run)
-            while (order := await queue.get()) is not None:
+            while (order := await queue.get()) is not None and order["do"] != "leave":
                 await getattr(puppet, order.pop("do"))(**order)
     except RunStopped as stopped:
         say(stopped=str(stopped))
         return 7
+    while order is not None:  # told to leave its run: the process goes on
+        order = await queue.get()
     return 0
 
 

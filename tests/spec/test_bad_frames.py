@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from contextlib import suppress
 from typing import Any
 
 import httpx
@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from opsconsole.protocol.limits import FRAME_BYTES_MAX
 from tests.spec.manifest import proves
 from tests.spec.place import Place
-from tests.support.hub import PATIENCE_SECONDS, RunningHub, note, proposal
+from tests.support.hub import RunningHub, note, proposal
 
 pytestmark = pytest.mark.process
 
@@ -148,10 +148,9 @@ async def test_another_teams_token_speaks_for_nobodys_run(place: Place, hub: Run
 @proves("frames.flood")
 async def test_a_console_that_floods_is_closed_while_an_agent_is_served(hub: RunningHub) -> None:
     async with hub.console() as flooder, hub.agent("run_calm") as agent:
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            with pytest.raises(ConnectionClosed):
-                while True:
-                    await flooder.send(t="beat")
+        with suppress(ConnectionClosed):
+            for _ in range(2_000):
+                await flooder.send(t="beat")
         assert (await flooder.closed())[0] == 4008
         await agent.begin()
 

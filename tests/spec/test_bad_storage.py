@@ -42,24 +42,26 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place.data_dir
 
 
-@pytest.mark.parametrize("name", ["audit.db", "hub.db"])
+NEWER = {
+    "audit.db": ("PRAGMA user_version = 99", "PRAGMA user_version = 1"),
+    "hub.db": (
+        "INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES ('opsconsole.hub', 'later', 'x')",
+        "DELETE FROM _sqlite_migrations WHERE name = 'later'",
+    ),
+}
+"""What makes a database one of a newer version, and what undoes it."""
+
+
 @proves("storage.newer")
+@pytest.mark.parametrize("name", list(NEWER))
 def test_a_database_of_a_newer_version_is_refused_by_name(used: Path, name: str) -> None:
+    ahead, back = NEWER[name]
     with opened(used / name) as connection:
-        before = connection.execute("PRAGMA user_version").fetchone()[0]
-        if name == "audit.db":
-            connection.execute("PRAGMA user_version = 99")
-        else:
-            connection.execute("INSERT INTO _sqlite_migrations (migration_set, name, applied_at) VALUES (?, ?, ?)", HOLOGRAM)
+        connection.execute(ahead)
     code, said = start(used)
     with opened(used / name) as connection:
-        connection.execute(f"PRAGMA user_version = {before}")
-        if name == "hub.db":
-            connection.execute("DELETE FROM _sqlite_migrations WHERE name = 'holograms'")
-    assert (code, name in said, "version" in said) == (5, True, True)
-
-
-HOLOGRAM = ("hub", "holograms", "2031-01-01")
+        connection.execute(back)
+    assert (code, name in said, "newer" in said or "version of opsconsole" in said) == (5, True, True)
 
 
 @contextmanager
@@ -115,28 +117,33 @@ def readiness(place: Place) -> int:
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="a limit is set on a running process")
 @proves("storage.full-refuses", "storage.full-stops", "storage.full-returns")
 async def test_on_a_full_disk_nothing_is_allowed_a_kill_acts_and_nothing_is_lost(
-    place: Place, hub: RunningHub
+    place: Place, hub: RunningHub, tmp_path: Path
 ) -> None:
-    async with hub.agent("run_full") as agent, hub.agent("run_dies") as dies:
-        await agent.begin()
+    agent = place.puppet("on-full-disk", supervised=False)
+    agent.does("tool", args={"path": str(tmp_path / "out"), "text": "x"})
+    held = place.held(agent.run)
+    other = place.puppet("asks-on-full-disk", supervised=False)
+    place.row_when(other.run, lambda row: row["state"] == "working")
+    async with hub.agent("run_dies") as dies:
         await dies.begin()
-        await agent.propose("call_1", text="before")
-        held = until(lambda: place.approvals("run_full"), "the question")[0]
         with full_disk(place):
-            await agent.emit({"type": "note", "text": "on the full disk"})
-            assert place.decide(held, "approve")["ok"] is False
-            assert place.approvals("run_full")[0]["status"] == "pending"
-            await agent.propose("call_2", text="on the full disk")
-            assert (await agent.next("cmd"))["outcome"] == "deny"
+            refused = place.decide(held, "approve")
+            assert (refused["ok"], refused["error"]["code"]) == (False, "storage_failed")
+            other.does("note", text="on the full disk")
+            other.does("tool", args={"path": str(tmp_path / "out"), "text": "y"})
+            assert other.says() == {"noted": "on the full disk"}
             killed = place.command("kill", run="run_dies", note="on a full disk")
             assert (await dies.next("cmd"))["do"] == "kill"
             until(lambda: readiness(place) == 503, "the word that it is not ready")
             assert httpx.get(f"{place.url}/healthz", trust_env=False).status_code == 200
+            assert (agent.has_said_nothing(), other.has_said_nothing()) == (True, True)
+            assert place.held(agent.run)["approval"] == held["approval"]
         until(lambda: readiness(place) == 200, "the word that it is ready")
-        assert place.decide(held, "approve")["ok"] is True
-        assert (await agent.next("cmd"))["outcome"] == "allow"
-        await agent.stored(agent.seq)
-    assert "on the full disk" in [event.get("text") for event in place.timeline("run_full")]
+    assert place.decide(held, "approve")["ok"] is True
+    assert agent.says()["result"] == "written"
+    place.decide(place.held(other.run), "approve")
+    assert other.says()["result"] == "written"
+    assert "on the full disk" in [event.get("text") for event in place.timeline(other.run)]
     entries = until(lambda: place.get("audit", kind="kill", run="run_dies")["entries"], "the record of the kill")
     assert (entries[0]["reason"], entries[0]["command"]) == ("on a full disk", killed["cmd"])
     assert place.get("audit/verify")["ok"] is True

@@ -58,16 +58,26 @@ def held_call(raw: dict[str, Any]) -> HeldCall:
 def one_line(value: Any, depth: int = 0) -> Any:
     """`value` with every text, keys too, safe on one line."""
     if isinstance(value, str):
-        if len(value) <= CELL_CHARS_MAX and value.isascii() and value.isprintable():
-            return value
-        return safe_line(value)
+        return _line(value)
     if isinstance(value, dict):
         if depth >= DEPTH_MAX:
             return TOO_DEEP
-        return {safe_line(str(key)): one_line(item, depth + 1) for key, item in value.items()}
+        return {_line(str(key)): _inner(item, depth) for key, item in value.items()}
     if isinstance(value, list):
-        return TOO_DEEP if depth >= DEPTH_MAX else [one_line(item, depth + 1) for item in value]
+        return TOO_DEEP if depth >= DEPTH_MAX else [_inner(item, depth) for item in value]
     return value
+
+
+def _inner(item: Any, depth: int) -> Any:
+    """`one_line` of what stands inside, without the calls for what needs none: this runs for every changed row."""
+    kind = type(item)
+    if kind is str:
+        return item if item.isascii() and item.isprintable() and len(item) <= CELL_CHARS_MAX else safe_line(item)
+    return one_line(item, depth + 1) if kind is dict or kind is list else item
+
+
+def _line(text: str) -> str:
+    return text if text.isascii() and text.isprintable() and len(text) <= CELL_CHARS_MAX else safe_line(text)
 
 
 def in_pane(value: Any, depth: int = 0, *, limit: int = PANE_CHARS_MAX) -> Any:

@@ -169,6 +169,10 @@ class Desk:
             runs=lines,
         )
 
+    def retry_records(self) -> Effects:
+        """Offer storage again the acts whose entry it has not taken: by itself in time, and before the hub goes down."""
+        return self._world.retry_records()
+
     @property
     def unrecorded(self) -> int:
         """Acts whose audit entry storage has not taken yet."""

@@ -37,6 +37,8 @@ def fold(world: World, run: Run, point: Point, event: Event, now: float) -> Effe
     """Apply one event of a point to its run."""
     if run.ended and not _may_follow_end(event):
         return _zombie(world, run, event, now)
+    if isinstance(event, UnknownEvent):  # also one of a known type that did not validate: kept, and nothing follows
+        return []
     return _FOLDS[event.type](world, run, point, event, now) if event.type in _FOLDS else []
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
+from opsconsole.domain.approval import OPEN
 from opsconsole.domain.tool_call import CallStatus, Outcome
 from opsconsole.hub.desk.state import Approval, Call, OpenCommand, Receipt, Run
 from opsconsole.hub.desk.world import World
@@ -63,7 +64,9 @@ def load(world: World, saved: Iterable[DeskRecord]) -> None:
         except ValidationError:
             continue
         tables[record.kind][record.id] = value
+    waiting = {key for key, approval in world.approvals.items() if approval.status in OPEN}
     for run in world.runs.values():
+        run.pending &= waiting  # an approval is saved only once it is on record
         run.open_calls = {call.id: call for call in run.calls.values() if is_open(call)}
         for point in run.points.values():
             point.conn, point.met = None, False
