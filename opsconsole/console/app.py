@@ -397,4 +397,4 @@ class ConsoleApp(App[int]):
         log.error("the console stopped", exc_info=sys.exc_info())
         kind = sys.exc_info()[0]
         name = kind.__name__ if kind else "an error"
-        self.panic(Text(f"opsconsole stopped: {name}. Agents go on. Start it again; the log has the rest."))
+        self.panic(Text(f"opsconsole stopped: {name}. Agents go on; the log has the rest."))

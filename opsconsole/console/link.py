@@ -32,6 +32,9 @@ RESTART_SPREAD_SECONDS = 2.0
 """After a restart, consoles come back spread over this long, so that the hub is not met by all at once."""
 RECEIVE_FRAMES_MAX = 8
 """Frames read ahead: below this the sender is held back by TCP."""
+FRAME_SECONDS_QUICK = 0.002
+YIELD_SECONDS_MAX = 0.05
+"""After a frame that took long, keys and paint get as long again; the hub's window meanwhile gathers rows."""
 FINAL_STATUSES = frozenset({401, 403, 426})
 """Answers before the upgrade that trying again will not change."""
 
@@ -160,7 +163,8 @@ class HubLink:
                 return error.code, str(error)
             if frame is not None and (ended := self._handle(frame, now)) is not None:
                 return ended
-            await asyncio.sleep(0)
+            spent = self._clock.monotonic() - now
+            await asyncio.sleep(min(spent, YIELD_SECONDS_MAX) if spent > FRAME_SECONDS_QUICK else 0)
 
     def _handle(self, frame: Frame, now: float) -> tuple[int, str] | None:
         if isinstance(frame, Welcome):

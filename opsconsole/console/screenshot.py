@@ -14,7 +14,7 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-from opsconsole.console import sample
+from opsconsole.console import sample, sample_history
 from opsconsole.console.app import ConsoleApp
 from opsconsole.console.pages import Pages
 from opsconsole.console.view.session import Outcome, Session
@@ -67,7 +67,7 @@ class _Stage:
                 rows: dict[str, Callable[[], list[dict[str, Any]]]] = {
                     "board": sample.runs,
                     "approvals": sample.approvals,
-                    "run": sample.events,
+                    "run": sample_history.events,
                 }
                 snap = Snap(sub=frame.sub, epoch="demo", part=0, end=True, rev=1, rows=rows[frame.view]())
                 self._session.received(snap, now=self._clock.now)
@@ -85,7 +85,7 @@ class _NoApi:
     """There is no hub to page from."""
 
     async def audit(self, *, before: int | None = None, text: str = "") -> list[dict[str, Any]]:
-        return sample.audit()
+        return sample_history.audit()
 
     async def events(self, run: str, *, before: int | None) -> list[dict[str, Any]]:
         return []

@@ -51,4 +51,5 @@ def safe_line(text: str, *, limit: int = CELL_CHARS_MAX) -> str:
     """`safe` on one line: runs of tabs and newlines become one visible mark."""
     if len(text) <= limit and text.isascii() and text.isprintable():
         return text
-    return _LINE_BREAKS.sub("⏎", safe(text, limit=limit))
+    line = safe(text, limit=limit)
+    return _LINE_BREAKS.sub("⏎", line) if "\n" in line or "\t" in line else line

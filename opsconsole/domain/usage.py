@@ -24,6 +24,15 @@ class Usage:
 
 def not_below(earlier: Usage, later: Usage) -> Usage:
     """The later reading, field by field never below the earlier one: a counter that runs backwards is not believed."""
+    if (
+        later.turns >= earlier.turns
+        and later.input_tokens >= earlier.input_tokens
+        and later.output_tokens >= earlier.output_tokens
+        and later.cache_read_tokens >= earlier.cache_read_tokens
+        and later.cache_write_tokens >= earlier.cache_write_tokens
+        and later.reasoning_tokens >= earlier.reasoning_tokens
+    ):
+        return later
     return Usage(
         turns=max(earlier.turns, later.turns),
         input_tokens=max(earlier.input_tokens, later.input_tokens),

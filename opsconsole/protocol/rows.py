@@ -37,6 +37,8 @@ class PointRow(_Row):
     host: str = ""
     pid: int = 0
     heard_at: float = 0.0
+    busy: str = ""
+    """What the point last said it is busy with, such as a loop that stands still; a beat alone shows no progress."""
 
 
 class ReceiptLine(_Row):

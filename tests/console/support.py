@@ -10,7 +10,7 @@ from typing import Any
 
 from textual.pilot import Pilot
 
-from opsconsole.console import sample
+from opsconsole.console import sample, sample_history
 from opsconsole.console.app import ConsoleApp
 from opsconsole.console.pages import Pages
 from opsconsole.console.view.session import Outcome, Session
@@ -100,11 +100,11 @@ class FakeApi:
         self.asked.append(("audit", before, text))
         if self.problem:
             raise self.problem
-        return [entry for entry in sample.audit() if before is None or entry["seq"] < before]
+        return [entry for entry in sample_history.audit() if before is None or entry["seq"] < before]
 
     async def events(self, run: str, *, before: int | None) -> list[dict[str, Any]]:
         self.asked.append(("events", run, before))
-        return [row for row in sample.events() if before is None or row["position"] < before]
+        return [row for row in sample_history.events() if before is None or row["position"] < before]
 
     async def verify(self) -> dict[str, Any]:
         self.asked.append(("verify",))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from opsconsole.console import sample
+from opsconsole.console import sample, sample_history
 from opsconsole.console.sample import NOW, approval, run
 from opsconsole.domain.approval import Answer
 from opsconsole.domain.command import Do
@@ -530,7 +530,7 @@ async def test_enter_opens_the_run_with_its_family_and_its_timeline(console: Ope
         await seat.go("planner")
         await seat.press("enter")
         assert seat.link.sent[-1] == Sub(sub="run-1", view="run", run="run_01KAPLANN03")
-        seat.link.snap(seat.link.tail(), sample.events(), rev=110)
+        seat.link.snap(seat.link.tail(), sample_history.events(), rev=110)
         await seat.settle()
         assert "├▶ researcher" in seat.screen
         assert "http_get url=/v2/charges/88" in seat.screen
@@ -539,7 +539,7 @@ async def test_enter_opens_the_run_with_its_family_and_its_timeline(console: Ope
 async def test_a_step_opens_with_everything_said_about_it(console: OpenConsole) -> None:
     async with console() as seat:
         await seat.press("enter")
-        seat.link.snap(seat.link.tail(), sample.events(), rev=110)
+        seat.link.snap(seat.link.tail(), sample_history.events(), rev=110)
         await seat.settle()
         await seat.press("enter")
         assert '"database": "orders.db",' in seat.screen
@@ -550,7 +550,7 @@ async def test_a_step_opens_with_everything_said_about_it(console: OpenConsole) 
 async def test_moving_up_stops_following_and_f_goes_on(console: OpenConsole) -> None:
     async with console() as seat:
         await seat.press("enter")
-        seat.link.snap(seat.link.tail(), sample.events(), rev=110)
+        seat.link.snap(seat.link.tail(), sample_history.events(), rev=110)
         await seat.settle()
         await seat.press("k")
         assert "not following" in seat.screen
@@ -561,7 +561,7 @@ async def test_moving_up_stops_following_and_f_goes_on(console: OpenConsole) -> 
 async def test_older_events_are_paged(console: OpenConsole) -> None:
     async with console() as seat:
         await seat.press("enter")
-        seat.link.snap(seat.link.tail(), sample.events()[-2:], rev=110)
+        seat.link.snap(seat.link.tail(), sample_history.events()[-2:], rev=110)
         await seat.settle()
         await seat.press("o")
         await seat.app.pages.settled()
@@ -678,3 +678,20 @@ async def test_a_resize_keeps_cursor_view_and_truth(console: OpenConsole) -> Non
             seat.run("looper"),
             True,
         )
+
+
+async def test_a_crash_says_one_line_and_shows_no_values(
+    console: OpenConsole, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with console() as seat:
+        try:
+            token = "ops_secret_value"
+            raise KeyError(len(token))
+        except KeyError:
+            seat.app._fatal_error()
+        [shown] = seat.app._exit_renderables
+        words = "".join(segment.text for segment in shown.segments)
+        assert words.strip() == "opsconsole stopped: KeyError. Agents go on; the log has the rest."
+        assert "KeyError: 16" in caplog.text
+        assert "ops_secret_value" not in caplog.text.replace('token = "ops_secret_value"', "")
+        seat.app._exit_renderables.clear()

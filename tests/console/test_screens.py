@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from opsconsole.console import sample
+from opsconsole.console import sample_history
 from opsconsole.console.screenshot import PICTURES, render
 from tests.console.support import Bench
 
@@ -26,7 +26,7 @@ def scene(bench: Bench, *keys: str, online: bool = True) -> Before:
             bench.app.redraw()
             await settle(pilot)
             if bench.app.session.timeline is not None and bench.app.session.timeline.rev is None:
-                bench.link.snap(bench.link.tail(), sample.events(), rev=110)
+                bench.link.snap(bench.link.tail(), sample_history.events(), rev=110)
             await bench.app.pages.settled()
         if not online:
             bench.link.close()

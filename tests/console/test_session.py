@@ -3,7 +3,8 @@
 from datetime import UTC
 from typing import Any
 
-from opsconsole.console.sample import NOW, approval, events, run
+from opsconsole.console.sample import NOW, approval, run
+from opsconsole.console.sample_history import events
 from opsconsole.console.view.session import LinkPhase, Notice, Session
 from opsconsole.domain.command import Do
 from opsconsole.protocol.frames import Ack, Beat, Command, Delta, Err, Res, Snap, Sub, Welcome

@@ -6,7 +6,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsconsole.console.sample import NOW, events
+from opsconsole.console.sample import NOW
+from opsconsole.console.sample_history import events
 from opsconsole.console.view.line import width_of
 from opsconsole.console.view.rows import Applied
 from opsconsole.console.view.timeline import STEPS_MAX, TEXT_CHARS_MAX, Timeline

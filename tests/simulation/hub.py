@@ -1,4 +1,4 @@
-"""The simulated hub: the real desk, feeds and connections on a simulated disk and wires; it can be killed at any time."""
+"""The simulated hub: the real desk, feeds and connections on a simulated disk and wires, killed at any time."""
 
 from __future__ import annotations
 
@@ -170,7 +170,12 @@ class Life:
             else:
                 store = item.store  # type: ignore[attr-defined]
                 self.desk.replay_batch(
-                    run=store.run, gen=store.gen, first_seq=store.first_seq, count=store.count, at=item.at, body=store.body
+                    run=store.run,
+                    gen=store.gen,
+                    first_seq=store.first_seq,
+                    count=store.count,
+                    at=item.at,
+                    body=store.body,
                 )
         self._recorded = (len(disk.entries), len(disk.batches))
 

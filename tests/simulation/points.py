@@ -1,4 +1,4 @@
-"""Simulated enforcement points: an agent with its SDK, and a supervisor; journals survive what kills their processes."""
+"""Simulated enforcement points: an agent with its SDK, and a supervisor; their journals outlive them."""
 
 from __future__ import annotations
 

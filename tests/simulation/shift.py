@@ -122,7 +122,9 @@ class Shift:
         for agent in self.agents:
             demand(not agent.waiting_since, f"{agent.run}: every call got its answer, not {agent.waiting_since}")
             row = life.desk.run_row(agent.run)
-            demand(row is not None and row.state in TERMINAL, f"{agent.run}: it came to its end, not {row and row.state}")
+            demand(
+                row is not None and row.state in TERMINAL, f"{agent.run}: it came to its end, not {row and row.state}"
+            )
             demand(row.pending_approvals == 0, f"{agent.run}: nothing of it waits")
         for operator in self.operators:
             demand(not operator.unanswered, f"{operator.name}: every command was answered: {operator.unanswered}")
@@ -140,7 +142,9 @@ class Shift:
         for point in points:
             told = b"[" + b",".join(point.journal.events) + b"]"
             gen = f"{point.name}/{point.journal.gen}"
-            bodies = [one.store.body for one in self.hub.disk.batches if (one.store.run, one.store.gen) == (point.run, gen)]
+            bodies = [
+                one.store.body for one in self.hub.disk.batches if (one.store.run, one.store.gen) == (point.run, gen)
+            ]
             kept = [event for body in bodies for event in json.loads(body)]
             self.stage.demand(kept == json.loads(told), f"{point.title}: the log holds its journal, each event once")
 
@@ -156,7 +160,9 @@ class Shift:
 
 def _timeless(row: dict[str, Any] | None) -> dict[str, Any] | None:
     """A row without what changes by itself: a beat is heard, but it is no news."""
-    points = [{key: value for key, value in point.items() if key != "heard_at"} for point in (row or {}).get("points", [])]
+    points = [
+        {key: value for key, value in point.items() if key != "heard_at"} for point in (row or {}).get("points", [])
+    ]
     return None if row is None else row | {"points": points}
 
 

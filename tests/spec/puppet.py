@@ -18,7 +18,9 @@ from typing import Any
 
 Line = dict[str, Any]
 
-ESCAPEES = "trap '' TERM; (trap '' TERM; setsid sh -c 'sleep 300 & sleep 300' & sleep 300) & while :; do sleep 0.1; done"
+ESCAPEES = (
+    "trap '' TERM; (trap '' TERM; setsid sh -c 'sleep 300 & sleep 300' & sleep 300) & while :; do sleep 0.1; done"
+)
 """Ignores SIGTERM, with a grandchild in a session of its own."""
 
 

@@ -35,7 +35,9 @@ async def test_escape_sequences_of_an_agent_reach_no_terminal_and_the_agent_gets
     args = {"command": f"echo {CLIPBOARD}{PROMPT}"}
     async with hub.agent("run_escape") as agent:
         await agent.begin(agent=f"agent{CLIPBOARD}")
-        await agent.stored(await agent.emit(note(PROMPT), proposal("call_1", f"shell{PROMPT}", args) | {"reason": PROMPT}))
+        await agent.stored(
+            await agent.emit(note(PROMPT), proposal("call_1", f"shell{PROMPT}", args) | {"reason": PROMPT})
+        )
         held = place.held("run_escape")
         assert held["args"] == args
         shown = [place.does(*how) for how in (("approvals",), ("runs",), ("show", "run_escape"), ("audit", "list"))]
@@ -105,7 +107,12 @@ def test_text_that_is_no_unicode_is_refused_as_an_argument_and_kept_as_a_note(pl
 @proves("args.bytes-output")
 def test_output_that_is_not_utf8_is_shown_as_far_as_it_is(place: Place) -> None:
     quiet = r"printf 'before \377\376 after\n' >&2"
-    subprocess.run([*PROGRAM, "run", "--agent", "binary", "--", "sh", "-c", quiet], env=place.environment, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run(
+        [*PROGRAM, "run", "--agent", "binary", "--", "sh", "-c", quiet],
+        env=place.environment,
+        check=True,
+        stderr=subprocess.DEVNULL,
+    )
     row = place.row("binary")
     assert row is not None
     place.row_when(row["run"], lambda row: row.get("ended_at"))

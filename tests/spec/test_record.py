@@ -87,9 +87,7 @@ def test_the_record_is_exported_whole_as_json_lines_and_as_csv(copy: Path, place
 
 
 @proves("record.prove")
-def test_an_entry_is_proven_to_somebody_who_has_only_the_key(
-    place: Place, entries: list[Row], tmp_path: Path
-) -> None:
+def test_an_entry_is_proven_to_somebody_who_has_only_the_key(place: Place, entries: list[Row], tmp_path: Path) -> None:
     seq = str(entries[-1]["seq"])
     proof, key = tmp_path / "proof.json", place.data_dir / "audit.pub"
     proof.write_text(place.does("audit", "prove", seq))
@@ -147,7 +145,11 @@ def test_a_cut_tail_is_found_and_no_hub_starts_on_it(place: Place, copy: Path) -
 @proves("record.append-only")
 def test_the_database_itself_refuses_a_change(copy: Path) -> None:
     connection = sqlite3.connect(copy / "audit.db")
-    for statement in ("UPDATE entry SET body = x'00'", "DELETE FROM entry", "INSERT OR REPLACE INTO entry SELECT * FROM entry"):
+    for statement in (
+        "UPDATE entry SET body = x'00'",
+        "DELETE FROM entry",
+        "INSERT OR REPLACE INTO entry SELECT * FROM entry",
+    ):
         with pytest.raises(sqlite3.DatabaseError):
             connection.execute(statement)
     connection.close()

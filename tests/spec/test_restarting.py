@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.spec.manifest import proves
-from tests.spec.place import Place, until
+from tests.spec.place import Place, living, until
 
 pytestmark = pytest.mark.process
 
@@ -147,10 +147,8 @@ def test_an_agent_killed_from_outside_is_told_as_failed_by_its_supervisor(place:
     agent = place.puppet("struck")
     agent.does("spawn")
     run = agent.run
-    from tests.spec.place import living
-
     child = agent.says()["spawned"]
-    (own,) = [pid for pid in living(run) if os.getpgid(pid) and b"puppet.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    (own,) = [pid for pid in living(run) if b"puppet.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(own, signal.SIGKILL)
     assert agent.ends() == 137
     row = place.row_when(run, lambda row: row["ended_at"])

@@ -87,14 +87,11 @@ async def test_a_run_that_only_beats_makes_no_progress(place: Place, hub: Runnin
     async with hub.agent("run_hung") as agent:
         await agent.begin()
         before = place.row_of("run_hung")
-        await agent.send(t="beat", n=1, now=time.time())
-        after = place.row_when("run_hung", lambda row: heard_at(row) > heard_at(before))
+        await agent.send(t="beat", n=1, now=time.time(), busy="the agent's loop has stood still for 30 s")
+        after = place.row_when("run_hung", lambda row: row["points"][0]["busy"])
+        assert after["points"][0]["busy"] == "the agent's loop has stood still for 30 s"
+        assert after["points"][0]["heard_at"] > before["points"][0]["heard_at"]
         assert (after["link"], after["progress_at"]) == ("live", before["progress_at"])
-
-
-def heard_at(row: dict[str, object]) -> float:
-    (point,) = row["points"]  # type: ignore[misc, attr-defined]
-    return float(point["heard_at"])  # type: ignore[has-type]
 
 
 @proves("trap.no-end")
@@ -172,4 +169,4 @@ def test_a_process_whose_agent_said_that_it_ended_is_killed_all_the_same(place: 
     place.row_when(run, lambda row: row["state"] == "completed")
     (receipt,) = json.loads(place.does("kill", run, "--json"))
     assert (receipt["status"], receipt["proof"]) == ("dead", "process")
-    assert agent.ends() == 137
+    assert agent.ends() > 128

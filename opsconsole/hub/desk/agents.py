@@ -235,12 +235,17 @@ def _asked(world: World, point: Point, cmd: str) -> bool:
 
 
 def _beat(world: World, session: Session, frame: Beat, now: float) -> Effects:
+    """Alive; operators are told when what the point is busy with changes, or a beat would hide a hang."""
+    effects: Effects = []
+    busy = world.shown(frame.busy or "", 200)
     for run_id in session.runs:
         run, point = _seat_of(world, session, run_id)
         if run and point:
             point.heard_at = now
-            point.busy = frame.busy or ""
-    return []
+            if point.busy != busy:
+                point.busy = busy
+                effects += world.changed_run(run)
+    return effects
 
 
 def _seat_of(world: World, session: Session, run_id: str | None) -> tuple[Run | None, Point | None]:

@@ -169,6 +169,7 @@ def _point_row(point: Point) -> PointRow:
         host=point.host,
         pid=point.pid,
         heard_at=point.heard_at,
+        busy=point.busy if point.conn else "",
     )
 
 

@@ -1,0 +1,35 @@
+"""Ids: their shape, and the derived ones that make a repetition the same thing."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsconsole.domain.ids import approval_id, is_id, joined_id, verdict_id
+
+IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,127}", fullmatch=True)
+
+
+@pytest.mark.parametrize("text", ["", "_a", "a b", "a/b", "ä", "a\n", "x" * 129])
+def test_what_is_no_id(text: str) -> None:
+    assert not is_id(text)
+
+
+@given(IDS, IDS)
+def test_derived_ids_are_ids(run: str, call: str) -> None:
+    assert all(is_id(one) for one in (run, approval_id(run, call), verdict_id(run, call), joined_id(run, call)))
+
+
+@given(IDS, IDS)
+def test_the_same_call_has_the_same_approval(run: str, call: str) -> None:
+    assert approval_id(run, call) == approval_id(run, call)
+
+
+def test_other_calls_have_other_approvals() -> None:
+    assert len({approval_id(run, call) for run in ("a", "ab") for call in ("bc", "c")}) == 4
+
+
+def test_ids_are_joined_plainly_where_they_fit() -> None:
+    assert joined_id("cmd_k", "run_1") == "cmd_k.run_1"
+    assert joined_id("x" * 128, "a") != joined_id("x" * 128, "b")
