@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +45,7 @@ def approvals(settings: Settings, every: bool, run: str | None, as_json: bool) -
         output.echo_json(rows)
     elif rows:
         headers = SETTLED_HEADERS if every else HEADERS
-        output.echo(output.table(headers, [_cells(row, every) for row in rows]))
+        output.echo(output.table(headers, [_cells(row, every, client.now) for row in rows]))
     else:
         output.note("no approvals" if every else "nothing waits for a decision")
 
@@ -142,7 +141,7 @@ def _decide(
     with connect(settings, Role.OPERATOR) as client:
         row = one_approval(client, wanted)
         if digest is None and not as_json:
-            output.echo(approval_lines(row, time.time()))
+            output.echo(approval_lines(row, client.now))
         shown = digest or str(row["digest"])
         cmd = client.command("decide", approval=row["approval"], answer=answer, digest=shown, **rest)
         return _told(client, cmd, row, answer, timeout, as_json)
@@ -194,8 +193,8 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
 
 
-def _cells(row: dict[str, Any], every: bool) -> list[str]:
-    left = float(row.get("expires_at", 0)) - time.time()
+def _cells(row: dict[str, Any], every: bool, now: float) -> list[str]:
+    left = float(row.get("expires_at", 0)) - now
     what = [output.cell(row.get("status"))] if every else [output.cell(row.get("risk"))]
     late = [output.cell(row.get("decided_by"))] if every else [output.span(left)]
     return [

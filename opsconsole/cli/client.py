@@ -35,6 +35,7 @@ class HubClient:
 
     def __init__(self, url: str, token: str, *, is_local: bool = False) -> None:
         self.url = url
+        self._hub_ahead_seconds = 0.0
         # A proxy of the environment is for hubs elsewhere: it must never see this machine's tokens.
         self._http = httpx.Client(
             base_url=url,
@@ -54,15 +55,24 @@ class HubClient:
     def get(self, *path: str, patience_seconds: float = ANSWER_SECONDS, **query: Any) -> dict[str, Any]:
         """The JSON object at `/v1/...`; query values of None are left out."""
         asked = {name: value for name, value in query.items() if value is not None}
-        return self._ask("GET", path, params=asked, timeout=httpx.Timeout(patience_seconds, connect=CONNECT_SECONDS))
+        patience = httpx.Timeout(patience_seconds, connect=CONNECT_SECONDS)
+        found = self._ask("GET", path, params=asked, timeout=patience)
+        if isinstance(found.get("time"), int | float):
+            self._hub_ahead_seconds = found["time"] - time.time()
+        return found
+
+    @property
+    def now(self) -> float:
+        """The hub's clock, as its last answer that told it did; this machine's before any has."""
+        return time.time() + self._hub_ahead_seconds
 
     def post(self, *path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a JSON object."""
         return self._ask("POST", path, json=body)
 
-    def delete(self, *path: str) -> dict[str, Any]:
-        """The answer to a removal."""
-        return self._ask("DELETE", path)
+    def delete(self, *path: str, **query: Any) -> dict[str, Any]:
+        """The answer to a removal; query values of None are left out."""
+        return self._ask("DELETE", path, params={name: value for name, value in query.items() if value is not None})
 
     def command(self, do: str, **body: Any) -> str:
         """Gives an operator's command; its id, once the hub has recorded it. None values are left out."""
@@ -112,7 +122,7 @@ class HubClient:
     def _read(self, answer: httpx.Response) -> dict[str, Any]:
         try:
             document = answer.json()
-        except ValueError:
+        except (ValueError, RecursionError):
             document = None
         if isinstance(document, dict) and document.get("t") == "res":
             self._check_result(document)
@@ -123,7 +133,9 @@ class HubClient:
         error = document.get("error") if isinstance(document, dict) else None
         if isinstance(error, dict):
             raise CommandFailed(
-                self._explained(answer, str(error.get("message", ""))), code=_code(answer, str(error.get("code", "")))
+                self._explained(answer, str(error.get("message", ""))),
+                code=_code(answer, str(error.get("code", ""))),
+                current=_current(error),
             )
         raise HubRefused(self._explained(answer, ""), status=answer.status_code)
 
@@ -134,11 +146,10 @@ class HubClient:
 
     def _check_result(self, document: Mapping[str, Any]) -> None:
         if document.get("ok") is False:
-            current = document.get("current")
             raise CommandFailed(
                 safe_line(str(document.get("message") or document.get("code") or "refused")),
                 code=str(document.get("code", "")),
-                current=current if isinstance(current, dict) else {},
+                current=_current(document),
             )
 
 
@@ -161,6 +172,11 @@ def _code(answer: httpx.Response, code: str) -> str:
     """The error's own code; what a status says is worth more than a code nobody knows."""
     by_status = {401: "unauthorised", 403: "forbidden", 404: "not_found", 409: "conflict"}
     return by_status.get(answer.status_code, code) if answer.status_code in (401, 403) or not code else code
+
+
+def _current(refusal: Mapping[str, Any]) -> dict[str, Any]:
+    current = refusal.get("current")
+    return current if isinstance(current, dict) else {}
 
 
 def _reason(error: Exception) -> str:

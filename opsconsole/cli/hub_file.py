@@ -53,6 +53,12 @@ def find_token(settings: Settings, role: Role) -> str:
     """
     if settings.token is not None:
         return settings.token
+    if role is not Role.AGENT and os.environ.get("OPSCONSOLE_RUN"):
+        # What an agent's tool starts is no operator, though it may read the same files.
+        raise ConfigError(
+            "token is not set: inside a supervised run no operator's token is taken from the data directory; "
+            "give OPSCONSOLE_TOKEN"
+        )
     path = settings.data_dir / TOKEN_FILES[role]
     if not _is_ours(settings):
         raise ConfigError(f"token is not set: give OPSCONSOLE_TOKEN for {settings.hub}, which is not on this machine")

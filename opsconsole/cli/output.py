@@ -38,6 +38,8 @@ TONES = {
 
 CELL_CHARS = 60
 """A cell of a table; the whole text is in `show` and in --json."""
+EXACT_BELOW = 1e15
+"""What counts something is smaller; larger numbers are shown as they came."""
 
 
 def echo_json(value: Any) -> None:
@@ -63,8 +65,22 @@ def tone(word: str) -> str:
 
 def cell(value: Any, limit: int = CELL_CHARS) -> str:
     """Anything from outside on one safe line."""
-    text = value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
+    text = value if isinstance(value, str) else "" if value is None else _json(value)
     return safe_line(text, limit=limit)
+
+
+def number(value: Any) -> str:
+    """A number from outside, with thousands apart; what is none as it is, on one safe line."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < EXACT_BELOW:
+        return cell(value)
+    return f"{value:,.0f}"
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:
+        return "(nested too deeply to show)"
 
 
 def block(text: str, indent: str) -> str:
@@ -114,13 +130,15 @@ def span(seconds: float) -> str:
     return f"{left}s"
 
 
-def clock(at: float | None) -> str:
-    """A moment in local time, with its date when that is not today."""
+def clock(at: Any) -> str:
+    """A moment (unix seconds) in local time, with its date when that is not today; what is no moment as it is."""
     if at is None:
         return "-"
-    moment, today = time.localtime(at), time.localtime()
-    same_day = moment[:3] == today[:3]
-    return time.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S", moment)
+    try:
+        moment, today = time.localtime(at), time.localtime()
+        return time.strftime("%H:%M:%S" if moment[:3] == today[:3] else "%Y-%m-%d %H:%M:%S", moment)
+    except (TypeError, ValueError, OverflowError, OSError):
+        return cell(at)
 
 
 def fields(pairs: Mapping[str, str]) -> str:

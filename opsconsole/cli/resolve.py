@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from opsconsole.cli.client import HubClient
+from opsconsole.cli.client import LIST_MAX, HubClient
 from opsconsole.domain.ids import is_id
 from opsconsole.domain.text import safe_line
 from opsconsole.errors import CommandFailed
@@ -17,21 +17,33 @@ LISTED_MAX = 10
 def match(wanted: str, ids: Iterable[str], what: str, prefix: str) -> str:
     """The one id that is `wanted`, or begins with it (with or without its usual `prefix`).
 
+    A whole id is itself, whatever else begins so; without its prefix it is no more than one of those that begin so.
+
     Raises: CommandFailed, `not_found` or `ambiguous` with the candidates.
     """
     known = set(ids)
-    if wanted in known:
+    if wanted in known and wanted.startswith(prefix):
         return wanted
     found = sorted(one for one in known if wanted and one.startswith((wanted, prefix + wanted)))
+    if len(known) >= LIST_MAX and wanted not in found:
+        # A list this long is cut: what is not on it may begin the same.
+        raise CommandFailed(
+            f"{safe_line(wanted)!r} is no whole id, and there are too many {what}s for a beginning: give the whole id",
+            code="ambiguous" if found else "not_found",
+        )
     if len(found) == 1:
         return found[0]
     if not found:
         raise CommandFailed(f"there is no {what} {safe_line(wanted)!r}", code="not_found")
-    listed = ", ".join(safe_line(one) for one in found[:LISTED_MAX])
-    more = f" and {len(found) - LISTED_MAX} more" if len(found) > LISTED_MAX else ""
     raise CommandFailed(
-        f"{safe_line(wanted)!r} is the beginning of {len(found)} {what}s: {listed}{more}", code="ambiguous"
+        f"{safe_line(wanted)!r} is the beginning of {len(found)} {what}s: {listed(found)}", code="ambiguous"
     )
+
+
+def listed(ids: Sequence[str]) -> str:
+    """Ids in a sentence: the first ones, and how many more."""
+    more = f" and {len(ids) - LISTED_MAX} more" if len(ids) > LISTED_MAX else ""
+    return ", ".join(safe_line(one) for one in ids[:LISTED_MAX]) + more
 
 
 def one_run(client: HubClient, wanted: str) -> str:
@@ -46,15 +58,16 @@ def many_runs(client: HubClient, wanted: Sequence[str]) -> tuple[list[str], dict
     """The ids that are clear, in order and each once, and what is wrong with each of the others."""
     found: dict[str, None] = {}
     problems: dict[str, CommandFailed] = {}
-    listed: list[str] | None = None
+    known: list[str] | None = None
     for text in wanted:
         try:
-            if _exists(client, text):
+            exists = _exists(client, text)
+            if exists and text.startswith("run_"):
                 found[text] = None
                 continue
-            if listed is None:
-                listed = [str(row.get("run", "")) for row in client.rows("runs", live=0)]
-            found[match(text, listed, "run", "run_")] = None
+            if known is None:
+                known = [str(row.get("run", "")) for row in client.rows("runs", live=0)]
+            found[match(text, [*known, text] if exists else known, "run", "run_")] = None
         except CommandFailed as error:
             if error.code not in ("not_found", "ambiguous"):
                 raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import secrets
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from opsconsole.cli.hub_file import find_token
 from opsconsole.cli.options import shared_options
 from opsconsole.config import Settings
 from opsconsole.domain.command import Role
-from opsconsole.domain.ids import is_id
+from opsconsole.domain.ids import is_id, sealed_run_id
 from opsconsole.domain.text import safe_line
 from opsconsole.errors import CannotStart, ConfigError
 from opsconsole.sdk.new_ids import new_id
@@ -48,8 +49,9 @@ def run(
 
     Its input, output and exit status are untouched. The hub need not be there: what happens is then reported later.
     """
+    key = secrets.token_urlsafe(32)
     description = Description(
-        run=new_id("run"),
+        run=sealed_run_id(new_id("run"), key),
         agent=(agent or agent_name(command))[:AGENT_CHARS_MAX],
         name=name or " ".join(command)[:AGENT_CHARS_MAX],
         parent=_parent(),
@@ -57,7 +59,7 @@ def run(
     )
     _quiet()
     try:
-        return asyncio.run(supervise(_supervision(settings, command, cwd, description), on_trouble=_tell))
+        return asyncio.run(supervise(_supervision(settings, command, cwd, description, key), on_trouble=_tell))
     except CannotStart as error:
         click.echo(f"opsconsole: {error}", err=True)
         return status_of(error)
@@ -65,7 +67,9 @@ def run(
         raise ConfigError(f"no journal can be kept in {settings.data_dir}: {error}") from None
 
 
-def _supervision(settings: Settings, command: Sequence[str], cwd: Path | None, description: Description) -> Supervision:
+def _supervision(
+    settings: Settings, command: Sequence[str], cwd: Path | None, description: Description, key: str
+) -> Supervision:
     token = _token(settings)
     environment = child_environment(
         os.environ, hub=settings.hub, token=token, run=description.run, data_dir=settings.data_dir
@@ -75,6 +79,7 @@ def _supervision(settings: Settings, command: Sequence[str], cwd: Path | None, d
         environment=environment,
         cwd=cwd,
         description=description,
+        key=key,
         url=agent_url(settings.hub),
         token=lambda: _token(settings),
         data_dir=settings.data_dir,

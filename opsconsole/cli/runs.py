@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import click
 
 from opsconsole.cli import output
 from opsconsole.cli.approval_text import approval_lines
-from opsconsole.cli.client import connect
+from opsconsole.cli.client import HubClient, connect
 from opsconsole.cli.options import json_option, shared_options
 from opsconsole.cli.receipt_text import receipt_lines
 from opsconsole.cli.resolve import one_run
@@ -17,7 +16,7 @@ from opsconsole.cli.timeline_text import timeline_lines
 from opsconsole.config import Settings
 from opsconsole.domain.command import Role
 
-HEADERS = ("RUN", "AGENT", "STATE", "LINK", "TURNS", "TOKENS", "COST", "$/MIN", "AGE", "WAITING FOR")
+HEADERS = ("RUN", "AGENT", "STATE", "LINK", "TURNS", "TOKENS", "COST", "$/MIN", "AGE", "NOW")
 NUMBERS = frozenset({4, 5, 6, 7, 8})
 
 
@@ -29,13 +28,12 @@ NUMBERS = frozenset({4, 5, 6, 7, 8})
 def runs(settings: Settings, every: bool, agent: str | None, as_json: bool) -> None:
     """List the runs: live ones, or all."""
     with connect(settings, Role.OPERATOR) as client:
-        rows = client.rows("runs", live=0 if every else 1, agent=agent)
+        rows = client.rows("runs", live=0, agent=agent) if every else _of_concern(client, agent)
     rows.sort(key=lambda row: float(row.get("started_at", 0)))
     if as_json:
         output.echo_json(rows)
     elif rows:
-        now = time.time()
-        output.echo(output.table(HEADERS, [run_cells(row, now) for row in rows], NUMBERS))
+        output.echo(output.table(HEADERS, [run_cells(row, client.now) for row in rows], NUMBERS))
     else:
         output.note("no runs" if every else "no live runs (--all lists ended ones)")
 
@@ -56,13 +54,23 @@ def show(settings: Settings, run: str, events_max: int, as_json: bool) -> None:
     if as_json:
         output.echo_json({**found["row"], "approvals": found.get("approvals", []), "events": events})
         return
-    output.echo(run_text(found["row"], time.time()))
+    output.echo(run_text(found["row"], client.now))
     for approval in found.get("approvals", []):
         if approval.get("status") == "pending":
-            output.echo("\n" + approval_lines(approval, time.time()))
+            output.echo("\n" + approval_lines(approval, client.now))
     if events:
         output.echo("\nTIMELINE")
         output.echo("\n".join(timeline_lines(events)))
+
+
+def _of_concern(client: HubClient, agent: str | None) -> list[dict[str, Any]]:
+    """The live runs, and those that say they ended while nothing proves that their kill reached all of them."""
+    found = {row["run"]: row for row in client.rows("runs", live=0, agent=agent) if _is_unconfirmed(row)}
+    return list({**found, **{row["run"]: row for row in client.rows("runs", live=1, agent=agent)}}.values())
+
+
+def _is_unconfirmed(row: dict[str, Any]) -> bool:
+    return (row.get("kill") or {}).get("status") == "unconfirmed"
 
 
 def run_cells(row: dict[str, Any], now: float) -> list[str]:
@@ -79,7 +87,7 @@ def run_cells(row: dict[str, Any], now: float) -> list[str]:
         output.money(float(row.get("cost_usd", 0)), known=bool(row.get("cost_known", True))),
         output.money(float(row.get("cost_per_minute_usd", 0))),
         output.span((ended or now) - float(row.get("started_at", now))),
-        waiting_text(row, now),
+        _now_text(row, now),
     ]
 
 
@@ -90,13 +98,19 @@ def state_text(row: dict[str, Any]) -> str:
     return output.cell(row.get("state"))
 
 
-def waiting_text(row: dict[str, Any], now: float) -> str:
-    """What it waits for and for how long, else what it does."""
-    kill, waiting = row.get("kill"), row.get("waiting")
-    if kill and kill.get("status") == "unconfirmed":
+def _now_text(row: dict[str, Any], now: float) -> str:
+    """What matters most about it now: a kill without proof, else what it waits for, else what it does."""
+    if _is_unconfirmed(row):
         return "KILL UNCONFIRMED"
+    waiting = waiting_text(row, now)
+    return f"waits for {waiting}" if waiting else output.cell(row.get("doing"), 50)
+
+
+def waiting_text(row: dict[str, Any], now: float) -> str:
+    """What it waits for and for how long, if it does."""
+    waiting = row.get("waiting")
     if not waiting:
-        return output.cell(row.get("doing"), 50)
+        return ""
     since = output.span(now - float(waiting.get("since", now)))
     return f"{output.cell(waiting.get('kind'))} {output.cell(waiting.get('what'), 40)} {since}"
 
@@ -121,6 +135,7 @@ def run_text(row: dict[str, Any], now: float) -> str:
                 "error": output.cell(row.get("error"), 400),
                 "link": f"{output.cell(row.get('link'))} since {output.clock(row.get('link_since'))}",
                 "waiting for": waiting_text(row, now),
+                "doing": output.cell(row.get("doing"), 400),
                 "started": f"{output.clock(row.get('started_at'))}, {'ran' if ended else 'running'} for {lasted}",
                 "ended": output.clock(ended) if ended else "",
                 "exit": _exit_text(row),

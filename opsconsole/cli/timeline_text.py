@@ -12,24 +12,30 @@ Event = dict[str, Any]
 
 def timeline_lines(stored: Iterable[Event]) -> list[str]:
     """A timeline; a call keeps the name under which it was proposed."""
-    names: dict[Any, Any] = {}
+    names: dict[str, Any] = {}
     lines = []
     for one in stored:
-        event = one.get("event") or {}
+        event = _event(one)
         if event.get("type") == "tool":
-            name = event.get("name") or names.get(event.get("id"))
-            names[event.get("id")] = name
-            event = {**event, "name": name}
+            call = str(event.get("id"))
+            names[call] = event.get("name") or names.get(call)
+            event = {**event, "name": names[call]}
         lines.append(timeline_line({**one, "event": event}))
     return lines
 
 
 def timeline_line(stored: Event) -> str:
     """`{at, event}` as the hub gives it, as time, type and what it says."""
-    event = stored.get("event") or {}
+    event = _event(stored)
     kind = str(event.get("type", "?"))
     words = _WORDS.get(kind, _other)(event)
     return f"{output.clock(stored.get('at') or event.get('ts'))}  {output.cell(kind).ljust(8)} {words}".rstrip()
+
+
+def _event(stored: Event) -> Event:
+    """What was said, in the shape of an event: a timeline keeps also what is none."""
+    event = stored.get("event")
+    return event if isinstance(event, dict) else {"said": event}
 
 
 def _run(event: Event) -> str:
@@ -53,14 +59,14 @@ def _message(event: Event) -> str:
 def _tool(event: Event) -> str:
     words = [output.cell(event.get("status")).ljust(9), output.cell(event.get("name") or event.get("id"))]
     words += [output.cell(event.get(field), 160) for field in ("args", "result", "error") if event.get(field)]
-    if isinstance(event.get("duration_ms"), int | float):
-        words.append(f"{event['duration_ms']:,.0f} ms")
+    if event.get("duration_ms") is not None:
+        words.append(f"{output.number(event['duration_ms'])} ms")
     return " ".join(words)
 
 
 def _usage(event: Event) -> str:
-    tokens = f"{event.get('input_tokens', 0):,} in, {event.get('output_tokens', 0):,} out"
-    return f"{output.cell(event.get('model'))} {event.get('turns', 0)} turns, {tokens}"
+    turns, given, taken = (output.number(event.get(name, 0)) for name in ("turns", "input_tokens", "output_tokens"))
+    return f"{output.cell(event.get('model'))} {turns} turns, {given} in, {taken} out"
 
 
 def _note(event: Event) -> str:

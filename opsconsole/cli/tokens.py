@@ -7,9 +7,10 @@ import click
 from opsconsole.cli import output
 from opsconsole.cli.client import connect
 from opsconsole.cli.options import duration, json_option, shared_options
-from opsconsole.cli.resolve import match
+from opsconsole.cli.resolve import listed, match
 from opsconsole.config import Settings
 from opsconsole.domain.command import Role
+from opsconsole.errors import CommandFailed
 
 HEADERS = ("ID", "NAME", "ROLE", "CREATED", "EXPIRES", "STATE")
 
@@ -66,12 +67,25 @@ def list_tokens(settings: Settings, as_json: bool) -> None:
 
 @tokens.command()
 @click.argument("token_id", metavar="ID")
+@click.option("--force", is_flag=True, help="Also when live runs of an agent's token are then out of reach.")
 @json_option
 @shared_options
-def revoke(settings: Settings, token_id: str, as_json: bool) -> None:
+def revoke(settings: Settings, token_id: str, force: bool, as_json: bool) -> None:
     """Revoke a token; its connections are closed."""
     with connect(settings, Role.ADMIN) as client:
         found = [str(token["id"]) for token in client.get("tokens").get("tokens", [])]
         token_id = match(token_id, found, "token", "")
-        answer = client.delete("tokens", token_id)
+        try:
+            answer = client.delete("tokens", token_id, force=1 if force else None)
+        except CommandFailed as error:
+            raise _explained(error) from None
     output.echo_json(answer) if as_json else output.echo(f"revoked {output.cell(token_id)}")
+
+
+def _explained(error: CommandFailed) -> CommandFailed:
+    """The refusal, with the live runs that are the reason, where they are."""
+    runs = error.current.get("runs")
+    if not runs:
+        return error
+    text = f"{error}: {listed([str(run) for run in runs])}; kill them first, or --force"
+    return CommandFailed(text, code=error.code, current=error.current)

@@ -1,7 +1,7 @@
 """An ordinary tool loop under opsconsole, meant to be copied: ask the model, run its calls, until it makes no more.
 
 What makes it controllable are four lines: `hub.run`, `run.model_call`, `run.tool` (or a tool's own `@guard`), and
-`run.checkpoint`.
+`run.checkpoint`. The last, with the run's `key`, lets a process that died be started again: no call is made twice.
 """
 
 from __future__ import annotations
@@ -48,6 +48,7 @@ async def work(run: Run, job: Job, task: str) -> str:
     tools = specifications(job.tools)
     async with ModelClient(agent=job.agent) as model:
         while True:
+            messages += await _results(run, job.tools, messages[-1])
             # What an operator said meanwhile is appended to `messages` by the call.
             request = {"model": job.model, "messages": messages, "tools": tools}
             reply = _message(await run.model_call(request, model.complete))
@@ -57,9 +58,7 @@ async def work(run: Run, job: Job, task: str) -> str:
                 await run.message("assistant", words)
             if not reply.get("tool_calls"):
                 return words
-            for call in reply["tool_calls"]:
-                content = await _result(run, job.tools, call, reason=words)
-                messages.append({"role": "tool", "tool_call_id": call["id"], "content": content})
+            # Before the calls: an agent that dies amid them makes these again, by their ids, instead of asking for new.
             await run.checkpoint({"messages": messages})
 
 
@@ -70,14 +69,24 @@ def main(job: Job) -> None:
 
 
 async def _perform(job: Job, task: str) -> int:
+    key = f"{task} in {os.environ.get('OPSCONSOLE_DEMO_DIR', '')}"  # names the work: who starts it again, resumes it
     try:
-        async with connect() as hub, hub.run(agent=job.agent, name=task) as run:
+        async with connect() as hub, hub.run(agent=job.agent, name=task, key=key) as run:
             HUB.set(hub)
             await work(run, job, task)
     except RunStopped as stopped:
         print(f"{job.agent}: {stopped}", file=sys.stderr)
         return 1
     return 0
+
+
+async def _results(run: Run, tools: Tools, asked: Message) -> list[Message]:
+    """The answers to the calls that a message asks for, if any."""
+    answers: list[Message] = []
+    for call in asked.get("tool_calls") or ():
+        content = await _result(run, tools, call, reason=asked["content"] or "")
+        answers.append({"role": "tool", "tool_call_id": call["id"], "content": content})
+    return answers
 
 
 async def _result(run: Run, tools: Tools, call: Mapping[str, Any], *, reason: str) -> str:

@@ -198,7 +198,7 @@ class Http:
             texts += [row.text] if row else []
             if len(texts) >= limit:
                 break
-        return spliced("rows", reversed(texts), epoch=self._hub.epoch, rev=rev)
+        return spliced("rows", reversed(texts), epoch=self._hub.epoch, rev=rev, time=self._hub.now())
 
     async def run(self, request: Request, _principal: Principal) -> Response:
         """One run and its approvals."""
@@ -207,7 +207,7 @@ class Http:
         if row is None:
             raise not_found(f"there is no run {run}")
         approvals = await self._approvals(run, pending_only=False)
-        body = f'{{"row":{row.text},"approvals":[{",".join(approvals)}]}}'
+        body = f'{{"time":{self._hub.now()},"row":{row.text},"approvals":[{",".join(approvals)}]}}'
         return Response(body, media_type="application/json")
 
     async def _approvals(self, run: str, *, pending_only: bool) -> list[str]:
@@ -229,7 +229,7 @@ class Http:
         run = request.query_params.get("run", "")
         texts = await self._approvals(run, pending_only=status == "pending")
         feed = self._hub.follows["approvals"].feed
-        return spliced("rows", texts[-ROWS_MAX:], epoch=self._hub.epoch, rev=feed.rev)
+        return spliced("rows", texts[-ROWS_MAX:], epoch=self._hub.epoch, rev=feed.rev, time=self._hub.now())
 
     async def events(self, request: Request, _principal: Principal) -> Response:
         """A stretch of a run's timeline: after a position, or the newest (before one)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,7 @@ from starlette.responses import Response
 from opsconsole.domain.command import Role
 from opsconsole.hub.accounts import NAME_CHARS_MAX, Accounts, NewToken, describe
 from opsconsole.hub.admission import Fact, Refusal
-from opsconsole.hub.answers import answer, bad, not_found, path_id, read_as
+from opsconsole.hub.answers import answer, bad, flag, not_found, path_id, read_as
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.http_points import HttpPoints
 from opsconsole.hub.records import Records
@@ -20,6 +21,10 @@ from opsconsole.hub.server import Hub
 from opsconsole.hub.sockets import Sockets
 
 TTL_SECONDS_MAX = 10 * 365 * 86_400.0
+RUNS_A_TURN = 50
+"""Runs looked at before the loop may serve others."""
+RUNS_TOLD_MAX = 1_000
+"""Runs named when a token is still needed; their number is told whole."""
 
 
 class TokenBody(BaseModel):
@@ -75,11 +80,17 @@ class Administration:
             raise
 
     async def revoke(self, request: Request, principal: Principal) -> Response:
-        """End a token at once, and every connection that came with it; recorded afterwards."""
+        """End a token at once, and every connection that came with it; recorded afterwards.
+
+        The runs of an agent's token hear of a kill over those connections: while any lives, only `force` ends it.
+        """
         token_id = path_id(request, "token")
         row = self._accounts.find(token_id)
         if row is None:
             raise not_found(f"there is no token {token_id}")
+        left = await self._runs_of(row.name) if row.role == Role.AGENT and row.revoked_at is None else []
+        if left and not flag(request, "force"):
+            raise _still_needed(row.name, left)
         closed = 0
         if row.revoked_at is None:
             try:
@@ -87,10 +98,20 @@ class Administration:
             finally:
                 closed = self._sockets.cut(token_id, "the token was revoked")
                 self._points.cut(token_id)
-                details = {"token_id": token_id, "name": row.name, "connections_closed": closed}
+                details = {"token_id": token_id, "name": row.name, "connections_closed": closed, "runs_left": len(left)}
                 self._hub.fact(Fact(kind="token.revoked", principal=principal, details=details))
         kept = self._accounts.find(token_id)
         return answer((describe(kept) if kept else {}) | {"connections_closed": closed})
+
+    async def _runs_of(self, owner: str) -> list[str]:
+        """The live runs that a principal started."""
+        owned = []
+        for count, run in enumerate(self._hub.desk.run_ids(live_only=True), start=1):
+            if getattr(self._hub.desk.run_row(run), "owner", "") == owner:
+                owned.append(run)
+            if count % RUNS_A_TURN == 0:
+                await asyncio.sleep(0)
+        return owned
 
     async def backup(self, request: Request, principal: Principal) -> Response:
         """Copy the audit, the events and the hub's own file while all are in use."""
@@ -107,3 +128,13 @@ class Administration:
             raise Refusal(status=422, code="bad_request", message=f"{target}: {error.strerror or error}") from None
         self._hub.fact(Fact(kind="backup.made", principal=principal, details={"target": str(target)}))
         return answer({"ok": True, "target": str(target)})
+
+
+def _still_needed(owner: str, runs: list[str]) -> Refusal:
+    left = "1 live run" if len(runs) == 1 else f"{len(runs)} live runs"
+    return Refusal(
+        status=409,
+        code="precondition_failed",
+        message=f"{owner} has {left}, which no kill would reach without this token",
+        details={"current": {"runs": runs[:RUNS_TOLD_MAX]}},
+    )

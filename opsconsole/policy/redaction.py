@@ -57,6 +57,8 @@ _ESCAPES = SchemaValidator(core_schema.str_schema(pattern=r"\\u00|\\/"))
 """Ways in which JSON may spell plain characters; nobody needs them, so they earn a closer look."""
 _MASK = re.compile(r"\[secret:[a-z]{1,20}:[0-9a-f]{4}\]")
 TAIL_CHARS = 4
+PASSES_MAX = 8
+"""Secrets written without a space between them uncover each other one by one."""
 
 Masker = Callable[[str, str], str]
 
@@ -81,6 +83,14 @@ def redact_text(text: str, mask: Masker) -> str:
     """`text` with secrets masked; masks in it stay as they are."""
     if not _HINT.isinstance_python(text if text.isascii() else text.encode(errors="replace").decode()):
         return text
+    for _ in range(PASSES_MAX):
+        before, text = text, _masked_once(text, mask)
+        if text == before:
+            break
+    return text
+
+
+def _masked_once(text: str, mask: Masker) -> str:
     for kind, pattern in MASK_KINDS:
         text = pattern.sub(_replacer(kind, mask), text)
     text = _USERINFO.sub(lambda match: _keep_masked(match[1], "url", match[2], mask) + match[3], text)

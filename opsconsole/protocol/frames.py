@@ -48,6 +48,8 @@ class HelloRun(_Frame):
     """The last command the point has journalled."""
     state: RunState | None = None
     """The run's state now, so that operators see it before the backlog is in."""
+    key: str | None = Field(default=None, max_length=128)
+    """A supervisor's: the key that the run id commits to; without it nobody is believed about the process."""
 
 
 class Hello(_Frame):
@@ -370,7 +372,8 @@ def _second_reading(data: str | bytes, direction: Direction, first: ValidationEr
 
 def _lenient_events(raw: dict[str, Any], first: ValidationError) -> Frame:
     items = raw.get("events")
-    if not isinstance(items, list) or len(items) > BATCH_EVENTS_MAX:
+    is_list = isinstance(items, list) and all(isinstance(item, dict) for item in items)
+    if not is_list or len(items) > BATCH_EVENTS_MAX:
         raise RemoteProtocolError(_explain(first)) from None
     try:
         envelope = EventFrame.model_validate({**raw, "events": []})
@@ -397,7 +400,7 @@ def spliced_events(data: bytes, frame: EventFrame) -> bytes:
     escaped letter could hide a second key, and NaN is no JSON, so both take the slow way.
     """
     start = data.find(b'"events":[')
-    strange = _STRANGE.isinstance_python(data) or any(isinstance(event, UnknownEvent) for event in frame.events)
+    strange = _STRANGE.isinstance_python(data) or UnknownEvent in map(type, frame.events)
     plain = frame.skip is None and not frame.model_extra and not strange
     if plain and start >= 0 and data.endswith(b"]}") and data.count(b'"events"') == 1:
         return data[start + 9 : -1]

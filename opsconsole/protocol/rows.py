@@ -136,6 +136,8 @@ class RunRow(_Row):
     exit_signal: str | None = None
     restored_from: str | None = None
     checkpoint: str | None = None
+    frozen: bool = False
+    """Its processes are stopped where they are (SIGSTOP)."""
     zombie: bool = False
     """Events arrived after its end."""
     rev: int = 0

@@ -7,6 +7,7 @@ import contextlib
 import logging
 import os
 import socket
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import Protocol
@@ -36,12 +37,18 @@ log = logging.getLogger("opsconsole.sdk")
 
 GOODBYE_SECONDS = 1.0
 """A goodbye is a courtesy: the hub finds out by itself."""
+AGAIN_SECONDS = 2.0
+"""A connection on which a command could not be journalled lasts this long: with the next the command comes again."""
 CLOSE_SECONDS = 0.2
 """A peer that has been silent is not waited for when closing."""
 
 
 class Refused(Exception):
-    """The hub will not have this agent, however often it tries."""
+    """The hub will not have this agent; not even later where a newer process speaks for its runs (`superseded`)."""
+
+    def __init__(self, reason: str, *, superseded: bool = False) -> None:
+        super().__init__(reason)
+        self.superseded = superseded
 
 
 class Runs(Protocol):
@@ -72,13 +79,14 @@ class Conversation:
         self._announced: set[str] = set()
         self._control: list[Frame] = []
         self._opened = asyncio.Event()
+        self._missed = asyncio.Event()
 
     async def hold(self) -> None:
         """Talks until the connection ends. Raises: Refused, TimeoutError when there was no welcome."""
         hello = self._hello()
         self._announced = {run.run for run in hello.runs}
         await self._send(hello)
-        tasks = [asyncio.create_task(part) for part in (self._read(), self._write(), self._beat())]
+        tasks = [asyncio.create_task(part) for part in (self._read(), self._write(), self._beat(), self._again())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -119,7 +127,7 @@ class Conversation:
         code = self._ws.close_code or (self.bye.code if self.bye else 0)
         if is_final(code) or (self.bye and not self.bye.reconnect):
             reason = self._ws.close_reason or (self.bye.reason if self.bye else "")
-            raise Refused(f"{code} {reason}".strip())
+            raise Refused(f"{code} {reason}".strip(), superseded=code == Close.SUPERSEDED)
         if error is not None and not isinstance(error, ConnectionClosed | RemoteProtocolError | TimeoutError | OSError):
             raise error
         if not self.is_open:
@@ -179,7 +187,12 @@ class Conversation:
         run = self._runs.find(frame.run)
         if run is None:
             return
-        self._control.append(Ack(run=frame.run, cseq=run.command(frame)))
+        try:
+            self._control.append(Ack(run=frame.run, cseq=run.command(frame)))
+        except sqlite3.Error as error:
+            if not self._missed.is_set():
+                log.error("run %s: the order %s could not be journalled: %s", frame.run, frame.cmd, error)
+            self._missed.set()
         self._runs.due.set()
         run.act()
 
@@ -231,6 +244,10 @@ class Conversation:
                 await self._send(Detach(run=run_id))
             self._announced.discard(run_id)
             then()
+
+    async def _again(self) -> None:
+        await self._missed.wait()
+        await asyncio.sleep(AGAIN_SECONDS)
 
     async def _beat(self) -> None:
         async with asyncio.timeout(HELLO_SECONDS_MAX):

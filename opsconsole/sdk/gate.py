@@ -37,7 +37,7 @@ class LinkView:
     lost: bool = False
     """An attempt to reach the hub failed since it was last heard."""
     refused: str = ""
-    """Why the hub will never answer this agent again, if it said so."""
+    """Why the hub will not answer this agent, if it said so; it is asked again now and then."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

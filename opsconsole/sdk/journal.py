@@ -13,7 +13,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -179,10 +179,11 @@ class Journal:
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                if self._db.in_transaction:  # a full disk may have ended it already
+                    self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     # -- events ----------------------------------------------------------------------------------------------------
 
@@ -244,8 +245,8 @@ class Journal:
         """Keeps a command; False if it was already here. Either way `cseq` is journalled afterwards."""
         with self.transaction():
             new = self._db.execute("INSERT OR IGNORE INTO commands VALUES (?, ?, ?, NULL)", (cmd, cseq, body)).rowcount
-            self.cseq = max(self.cseq, cseq)
-            self.put("cseq", str(self.cseq))
+            self.put("cseq", str(max(self.cseq, cseq)))
+        self.cseq = max(self.cseq, cseq)
         return bool(new)
 
     def answer(self, cmd: str, answer: bytes) -> None:
@@ -289,8 +290,8 @@ class Journal:
             return [_record(row) for row in self._db.execute("SELECT * FROM calls ORDER BY rowid")]
 
     def trim_calls(self) -> None:
-        """Forgets the oldest ended calls beyond CALLS_KEPT_MAX."""
-        with self._lock:
+        """Forgets the oldest ended calls beyond CALLS_KEPT_MAX; on a full disk, another time."""
+        with self._lock, suppress(sqlite3.Error):
             self._db.execute(
                 "DELETE FROM calls WHERE status NOT IN ('proposed', 'running')"
                 " AND rowid <= (SELECT max(rowid) FROM calls) - ?",

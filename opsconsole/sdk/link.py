@@ -34,7 +34,7 @@ GATHER_SECONDS = 0.01
 LOST_FLUSH_SECONDS = 0.3
 """How long leaving waits for a hub out of reach: enough for a hiccup, and no agent's exit hangs on a dead hub."""
 REFUSALS = frozenset({401, 403, 426})
-"""HTTP answers to the upgrade that another attempt will not change: a person must act."""
+"""HTTP answers to the upgrade that another attempt will not change unless a person acts."""
 RESTART_SPREAD_SECONDS = 5.0
 """Agents come back after a hub's restart spread over this time."""
 UNREACHABLE = (OSError, EOFError, TimeoutError, WebSocketException, RemoteProtocolError)
@@ -48,10 +48,15 @@ class Pace:
 
     first_seconds: float = 0.1
     last_seconds: float = 10.0
+    refused_seconds: float = 10.0
 
     def wait(self, attempt: int) -> float:
         """Seconds before the attempt of this number (from 0)."""
         return random.uniform(0.0, min(self.last_seconds, self.first_seconds * 2.0 ** min(attempt, 30)))
+
+    def wait_refused(self) -> float:
+        """Seconds before asking again a hub that refused us: a person may have mended what it minds."""
+        return random.uniform(1.0, 3.0) * self.refused_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,13 +245,20 @@ class Link:
                 wait = await self._once()
                 attempt = 0
             except Refused as error:
+                if self.view.refused != str(error):
+                    log.error("the hub at %s refused this agent: %s", self.url, error)
                 self._see(LinkView(up=False, lost=True, refused=str(error)))
-                log.error("the hub at %s refused this agent: %s", self.url, error)
-                return
+                if error.superseded:
+                    return
+                wait = self._pace.wait_refused()
             except UNREACHABLE as error:
                 if not self.view.lost:
                     log.warning("the hub at %s cannot be reached: %s", self.url, error)
-                self._see(LinkView(up=False, lost=True))
+                self._see(LinkView(up=False, lost=True, refused=self.view.refused))
+                attempt += 1
+            except Exception:  # a fault of ours, or of the disk: whatever it is, a kill must find its way again
+                log.exception("the link to the hub at %s failed", self.url)
+                self._see(LinkView(up=False, lost=True, refused=self.view.refused))
                 attempt += 1
             await asyncio.sleep(self._pace.wait(attempt) if wait is None else wait)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sqlite3
 import threading
@@ -86,7 +87,7 @@ class LiveRun:
         """States that the run works, and takes up what an earlier process left."""
         checkpoint = self.journal.checkpoint()
         restored = checkpoint[0] if checkpoint else None
-        self.point.tell(self.identity.to_json(self.session.policy, restored))
+        self.point.emit(self.identity.to_json(self.session.policy, restored))
         self.journal.put("resumable", "1" if self.identity.resumable else "")
         self.journal.put("keyed", "1" if self.identity.keyed else "")
         self.point.tell_interrupted()
@@ -149,7 +150,8 @@ class LiveRun:
                 return
             model = bounded_text(turn.model or "unknown", 200)
             self._usage[model] = added(self._usage.get(model, {}), turn)
-            self.journal.save_usage(model, self._usage[model])
+            with contextlib.suppress(sqlite3.Error):
+                self.journal.save_usage(model, self._usage[model])
             self.say({"type": "usage", "model": model, **self._usage[model]})
 
     def checkpoint(self, state: Any) -> str:
@@ -255,11 +257,16 @@ class LiveRun:
                 case Answer():
                     self.answer(effect.cmd, effect.status, effect.code, effect.message)
                 case Remember():
-                    self.journal.put("memory", json.dumps(self.session.memory()))
+                    self._keep("memory", json.dumps(self.session.memory()))
                 case Cancel():
                     self._cancel(effect.reason)
                 case Propose():
                     self._propose(effect.proposal.call)
+
+    def _keep(self, name: str, value: str) -> None:
+        """A fact for a later process; a full disk must not keep this one from going on."""
+        with contextlib.suppress(sqlite3.Error):
+            self.journal.put(name, value)
 
     def answer(self, cmd: str, status: str, code: str = "", message: str = "", **more: Any) -> None:
         """Tells the hub what became of its command."""
@@ -384,7 +391,7 @@ class LiveRun:
             return
         (state, reason, stop_reason, error), self._final = self._final, None
         self._say(state, reason, stop_reason=stop_reason, error=error)
-        self.journal.put("ended", str(state))
+        self._keep("ended", str(state))
         self._answer_kills("ended")
 
     def _answer_kills(self, outcome: str) -> None:

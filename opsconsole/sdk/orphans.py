@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sqlite3
 import threading
@@ -56,7 +57,8 @@ class Orphan:
     def _end(self, state: RunState, reason: str) -> None:
         self.point.state = str(state)
         self.point.tell({"type": "state", "state": str(state), "reason": reason, "stop_reason": "lost"}, urgent=True)
-        self.journal.put("ended", str(state))
+        with contextlib.suppress(sqlite3.Error):
+            self.journal.put("ended", str(state))
 
     def _on_order(self, order: Order) -> None:
         """A kill finds its work done; all else waits in the journal for a process that resumes the run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sqlite3
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from opsconsole.domain.command import Do
 from opsconsole.protocol.limits import EVENT_BYTES_MAX
 from opsconsole.protocol.outbox import Outbox
 from opsconsole.sdk.bounded import bounded_text, clean, result_text
@@ -26,7 +28,12 @@ SHRUNK_BYTES_MAX = 8_000
 """Each text of an event that is still too large once encoded (control characters grow sixfold)."""
 _TEXTS = ("text", "append", "result", "error", "reason", "last_output")
 
+STOPS = frozenset({Do.KILL, Do.PAUSE, Do.FREEZE})
+"""Orders obeyed even where they cannot be journalled: a full disk makes nothing unstoppable."""
 UNKNOWN_OUTCOME = "the agent's process ended while it ran: its outcome is unknown"
+
+KEY = "key"
+"""The journal's fact that proves a dead supervisor's last word; a living one keeps it in memory only."""
 
 Wake = Callable[[bool], None]
 """Tells the link that there is something to send; True if it must not wait for more."""
@@ -51,6 +58,10 @@ class PointRun:
         self._regress: int | None = None
         self._answers: dict[str, tuple[bytes, int | None]] = {}
         self._arrived: list[Order] = []
+        self._missed = False
+        """Whether a command of this connection could not be journalled: what follows it waits for it to come again."""
+        self._unkept: dict[str, bytes | None] = {}
+        """Stops obeyed without being journalled, with the answer where there is one."""
 
     # -- what the point says ---------------------------------------------------------------------------------------
 
@@ -99,9 +110,15 @@ class PointRun:
         """Sends `res` for a command of the hub, until it is certain that the hub has it."""
         body = _encoded({"t": "res", "cmd": cmd, "run": self.run, **fields})
         with self.lock:
-            self.journal.answer(cmd, body)
-            self._answers[cmd] = (body, None)
+            self._answer(cmd, body)
         self.wake(True)
+
+    def _answer(self, cmd: str, body: bytes) -> None:
+        self._answers[cmd] = (body, None)
+        if cmd in self._unkept:
+            self._unkept[cmd] = body
+        with contextlib.suppress(sqlite3.Error):  # it is sent all the same
+            self.journal.answer(cmd, body)
 
     # -- what the link asks ----------------------------------------------------------------------------------------
 
@@ -109,7 +126,8 @@ class PointRun:
         """For hello and attach."""
         with self.lock:
             seq, cseq = self._outbox.journalled, self.journal.cseq
-        return {"run": self.run, "gen": self.journal.gen, "seq": seq, "cseq": cseq, "state": self.state}
+            key = self.journal.get(KEY)
+        return {"run": self.run, "gen": self.journal.gen, "seq": seq, "cseq": cseq, "state": self.state, "key": key}
 
     def connected(self, acked: int) -> None:
         """A connection begins and the hub has `acked`: all that follows is sent again."""
@@ -117,7 +135,8 @@ class PointRun:
             if acked < self._outbox.acked:
                 self._regress = acked + 1
             self._outbox.reconnect(acked)
-            self.journal.acknowledge(self._outbox.acked)
+            self._forget_delivered()
+            self._missed = False
             self._answers = {cmd: (body, None) for cmd, (body, _) in self._answers.items()}
 
     def due_answers(self) -> list[bytes]:
@@ -151,20 +170,41 @@ class PointRun:
             if want is not None and want <= self._outbox.acked:
                 self._regress = want
             self._outbox.acknowledge(seq, want)
-            self.journal.acknowledge(self._outbox.acked)
+            self._forget_delivered()
             self._answers = {
                 cmd: (body, after) for cmd, (body, after) in self._answers.items() if after is None or after >= seq
             }
 
     def command(self, frame: PointCommand) -> int:
-        """Journals a command; gives the cseq to acknowledge, after which `act` is to be called."""
+        """Journals a command; gives the cseq to acknowledge, after which `act` is to be called.
+
+        Raises: sqlite3.Error when it could not be kept: it is not acknowledged, and comes again with the next
+        connection. `act` is to be called all the same: a stop is obeyed.
+        """
         order = order_of(frame)
         with self.lock:
-            if self.journal.command(order.cmd, order.cseq, order.to_json()):
+            try:
+                new = self._kept(order)
+            except sqlite3.Error:
+                self._missed = True
+                if order.do in STOPS and order.cmd not in self._unkept and order.cseq > self.journal.cseq:
+                    self._unkept[order.cmd] = None
+                    self._arrived.append(order)
+                raise
+            if new and order.cmd not in self._unkept:
                 self._arrived.append(order)
-            elif (answer := self.journal.answered(order.cmd)) is not None:
-                self._answers[order.cmd] = (answer, None)
+            elif (answer := self._unkept.pop(order.cmd, None) or self.journal.answered(order.cmd)) is not None:
+                self._answer(order.cmd, answer)
             return self.journal.cseq
+
+    def _kept(self, order: Order) -> bool:
+        if self._missed:
+            raise sqlite3.OperationalError("a command before this one could not be kept")
+        return self.journal.command(order.cmd, order.cseq, order.to_json())
+
+    def _forget_delivered(self) -> None:
+        with contextlib.suppress(sqlite3.Error):  # the numbers are kept here: the next acknowledgement removes it
+            self.journal.acknowledge(self._outbox.acked)
 
     def act(self) -> None:
         """Hands on what was journalled."""

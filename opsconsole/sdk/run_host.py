@@ -120,9 +120,12 @@ class RunHost:
         return live
 
     def begin(self, live: LiveRun) -> None:
-        """The body is about to execute: the run is spoken for from now on."""
+        """The body is about to execute: the run is spoken for from now on. Raises: ConfigError."""
         try:
             live.open()
+        except sqlite3.Error as error:
+            self._close(live)
+            raise ConfigError(f"no journal can be kept in {self.settings.journal_dir}: {error}") from error
         except BaseException:
             self._close(live)
             raise

@@ -9,6 +9,7 @@ import sys
 from dataclasses import dataclass
 
 PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
 PR_SET_CHILD_SUBREAPER = 36
 
 OUT_OF_REACH = "what a process asks another program's daemon to start (docker, cron, at, systemd-run, ssh) is outside"
@@ -47,6 +48,11 @@ def become_subreaper() -> bool:
 def die_with_parent(number: int) -> bool:
     """Asks the kernel to send this signal when the parent's thread ends; the caller checks `getppid` afterwards."""
     return _prctl(PR_SET_PDEATHSIG, number)
+
+
+def keep_memory_private() -> bool:
+    """No other process of this user may read or trace this one; False where the kernel cannot."""
+    return _prctl(PR_SET_DUMPABLE, 0)
 
 
 def load() -> None:

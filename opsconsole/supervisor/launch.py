@@ -28,10 +28,10 @@ REASONS = {
 }
 
 
-def start_order(argv: Sequence[str], *, cwd: Path | None, receipt_path: Path, outlive: str) -> Message:
+def start_order(argv: Sequence[str], *, cwd: Path | None, receipt_path: Path, outlive: str, key: str | None) -> Message:
     """Gives what the caller decides of a reaper's first order."""
     where, receipt = os.path.abspath(cwd or "."), os.path.abspath(receipt_path)
-    return {"argv": list(argv), "cwd": where, "receipt": receipt, "outlive": outlive}
+    return {"argv": list(argv), "cwd": where, "receipt": receipt, "outlive": outlive, "key": key}
 
 
 async def start_reaper(

@@ -19,7 +19,7 @@ from opsconsole.errors import ConfigError
 from opsconsole.sdk.journal import Journal, journal_folder, journal_path
 from opsconsole.sdk.link import Link
 from opsconsole.sdk.orphans import find_orphans
-from opsconsole.sdk.point_run import PointRun
+from opsconsole.sdk.point_run import KEY, PointRun
 from opsconsole.supervisor.report import ENDED, POINT
 
 SDK = "sdk"
@@ -76,11 +76,14 @@ def _take_receipt(folder: Path, path: Path) -> None:
         return
     with suppress(ConfigError, OSError, sqlite3.Error, ValueError, KeyError, TypeError):
         with path.open("rb") as file:
-            event = receipt_event(json.loads(file.read(RECEIPT_BYTES_MAX)))
+            receipt = json.loads(file.read(RECEIPT_BYTES_MAX))
+        event = receipt_event(receipt)
         journal = Journal(folder, run, point=POINT)
         try:
             PointRun(journal, on_order=lambda order: None, wake=lambda urgent: None).emit(event)
             journal.put(ENDED, event["state"])
+            if isinstance(receipt.get("key"), str):
+                journal.put(KEY, receipt["key"])
         finally:
             journal.close()
         path.unlink()

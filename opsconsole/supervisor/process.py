@@ -92,13 +92,15 @@ class SupervisedProcess:
         cwd: Path | None = None,
         settings: LadderSettings | None = None,
         receipt_path: Path,
+        key: str | None = None,
         outlive: Outlive = "kill",
         stdio: tuple[int, int, int] = (0, 1, 2),
         capabilities: kernel.Capabilities | None = None,
     ) -> Self:
         """Starts `argv` in a session of its own, with its streams joined to the handles `stdio`.
 
-        `receipt_path` is where the reaper says what it did if this process is killed. `outlive` says what becomes of
+        `receipt_path` is where the reaper says what it did if this process is killed, with the `key` once nothing of
+        the tree is left. `outlive` says what becomes of
         processes that outlive the command: killed, or reported and left. This process becomes a subreaper for good.
         Raises: CannotStart, with the OSError as its cause; UnsupportedPlatform.
         """
@@ -110,7 +112,7 @@ class SupervisedProcess:
         made = cls(
             settings=settings or LadderSettings(), outlive=outlive, capabilities=able, terminal=wire(stdio, Tail())
         )
-        order = start_order(argv, cwd=cwd, receipt_path=receipt_path, outlive=outlive)
+        order = start_order(argv, cwd=cwd, receipt_path=receipt_path, outlive=outlive, key=key)
         try:
             await made._launch(order, os.environ if env is None else env)
         except BaseException:

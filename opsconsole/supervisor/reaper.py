@@ -81,6 +81,7 @@ class Reaper:
 
     def _start(self, order: Message) -> bool:
         table = process_table()
+        kernel.keep_memory_private()
         proven = order["subreaper"] and kernel.become_subreaper()
         wait = self._wait_for_death
         self._tree = OwnTree(table, wait=wait) if proven else TrackedTree(table, wait=wait, token=order["token"])
@@ -220,6 +221,8 @@ class Reaper:
         if order["terminal"] is not None:
             _restore(**order["terminal"])
         receipt = {"why": "supervisor_lost", "at": time.time(), "exit": self._exit(), **_swept(swept)}
+        if receipt["empty"]:
+            receipt["key"] = order["key"]  # nothing of the run is left that could misuse it
         _write_receipt(order["receipt"], receipt)
 
     def _exit(self) -> Message:

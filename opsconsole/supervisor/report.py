@@ -50,7 +50,19 @@ class Description:
 
 
 class SupervisorRun(PointRun):
-    """A run as its supervisor speaks for it: of the hub's orders it keeps only those it carries out."""
+    """A run as its supervisor speaks for it: of the hub's orders it keeps only those it carries out.
+
+    The key proves to the hub that this is the supervisor; it is never written down, nor given to the command.
+    """
+
+    def __init__(
+        self, journal: Journal, *, key: str, on_order: Callable[[Order], None], wake: Callable[[bool], None]
+    ) -> None:
+        super().__init__(journal, on_order=on_order, wake=wake)
+        self._key = key
+
+    def greeting(self) -> dict[str, Any]:
+        return {**super().greeting(), "key": self._key}
 
     def command(self, frame: PointCommand) -> int:
         if frame.do in CONCERNS:
@@ -69,6 +81,7 @@ class Report:
         self,
         run: str,
         *,
+        key: str,
         folder: Path,
         url: str,
         token: Callable[[], str | None],
@@ -86,7 +99,7 @@ class Report:
         self._link = Link(
             url=url, token=token, point=POINT, client=f"opsconsole-run/{__version__}", tick=self._look_at_link
         )
-        self._run = SupervisorRun(self._journal, on_order=on_order, wake=self._link.wake)
+        self._run = SupervisorRun(self._journal, key=key, on_order=on_order, wake=self._link.wake)
         self._link.start()
         self._link.attach(self._run)
 

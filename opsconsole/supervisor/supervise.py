@@ -16,6 +16,7 @@ from opsconsole.errors import CannotStart
 from opsconsole.sdk.order import Order
 from opsconsole.supervisor.command import Commands, sdk_journal
 from opsconsole.supervisor.foreground import foreground, status_of
+from opsconsole.supervisor.kernel import keep_memory_private
 from opsconsole.supervisor.ladder import LadderSettings
 from opsconsole.supervisor.leftovers import deliver_agent, deliver_supervisors, receipt_path
 from opsconsole.supervisor.process import SupervisedProcess
@@ -37,6 +38,8 @@ class Supervision:
     environment: Mapping[str, str]
     cwd: Path | None
     description: Description
+    key: str
+    """What the run's id commits to; this process alone has it."""
     url: str
     token: Callable[[], str | None]
     data_dir: Path
@@ -48,11 +51,18 @@ async def supervise(wanted: Supervision, *, on_trouble: Callable[[str], None]) -
 
     Raises: CannotStart; UnsupportedPlatform; RunInUse, JournalDamaged, OSError when no journal can be kept.
     """
+    keep_memory_private()  # the key is in it, and the command runs as the same user
     folder = wanted.data_dir / JOURNAL_FOLDER
     run = wanted.description.run
     commands = Commands(lambda: report, agent_listens=sdk_journal(folder, run))
     report = Report(
-        run, folder=folder, url=wanted.url, token=wanted.token, on_order=commands.take, on_trouble=on_trouble
+        run,
+        key=wanted.key,
+        folder=folder,
+        url=wanted.url,
+        token=wanted.token,
+        on_order=commands.take,
+        on_trouble=on_trouble,
     )
     try:
         report.begin(wanted.description)
@@ -76,6 +86,7 @@ async def _run(wanted: Supervision, folder: Path, report: Report, commands: Comm
         cwd=wanted.cwd,
         settings=wanted.ladder,
         receipt_path=receipt_path(folder, wanted.description.run),
+        key=wanted.key,
     )
     try:
         async with foreground(starting) as process:

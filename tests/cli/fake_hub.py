@@ -72,6 +72,8 @@ class FakeHub:
     commands: list[dict[str, Any]] = field(default_factory=list)
     asked: list[tuple[str, str, dict[str, str], Any]] = field(default_factory=list)
     url: str = ""
+    clock: float | None = None
+    """What its answers say the time is, where they do."""
 
     def start(self) -> ThreadingHTTPServer:
         """Listens on a free port of loopback, in a thread."""
@@ -121,15 +123,18 @@ class FakeHub:
                 return 200, {"version": "0.1.0", "principal": "operator", "role": "operator", "started_at": 1_000.0}
             case ["runs"]:
                 every = query.get("live") == "0"
-                return 200, {"rows": [row for row in self.runs.values() if every or not row.get("ended_at")]}
+                rows = [row for row in self.runs.values() if every or not row.get("ended_at")]
+                return 200, self._timed(rows=rows[-int(query.get("limit", 1_000)) :])
             case ["runs", run] if run in self.runs:
                 mine = [row for row in self.approvals.values() if row["run"] == run]
-                return 200, {"row": self.runs[run], "approvals": mine}
+                return 200, self._timed(row=self.runs[run], approvals=mine)
             case ["runs", _, "events"]:
                 return 200, {"events": self.events}
             case ["approvals"]:
                 every = query.get("status") == "all"
-                return 200, {"rows": [row for row in self.approvals.values() if every or row["status"] == "pending"]}
+                return 200, self._timed(
+                    rows=[row for row in self.approvals.values() if every or row["status"] == "pending"]
+                )
             case ["commands", cmd]:
                 return 200, {"cmd": cmd, **self.report}
             case ["tokens"]:
@@ -138,6 +143,9 @@ class FakeHub:
                 return 200, {"id": token, "revoked": True}
             case _:
                 return refusal(404, "not_found", f"there is no {'/'.join(parts)}")
+
+    def _timed(self, **answer: Any) -> dict[str, Any]:
+        return answer if self.clock is None else {**answer, "time": self.clock}
 
     def _post(self, parts: list[str], body: Any) -> Answer:
         match parts:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Run
-from tests.cli.fake_hub import FakeHub, approval_row
+from tests.cli.fake_hub import FakeHub, approval_row, run_row
 
 APPROVAL = "apr_aaaaaaaaaaaaaaaaaaaaaaaa"
 
@@ -131,3 +131,11 @@ def test_agent_text_never_starts_a_line_and_never_drives_the_terminal(cli: Run, 
     assert not {"\x1b", "\x07", "\u202e"} & set(text)
     assert "    | risk      low" in text
     assert [line for line in text.splitlines() if line.startswith("risk")] == ["risk      high"]
+
+
+def test_what_is_left_to_decide_is_by_the_hubs_clock(cli: Run, hub: FakeHub) -> None:
+    hub.clock = 1_910.0
+    assert "  1m30s  " in cli("approvals").stdout.splitlines()[1]
+    hub.runs = {"run_A": run_row("run_A")}
+    assert "in 1m30s" in cli("show", "run_A").stdout
+    assert "in 1m30s" in cli("approve", APPROVAL).stdout

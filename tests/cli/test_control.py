@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from opsconsole.cli.client import LIST_MAX
 from tests.cli.conftest import Run
 from tests.cli.fake_hub import FakeHub, refusal, run_row
 
@@ -178,3 +179,26 @@ def test_each_refusal_has_its_exit_code(cli: Run, hub: FakeHub, answer: Any, sta
     assert done.exit_code == status
     assert len(done.stderr.strip().splitlines()) == 1
     assert done.stdout == ""
+
+
+def test_a_beginning_is_refused_when_the_list_of_runs_is_cut(cli: Run, hub: FakeHub) -> None:
+    hub.runs = {run: run_row(run) for run in ["run_abc_old", *(f"run_z{n}" for n in range(LIST_MAX)), "run_abc_new"]}
+    done = cli("kill", "abc")
+    assert (done.exit_code, hub.commands) == (1, [])
+    assert "too many runs for a beginning: give the whole id" in done.stderr
+    assert cli("kill", "run_nobody").exit_code == 6
+    assert cli("pause", "run_abc_old").exit_code == 0
+
+
+def test_a_run_named_like_the_beginning_of_another_does_not_take_its_kill(cli: Run, hub: FakeHub) -> None:
+    hub.runs = {run: run_row(run) for run in ("abc", "run_abc_1", "run_abc")}
+    done = cli("kill", "abc")
+    assert (done.exit_code, hub.commands) == (1, [])
+    assert "'abc' is the beginning of 3 runs: abc, run_abc, run_abc_1" in done.stderr
+
+
+@pytest.mark.parametrize("run", ["run_abc", "nightly"])
+def test_a_whole_id_names_its_own_run(cli: Run, hub: FakeHub, run: str) -> None:
+    hub.runs = {run: run_row(run) for run in ("run_abc_1", "run_abc", "nightly")}
+    cli("pause", run)
+    assert [command["run"] for command in hub.commands] == [run]

@@ -152,3 +152,22 @@ def test_ctrl_c_ends_a_waiting_kill_with_130_and_one_line(hub: FakeHub) -> None:
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (130, b"")
     assert err.strip() == b"opsconsole: interrupted"
+
+
+@pytest.mark.parametrize("command", [("approve", "apr_1"), ("kill", "run_A"), ("tokens", "list"), ("status",)])
+def test_what_an_agent_starts_finds_no_operators_token(
+    cli: Run, hub: FakeHub, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("OPSCONSOLE_RUN", "run_A")
+    done = cli(*command)
+    assert (done.exit_code, hub.commands) == (2, [])
+    assert "inside a supervised run" in done.stderr
+    assert "OPSCONSOLE_TOKEN" in done.stderr
+
+
+def test_inside_a_run_a_token_that_is_given_counts(
+    cli: Run, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSCONSOLE_RUN", "run_A")
+    monkeypatch.setenv("OPSCONSOLE_TOKEN", TOKEN)
+    assert cli("runs").exit_code == 0

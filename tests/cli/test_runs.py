@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from opsconsole.cli.timeline_text import timeline_lines
 from tests.cli.conftest import Run
 from tests.cli.fake_hub import FakeHub, approval_row, refusal, run_row
 
@@ -63,6 +67,39 @@ def test_no_live_runs_is_no_error(cli: Run, hub: FakeHub) -> None:
     assert "no live runs" in done.stderr
 
 
+def test_a_run_that_ended_is_listed_while_its_kill_is_unconfirmed(cli: Run, hub: FakeHub) -> None:
+    kill = {"status": "unconfirmed", "proof": "none", "points": [], "total_ms": None}
+    hub.runs["run_C"]["kill"] = kill
+    hub.runs["run_D"] = run_row("run_D", started_at=1.0, ended_at=3_000.0, state="killed", kill={"status": "dead"})
+    assert [row["run"] for row in json.loads(cli("runs", "--json").stdout)] == ["run_A", "run_B", "run_C"]
+    assert "KILL UNCONFIRMED" in cli("runs").stdout.splitlines()[-1]
+
+
+def test_ages_are_by_the_hubs_clock(cli: Run, hub: FakeHub) -> None:
+    hub.clock = 1_090.0
+    hub.runs = {"run_A": run_row("run_A", waiting={"kind": "approval", "what": "sql", "since": 1_080.0})}
+    assert cli("runs").stdout.splitlines()[1].split()[-4:] == ["1m30s", "approval", "sql", "10s"]
+    assert "running for 1m30s" in cli("show", "run_A").stdout
+
+
+@pytest.mark.parametrize(
+    ("row", "shown"),
+    [
+        ({"doing": "bash echo hello"}, {"doing": "bash echo hello"}),
+        (
+            {"doing": "bash echo", "waiting": {"kind": "approval", "what": "bash", "since": 990.0}},
+            {"waiting for": "approval bash 10s", "doing": "bash echo"},
+        ),
+    ],
+)
+def test_show_tells_what_a_run_does_from_what_it_waits_for(
+    cli: Run, hub: FakeHub, row: dict[str, Any], shown: dict[str, str]
+) -> None:
+    hub.clock, hub.runs = 1_000.0, {"run_A": run_row("run_A", **row)}
+    pairs = [line.partition("  ") for line in cli("show", "run_A").stdout.splitlines()]
+    assert {name: value.strip() for name, _, value in pairs if name in ("waiting for", "doing")} == shown
+
+
 def test_a_hostile_agent_name_stays_in_its_cell(cli: Run, hub: FakeHub) -> None:
     hub.runs = {"run_A": run_row("run_A", agent="a\x1b[31m\nrun_Z  fake", doing="\x9b2J")}
     text = cli("runs").stdout
@@ -103,6 +140,33 @@ def test_every_event_is_one_line_of_the_timeline(cli: Run, hub: FakeHub, event: 
     assert len(done.stdout.split("TIMELINE\n")[1].splitlines()) == 1
 
 
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["\x1b]52;c;eA==\x07", "\x9b2J", "a\nb", "x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["\x1b[2J", "code", "signal"]), inner),
+    max_leaves=4,
+)
+FIELDS = (
+    "id name status args result error duration_ms model turns input_tokens output_tokens text append role level state "
+    "reason stop_reason exit point why by do agent ts seq"
+).split()
+KINDS = ["run", "state", "message", "tool", "usage", "note", "link", "command", "_private", ["tool"], None]
+EVENTS = JSON | st.dictionaries(st.sampled_from(FIELDS), JSON).flatmap(
+    lambda event: st.sampled_from(KINDS).map(lambda kind: {**event, "type": kind})
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(stored=st.lists(st.fixed_dictionaries({"event": EVENTS}, optional={"at": JSON}), max_size=3))
+def test_no_event_drives_the_terminal_or_breaks_the_timeline(stored: list[dict[str, Any]]) -> None:
+    lines = timeline_lines(stored)
+    assert len(lines) == len(stored)
+    assert not {char for line in lines for char in line if unicodedata.category(char) == "Cc"}
+
+
 def test_show_of_an_unknown_run_exits_6(cli: Run) -> None:
     assert cli("show", "run_nobody").exit_code == 6
 
@@ -124,6 +188,20 @@ def test_a_token_is_revoked_by_its_id(cli: Run, hub: FakeHub) -> None:
     hub.tokens = [{"id": "tok_12", "name": "ci", "role": "observer"}]
     assert cli("tokens", "revoke", "tok_1").exit_code == 0
     assert hub.asked[-1][:2] == ("DELETE", "/v1/tokens/tok_12")
+
+
+def test_a_token_that_live_runs_need_is_revoked_only_by_force(cli: Run, hub: FakeHub) -> None:
+    hub.tokens = [{"id": "tok_1", "name": "billing", "role": "agent"}]
+    error = {"code": "precondition_failed", "message": "billing has 1 live run", "current": {"runs": ["run_A"]}}
+    hub.overrides["DELETE", "/v1/tokens/tok_1"] = lambda: (409, {"error": error})
+    done = cli("tokens", "revoke", "tok_1")
+    assert (done.exit_code, done.stderr) == (
+        7,
+        "opsconsole: billing has 1 live run: run_A; kill them first, or --force\n",
+    )
+    del hub.overrides["DELETE", "/v1/tokens/tok_1"]
+    assert cli("tokens", "revoke", "tok_1", "--force").exit_code == 0
+    assert hub.asked[-1][2] == {"force": "1"}
 
 
 def test_who_may_not_list_tokens_exits_5(cli: Run, hub: FakeHub) -> None:

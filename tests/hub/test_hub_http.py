@@ -35,6 +35,14 @@ async def test_runs_are_rows_like_those_of_the_board(hub: RunningHub) -> None:
         assert listed["epoch"] == console.welcome["epoch"]
 
 
+@pytest.mark.parametrize("path", ["runs", "runs/run_1", "approvals", "info"])
+async def test_what_has_an_age_comes_with_the_hubs_clock(hub: RunningHub, path: str) -> None:
+    async with hub.agent() as agent, hub.http() as client:
+        await agent.begin()
+        before, told = (await client.get("/v1/info")).json()["time"], (await client.get(f"/v1/{path}")).json()["time"]
+        assert before <= told <= (await client.get("/v1/info")).json()["time"]
+
+
 async def ended_and_live(hub: RunningHub) -> None:
     async with hub.agent(run="run_ended") as agent:
         await agent.begin("alpha")

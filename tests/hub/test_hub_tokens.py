@@ -157,3 +157,29 @@ async def test_a_login_of_a_minted_token_names_its_bearer(hub: RunningHub) -> No
         pass
     logins = [entry for entry in await kinds(hub, "login") if entry["who"]["token"] == made["id"]]
     assert [entry["who"]["principal"] for entry in logins] == ["a operator"]
+
+
+async def test_an_agents_token_that_live_runs_need_ends_only_by_force(hub: RunningHub) -> None:
+    made = await mint(hub, "agent")
+    path = f"/v1/tokens/{made['id']}"
+    async with hub.agent(token=made["token"]) as agent, hub.http("admin") as admin:
+        await agent.begin()
+        refused = await admin.delete(path)
+        valid = [row["revoked_at"] for row in (await admin.get("/v1/tokens")).json()["tokens"] if row["id"] == made["id"]]
+        forced = await admin.delete(f"{path}?force=1")
+        assert (await agent.closed())[0] == 4501
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["current"]) == (409, "precondition_failed", {"runs": ["run_1"]})
+    assert (valid, forced.status_code) == ([None], 200)
+    assert [entry["runs_left"] for entry in await kinds(hub, "token.revoked")] == [1]
+
+
+async def test_an_agents_token_whose_runs_have_ended_is_revoked_at_once(hub: RunningHub) -> None:
+    made, other = await mint(hub, "agent"), await mint(hub, "operator")
+    async with hub.agent(token=made["token"]) as agent, hub.agent(run="run_2") as stranger:
+        await agent.begin()
+        await stranger.begin()
+        await agent.stored(await agent.emit({"type": "state", "state": "completed"}))
+    async with hub.http("admin") as admin:
+        answers = [await admin.delete(f"/v1/tokens/{token['id']}") for token in (made, other)]
+    assert [answer.status_code for answer in answers] == [200, 200]

@@ -56,7 +56,7 @@ def test_the_hash_changes_with_each_setting(changed: DefaultPolicy) -> None:
 
 
 def test_the_same_settings_have_the_same_hash() -> None:
-    assert DefaultPolicy(read_only_tools=frozenset(reversed(sorted(READ_ONLY_TOOLS)))).hash == POLICY.hash
+    assert DefaultPolicy(read_only_tools=frozenset(sorted(READ_ONLY_TOOLS, reverse=True))).hash == POLICY.hash
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from opsconsole.errors import ConfigError, RunInUse
+from opsconsole.errors import ConfigError, JournalDamaged, RunInUse
 from opsconsole.sdk.event_frames import event_frame
 from opsconsole.sdk.journal import CallRecord, Journal
 from opsconsole.sdk.point_run import PointRun

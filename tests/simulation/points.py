@@ -40,6 +40,10 @@ class Journal:
     """The run's end has been journalled: nothing of it may follow."""
 
 
+KEY = "a supervisor's"
+"""What simulated run ids commit to; only supervisors say it."""
+
+
 class Link:
     """A point's end of one wire."""
 
@@ -128,7 +132,8 @@ class Point:
             return
         self.link = link
         journal = self.journal
-        item = HelloRun(run=self.run, gen=journal.gen, seq=len(journal.events), cseq=journal.cseq)
+        key = KEY if self.name == "supervisor" else None
+        item = HelloRun(run=self.run, gen=journal.gen, seq=len(journal.events), cseq=journal.cseq, key=key)
         link.send(Hello(client="sim", point=self.name, proc=Proc(host=HOST, pid=self.pid), runs=[item]))
         self._watch(link)
 

@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 from opsconsole.domain.approval import ANSWERED, Answer
+from opsconsole.domain.ids import sealed_run_id
 from opsconsole.domain.run import TERMINAL
 from tests.simulation.hub import Hub
 from tests.simulation.operators import Operator
-from tests.simulation.points import Agent, Point, Supervisor
+from tests.simulation.points import KEY, Agent, Point, Supervisor
 from tests.simulation.stage import Stage
 from tests.simulation.wire import Wire
 
@@ -28,8 +29,8 @@ class Shift:
         self.agents: list[Agent] = []
         self.supervisors: list[Supervisor] = []
         for number in range(stage.chance.randint(1, 3)):
-            parent = "run1" if number and stage.chance.random() < 0.4 else None
-            agent = Agent(stage, self.hub, f"run{number + 1}", parent=parent, pid=10 * (number + 1))
+            parent = self.agents[0].run if number and stage.chance.random() < 0.4 else None
+            agent = Agent(stage, self.hub, sealed_run_id(f"run{number + 1}", KEY), parent=parent, pid=10 * (number + 1))
             self.agents.append(agent)
             if stage.chance.random() < 0.4:
                 self.supervisors.append(Supervisor(stage, self.hub, agent))

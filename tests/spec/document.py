@@ -13,13 +13,13 @@ ROOT = HERE.parent.parent
 DOCUMENT = ROOT / "docs" / "behaviours.md"
 HEAD = """# Behaviours
 
-What a person can see opsconsole do, each with the test that proves it. Tests in `tests/spec` use real processes and real sockets: a
-hub, the command line, agents under `opsconsole run`. This page is generated: `python -m tests.spec.document` writes it from
-`tests/spec/manifest.py`.
+What a person can see opsconsole do, each with the test that proves it. Tests in `tests/spec` use real processes and
+real sockets: a hub, the command line, agents under `opsconsole run`. This page is generated:
+`python -m tests.spec.document` writes it from `tests/spec/manifest.py`.
 """
 
 
-def tests_in(path: Path) -> dict[str, tuple[str, ...]]:
+def citations(path: Path) -> dict[str, tuple[str, ...]]:
     """Each test of a module, with the behaviours that it cites."""
     found = {}
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -31,14 +31,14 @@ def tests_in(path: Path) -> dict[str, tuple[str, ...]]:
 def _cited(decorator: ast.expr) -> list[str]:
     if not (isinstance(decorator, ast.Call) and isinstance(decorator.func, ast.Name) and decorator.func.id == "proves"):
         return []
-    return [argument.value for argument in decorator.args if isinstance(argument, ast.Constant)]
+    return [str(argument.value) for argument in decorator.args if isinstance(argument, ast.Constant)]
 
 
 def proofs() -> dict[str, list[str]]:
     """behaviour -> the tests that prove it, those of this folder first."""
     found: dict[str, list[str]] = defaultdict(list)
     for path in sorted(HERE.glob("test_*.py")):
-        for test, behaviours in tests_in(path).items():
+        for test, behaviours in citations(path).items():
             for behaviour in behaviours:
                 found[behaviour].append(f"tests/spec/{path.name}::{test}")
     for behaviour, tests in ELSEWHERE.items():

@@ -20,7 +20,7 @@ import httpx
 from tests.cli.machine import PATIENCE_SECONDS, PROGRAM, Machine, living, until
 from tests.support.hub import RunningHub
 
-__all__ = ["PATIENCE_SECONDS", "Place", "Puppet", "living", "until"]
+__all__ = ["PATIENCE_SECONDS", "PROGRAM", "Place", "Puppet", "living", "until"]
 
 Row = dict[str, Any]
 PUPPET = str(Path(__file__).with_name("puppet.py"))
@@ -157,6 +157,11 @@ class Place(Machine):
             return row if holds(row) else None
 
         return until(look, f"the awaited row of {run}")
+
+    def supervised(self, agent: Puppet) -> str:
+        """The run of an agent, once the hub hears its supervisor too."""
+        self.row_when(agent.run, lambda row: {point["name"] for point in row["points"]} == {"supervisor", "sdk"})
+        return agent.run
 
     def held(self, run: str, kind: str = "tool_call") -> Row:
         """The run's held call, once there is one."""

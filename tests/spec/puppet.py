@@ -1,4 +1,4 @@
-"""A real agent process that does what its standard input tells it, line by line, and says on standard output how it went.
+"""A real agent process that does what its standard input says, line by line, and tells on standard output how it went.
 
 python puppet.py AGENT [--key KEY] [--clock SECONDS]
 """
@@ -28,10 +28,15 @@ def say(**line: Any) -> None:
     print(json.dumps(line), flush=True)
 
 
-async def write_file(path: str, text: str) -> str:
+def write_file(path: str, text: str) -> str:
     with Path(path).open("a") as file:
         file.write(text)
     return "written"
+
+
+def child() -> int:
+    """A tree of processes that does not want to die; its first pid."""
+    return subprocess.Popen(["sh", "-c", ESCAPEES]).pid
 
 
 class Puppet:
@@ -83,8 +88,7 @@ class Puppet:
         await self.run.handoff(to, {}, child)
 
     async def spawn(self) -> None:
-        process = subprocess.Popen(["sh", "-c", ESCAPEES])
-        say(spawned=process.pid)
+        say(spawned=child())
 
     async def note(self, text: str) -> None:
         await self.run.note(text)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -58,7 +57,7 @@ async def upgrade_status(hub: RunningHub, path: str, token: str, **options: Any)
 @proves("frames.unauthenticated")
 async def test_who_has_no_valid_token_is_not_let_in(hub: RunningHub) -> None:
     assert await upgrade_status(hub, "/v1/operator", "nonsense") == 401
-    assert httpx.get(f"{hub.url}/v1/runs", trust_env=False).status_code == 401
+    assert (await hub.http(token="nonsense").get("/v1/runs")).status_code == 401
 
 
 @proves("frames.role")

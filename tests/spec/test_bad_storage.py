@@ -110,8 +110,8 @@ def full_disk(place: Place) -> Iterator[None]:
         resource.prlimit(place.hub.pid, resource.RLIMIT_FSIZE, before)
 
 
-def readiness(place: Place) -> int:
-    return httpx.get(f"{place.url}/readyz", trust_env=False).status_code
+def status_of(place: Place, path: str) -> int:
+    return httpx.get(f"{place.url}/{path}", trust_env=False).status_code
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="a limit is set on a running process")
@@ -134,11 +134,11 @@ async def test_on_a_full_disk_nothing_is_allowed_a_kill_acts_and_nothing_is_lost
             assert other.says() == {"noted": "on the full disk"}
             killed = place.command("kill", run="run_dies", note="on a full disk")
             assert (await dies.next("cmd"))["do"] == "kill"
-            until(lambda: readiness(place) == 503, "the word that it is not ready")
-            assert httpx.get(f"{place.url}/healthz", trust_env=False).status_code == 200
+            until(lambda: status_of(place, "readyz") == 503, "the word that it is not ready")
+            assert status_of(place, "healthz") == 200
             assert (agent.has_said_nothing(), (tmp_path / "out").exists()) == (True, False)
             assert place.held(agent.run)["approval"] == held["approval"]
-        until(lambda: readiness(place) == 200, "the word that it is ready")
+        until(lambda: status_of(place, "readyz") == 200, "the word that it is ready")
     assert place.decide(held, "approve")["ok"] is True
     assert agent.says()["result"] == "written"
     assert (tmp_path / "out").read_text() == "x"

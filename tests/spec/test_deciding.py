@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import pytest
 
@@ -14,7 +13,7 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
-def agent(place: Place) -> Iterator[Puppet]:
+def agent(place: Place) -> Puppet:
     """One supervised agent for all decisions."""
     return place.puppet("writer")
 

@@ -21,7 +21,7 @@ LADDER = ["supervisor.freeze", "supervisor.kill", "supervisor.verify"]
 def with_escapees(place: Place, agent: str, **environment: str) -> Puppet:
     """An agent whose children ignore SIGTERM and live in sessions of their own."""
     puppet = place.puppet(agent, environment=environment)
-    run = puppet.run
+    run = place.supervised(puppet)
     puppet.does("spawn")
     assert puppet.says()["spawned"]
     until(lambda: len(living(run)) >= 5, "the tree")
@@ -69,7 +69,7 @@ def test_a_held_call_of_a_killed_run_is_cancelled_and_never_runs(place: Place) -
 @proves("kill.child")
 def test_a_run_that_was_handed_work_dies_with_its_parent(place: Place) -> None:
     agent = place.puppet("parent")
-    parent = agent.run
+    parent = place.supervised(agent)
     agent.does("handoff", to="helper")
     child = agent.says()["child"]
     row = place.row_when(child, lambda row: row["state"] == "working")
@@ -90,7 +90,7 @@ def test_a_frozen_tree_is_killed_without_running_again(place: Place) -> None:
 @proves("kill.hung")
 def test_an_agent_that_hangs_is_killed_with_proof_all_the_same(place: Place) -> None:
     agent = place.puppet("hung")
-    run = agent.run
+    run = place.supervised(agent)
     agent.does("hang", seconds=300)
     assert agent.says() == {"hanging": True}
     (receipt,) = place.json("kill", run)
@@ -147,7 +147,7 @@ def other_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 def test_kill_all_kills_every_live_run_with_proof(other_place: Place) -> None:
     place = other_place
     agents = [place.puppet("one"), place.puppet("two", supervised=False), place.puppet("three")]
-    runs = {agent.run for agent in agents}
+    runs = {place.supervised(agents[0]), agents[1].run, place.supervised(agents[2])}
     for run in runs:
         place.row_when(run, lambda row: row["state"] == "working")
     receipts = place.json("kill", "--all", "--now", "--reason", "all of them")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.spec.document import DOCUMENT, HERE, ROOT, document, proofs, tests_in
+from tests.spec.document import DOCUMENT, HERE, ROOT, citations, document, proofs
 from tests.spec.manifest import BEHAVIOURS, ELSEWHERE, KNOWN
 
 
@@ -18,13 +18,13 @@ def test_no_behaviour_is_named_twice() -> None:
 
 def test_each_test_says_what_it_proves() -> None:
     modules = [path for path in sorted(HERE.glob("test_*.py")) if path.name != "test_manifest.py"]
-    assert [test for path in modules for test, behaviours in tests_in(path).items() if not behaviours] == []
+    assert [test for path in modules for test, behaviours in citations(path).items() if not behaviours] == []
 
 
 @pytest.mark.parametrize("test", sorted({test for tests in ELSEWHERE.values() for test in tests}))
 def test_a_proof_elsewhere_exists(test: str) -> None:
     path, _, name = test.partition("::")
-    assert name in tests_in(ROOT / path)
+    assert name in citations(ROOT / path)
 
 
 def test_the_page_of_behaviours_is_current() -> None:

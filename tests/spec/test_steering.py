@@ -18,7 +18,7 @@ SETTINGS = {"OPSCONSOLE_LIMITS_TURNS": "3", "OPSCONSOLE_LIMITS_TOKENS": "unlimit
 @proves("steer.pause")
 def test_a_paused_run_holds_at_its_next_step_until_it_is_resumed(place: Place) -> None:
     agent = place.puppet("pausing")
-    (told,) = place.json("pause", agent.run, "--reason", "let me look")
+    (told,) = place.json("pause", place.supervised(agent), "--reason", "let me look")
     assert (told["do"], told["status"]) == ("pause", "applied")
     agent.does("model")
     row = place.row_when(agent.run, lambda row: row["state"] == "paused" and row.get("waiting"))
@@ -99,7 +99,7 @@ def test_a_turn_that_waited_for_the_operator_goes_to_the_model_when_it_is_handed
 @proves("steer.freeze")
 def test_a_frozen_run_stands_still_until_it_is_thawed(place: Place) -> None:
     agent = place.puppet("frozen")
-    (told,) = place.json("freeze", agent.run)
+    (told,) = place.json("freeze", place.supervised(agent))
     assert told["status"] == "applied"
     assert states(agent.run) == {"T"}
     agent.does("note", text="thawed")

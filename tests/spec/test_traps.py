@@ -156,7 +156,7 @@ async def verdicts(agent: AgentSocket) -> int:
     found, last = 0, await agent.emit(note("after"))
     while True:
         frame = await agent.receive()
-        found += frame["t"] == "cmd"
+        found += int(frame["t"] == "cmd")
         if frame["t"] == "ack" and frame.get("seq", 0) >= last:
             return found
 
@@ -164,7 +164,7 @@ async def verdicts(agent: AgentSocket) -> int:
 @proves("kill.body-ended")
 def test_a_process_whose_agent_said_that_it_ended_is_killed_all_the_same(place: Place) -> None:
     agent = place.puppet("lingering")
-    run = agent.run
+    run = place.supervised(agent)
     agent.does("leave")
     place.row_when(run, lambda row: row["state"] == "completed")
     (receipt,) = json.loads(place.does("kill", run, "--json"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -16,7 +15,7 @@ pytestmark = pytest.mark.process
 
 
 @pytest.fixture(scope="module")
-def agent(place: Place) -> Iterator[Puppet]:
+def agent(place: Place) -> Puppet:
     return place.puppet("watched")
 
 

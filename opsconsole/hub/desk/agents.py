@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from opsconsole.domain.approval import Delivery
 from opsconsole.domain.command import CommandStatus, Do, Role, may
 from opsconsole.errors import RemoteProtocolError
-from opsconsole.hub.desk import control, fold, kill, links, questions, records
+from opsconsole.hub.desk import control, fold, kill, links, questions, records, supervision
 from opsconsole.hub.desk.effects import Changed, Effects, Send, Store
 from opsconsole.hub.desk.effects import Close as CloseConnection
 from opsconsole.hub.desk.principal import Principal
@@ -169,7 +169,7 @@ def _store(world: World, run: Run, point: Point, first: int, last: int, body: by
         Store(
             token=token,
             run=run.id,
-            gen=f"{point.name}/{point.gen}",
+            gen=supervision.stored_gen(point),
             first_seq=first,
             count=last - first + 1,
             body=body,
@@ -224,6 +224,8 @@ def _result(world: World, session: Session, frame: Res, now: float) -> Effects:
     if call:
         return questions.on_delivery(world, run, call.id, Delivery.APPLIED if applied else Delivery.VOID)
     world.progress(run, frame.cmd, CommandStatus.APPLIED if applied else CommandStatus.VOID)
+    if applied and point.trusted:
+        supervision.note_done(world, run, frame.cmd)
     return world.changed_run(run)
 
 

@@ -170,7 +170,7 @@ class Desk:
         )
 
     def retry_records(self) -> Effects:
-        """Offer storage again the acts whose entry it has not taken: by itself in time, and before the hub goes down."""
+        """Offer storage again the acts whose entry it has not taken; also done before the hub goes down."""
         return self._world.retry_records()
 
     @property

@@ -17,6 +17,7 @@ from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.rows import burn, doing, forget_spent
 from opsconsole.hub.desk.settings import CALLS_KEPT_MAX
 from opsconsole.hub.desk.state import Call, Point, Run
+from opsconsole.hub.desk.supervision import SUPERVISOR, believed_caps, is_supervised
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.events import (
     Event,
@@ -28,9 +29,6 @@ from opsconsole.protocol.events import (
     UnknownEvent,
     UsageEvent,
 )
-
-SUPERVISOR = "supervisor"
-"""The point that speaks for the process; its word on life and death is proof."""
 
 
 def fold(world: World, run: Run, point: Point, event: Event, now: float) -> Effects:
@@ -56,7 +54,7 @@ def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float)
     run.framework = safe_line(event.framework, limit=100) if event.framework else run.framework
     run.restored_from = event.restored_from or run.restored_from
     if event.caps is not None:
-        point.caps = list(event.caps)
+        point.caps = believed_caps(point, event.caps)
     if event.on_hub_lost and event.on_hub_lost.run == "stop":
         point.lease_seconds = event.on_hub_lost.lease_seconds
     adopted = bool(event.parent) and _adopt(world, run, event.parent or "")
@@ -112,12 +110,12 @@ def _started(world: World, run: Run, point: Point, now: float) -> Effects:
 
 
 def _fold_state(world: World, run: Run, point: Point, event: StateEvent, now: float) -> Effects:
-    author = Author.SUPERVISOR if point.name == SUPERVISOR else Author.AGENT
+    author = Author.SUPERVISOR if point.trusted else Author.AGENT
     was_stopping = run.state is RunState.STOPPING
     if event.exit is not None:
         run.exit_code, run.exit_signal = event.exit.code, event.exit.signal
     target = _believed(run, author, event.state)
-    if author is Author.AGENT and was_stopping and target in TERMINAL and kill.is_supervised(run):
+    if author is Author.AGENT and was_stopping and target in TERMINAL and is_supervised(run):
         return world.changed_run(run)  # its body ended; whether its processes did, the supervisor tells
     step = world.move(run, target, author, now)
     if run.ended and (target is run.state or event.exit is not None):

@@ -16,6 +16,7 @@ from opsconsole.hub.desk import questions
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.state import Kill, Point, Receipt, Run
+from opsconsole.hub.desk.supervision import is_supervised
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.frames import Command, PointCommand, Res
 
@@ -142,7 +143,7 @@ def on_result(world: World, run: Run, point: Point, res: Res, now: float) -> Eff
 def _claimed(point: Point, res: Res) -> Proof:
     """The proof a point may give: only one that holds the process can have seen it gone."""
     proof = Proof(res.proof or "none")
-    return Proof.COOPERATIVE if proof is Proof.PROCESS and "kill_process" not in point.caps else proof
+    return Proof.COOPERATIVE if proof is Proof.PROCESS and not point.trusted else proof
 
 
 def _receipt_line(point: Point, line: dict[str, Any]) -> tuple[str, float, str]:
@@ -173,11 +174,6 @@ def proven(run: Run) -> Proof:
     if is_supervised(run) and proof is not Proof.PROCESS:
         return Proof.NONE
     return proof
-
-
-def is_supervised(run: Run) -> bool:
-    """Whether a point holds the run's processes, and has not left: then only it can tell that they are gone."""
-    return any("kill_process" in point.caps and point.link != "detached" for point in run.points.values())
 
 
 def outlived(run: Run) -> bool:

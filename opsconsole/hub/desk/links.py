@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from opsconsole.domain.command import CommandStatus
 from opsconsole.domain.run import Author, RunState
-from opsconsole.hub.desk import kill, questions
+from opsconsole.hub.desk import kill, questions, supervision
 from opsconsole.hub.desk.effects import Close as CloseConnection
 from opsconsole.hub.desk.effects import Effects, Send
 from opsconsole.hub.desk.principal import HUB
@@ -22,6 +22,7 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
 
     A run of somebody else's, or a generation that a newer one has replaced, is refused.
     """
+    supervision.note_key(session, item)
     run = world.runs.get(item.run)
     if run is None:
         session.runs[item.run] = item.gen
@@ -29,6 +30,12 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
     if run.owner and run.owner != session.principal.name:
         return [Send(conn=session.conn, frame=Err(code="forbidden", message="this run is another's", ref=run.id))]
     point = run.points.get(session.point)
+    turned_away = supervision.turn_away(world, run, point, session, now)
+    if turned_away is not None:
+        session.runs.pop(run.id, None)
+        return turned_away
+    if point and point.conn == session.conn:
+        return _again(session, point, item)
     if point and item.gen in point.retired:
         return [
             CloseConnection(conn=session.conn, code=Close.SUPERSEDED, reason=f"{run.id}: a newer process speaks for it")
@@ -50,13 +57,22 @@ def seat(run: Run, session: Session, gen: str, now: float) -> Point:
     """The session's point of this run, live from now on; a new generation starts a new count."""
     point = run.points.setdefault(session.point, Point(name=session.point, gen=gen, link_since=now))
     if point.gen != gen:
-        point.retired.add(point.gen)
+        point.retire(point.gen)
         point.gen, point.inbox, point.cseq = gen, Inbox(), 0
     if point.link != "live":
         point.link, point.link_since = "live", now
     point.conn, point.heard_at = session.conn, now
     point.host, point.pid = session.host, session.pid
+    supervision.credit(run, point, session)
     return point
+
+
+def _again(session: Session, point: Point, item: HelloRun) -> Effects:
+    """The same connection names the run again: once is enough, and one connection has one journal of a run."""
+    if point.gen == item.gen:
+        return []
+    err = Err(code="bad_request", message="one connection, one generation of a run", ref=item.run)
+    return [Send(conn=session.conn, frame=err)]
 
 
 def catch_up(world: World, run: Run, point: Point, cseq: int, now: float) -> Effects:
@@ -105,7 +121,9 @@ def gone(world: World, conn: str, why: str, clean: bool, now: float) -> Effects:
         if run is None or point is None or point.conn != conn:
             continue
         point.conn, point.gone_at = None, now
-        effects += set_link(world, run, point, "detached" if clean or run.ended else "stale", why, now)
+        effects += set_link(
+            world, run, point, "detached" if clean or (run.ended and not kill.outlived(run)) else "stale", why, now
+        )
         if point.link == "stale":
             world.at(now + world.settings.lost_seconds, "lost", f"{run.id} {point.name}")
     return effects

@@ -6,7 +6,7 @@ from opsconsole.domain.approval import OPEN, ApprovalStatus
 from opsconsole.domain.digest import NotCanonical, call_digest
 from opsconsole.domain.run import FENCED
 from opsconsole.domain.tool_call import CallKind, CallStatus
-from opsconsole.hub.desk import control, fold, gate, questions, verdicts
+from opsconsole.hub.desk import control, fold, gate, kill, questions, verdicts
 from opsconsole.hub.desk.effects import Changed, Effects
 from opsconsole.hub.desk.records import is_open
 from opsconsole.hub.desk.state import Call, Run
@@ -74,7 +74,7 @@ def _restore_links(world: World, run: Run, now: float) -> None:
         point.conn, point.met, point.gone_at = None, False, now
         point.inbox.received = point.inbox.stored
         if point.link == "live":
-            point.link, point.link_since = ("detached" if run.ended else "stale"), now
+            point.link, point.link_since = ("detached" if run.ended and not kill.outlived(run) else "stale"), now
         if point.link == "stale":
             world.at(now + world.settings.lost_seconds, "lost", f"{run.id} {point.name}")
         if point.link == "lost":

@@ -20,6 +20,7 @@ from opsconsole.hub.desk.commands import line_of
 from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.records import is_open, refusal_of
 from opsconsole.hub.desk.state import Approval, Call, Point, Receipt, Run
+from opsconsole.hub.desk.supervision import point_of_gen
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.events import parse_timeline
 from opsconsole.protocol.frames import Command, PointCommand, ProposedCall
@@ -27,7 +28,7 @@ from opsconsole.protocol.frames import Command, PointCommand, ProposedCall
 
 def batch(world: World, run_id: str, gen: str, first_seq: int, count: int, at: float, body: bytes) -> None:
     """Fold stored events again, without judging or telling anything."""
-    name, _, generation = gen.partition("/")
+    name, generation, trusted = point_of_gen(gen)
     run = world.runs.get(run_id)
     if name == "hub":
         if run:
@@ -40,9 +41,11 @@ def batch(world: World, run_id: str, gen: str, first_seq: int, count: int, at: f
     if point.gen != generation:
         if generation in point.retired:
             return
-        point.retired.add(point.gen)
+        point.retire(point.gen)
         point.gen, point.cseq = generation, 0
         point.inbox.received = point.inbox.stored = 0
+    point.trusted = trusted
+    run.supervised = run.supervised or trusted
     last = first_seq + count - 1
     if last <= point.inbox.stored:
         return

@@ -115,6 +115,7 @@ def run_row(world: World, run: Run, now: float) -> RunRow:
         exit_signal=run.exit_signal,
         restored_from=run.restored_from,
         checkpoint=run.checkpoint,
+        frozen=run.frozen and not run.ended,
         zombie=run.zombie,
     )
 

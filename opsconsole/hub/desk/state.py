@@ -16,6 +16,9 @@ from opsconsole.protocol.frames import PointCommand
 from opsconsole.protocol.outbox import Inbox
 from opsconsole.protocol.rows import Alert, Baton, LinkStatus
 
+RETIRED_KEPT_MAX = 64
+"""Generations of a point remembered, so that an old process does not come back; each is one restart of it."""
+
 
 @dataclass(slots=True, kw_only=True)
 class Point:
@@ -23,6 +26,8 @@ class Point:
 
     name: str
     gen: str = ""
+    trusted: bool = False
+    """It has proved that it is this run's supervisor: its word on the process is proof."""
     conn: str | None = None
     link: LinkStatus = "live"
     link_since: float = 0.0
@@ -37,9 +42,14 @@ class Point:
     busy: str = ""
     inbox: Inbox = field(default_factory=Inbox)
     cseq: int = 0
-    retired: set[str] = field(default_factory=set)
+    retired: list[str] = field(default_factory=list)
+    """Generations that newer ones have replaced; the oldest are forgotten."""
     lease_seconds: float | None = None
     """Set where the point promised to stop its run after this long without the hub."""
+
+    def retire(self, gen: str) -> None:
+        """A newer generation speaks from now on."""
+        self.retired = [*self.retired, gen][-RETIRED_KEPT_MAX:]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -152,6 +162,9 @@ class Run:
     paused_by: str = ""
     state_since: float = 0.0
     doing: str = ""
+    supervised: bool = False
+    """A supervisor that proved itself holds its processes."""
+    frozen: bool = False
     kill: Kill | None = None
     alerts: list[Alert] = field(default_factory=list)
     zombie: bool = False

@@ -51,6 +51,8 @@ class Session:
     host: str
     pid: int
     runs: dict[str, str] = field(default_factory=dict)
+    proved: set[str] = field(default_factory=set)
+    """Runs that this connection has proved to supervise."""
 
 
 @dataclass(slots=True)

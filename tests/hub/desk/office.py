@@ -10,7 +10,7 @@ from typing import Any
 
 from opsconsole.domain.command import Role
 from opsconsole.domain.digest import call_digest
-from opsconsole.domain.ids import approval_id
+from opsconsole.domain.ids import approval_id, sealed_run_id
 from opsconsole.domain.usage import Usage
 from opsconsole.hub.desk.desk import Desk
 from opsconsole.hub.desk.effects import Changed, Close, Effects, Record, Reply, Send, Store
@@ -28,6 +28,9 @@ ANA = Principal(name="ana", role=Role.OPERATOR, origin="127.0.0.1:2")
 BEN = Principal(name="ben", role=Role.OPERATOR, origin="127.0.0.1:3")
 EYE = Principal(name="eye", role=Role.OBSERVER, origin="127.0.0.1:4")
 SDK_CAPS = ["hold", "pause", "inject", "takeover", "kill_cooperative"]
+KEY = "the supervisor's"
+RUN = sealed_run_id("run_1", KEY)
+"""The run most tests are about; who says hello as its supervisor has the key."""
 SUPERVISOR_CAPS = ["kill_process", "freeze"]
 START = 1_000_000.0
 STEP_SECONDS = 0.001
@@ -225,14 +228,14 @@ class Office:
 
     # -- peers and rows --------------------------------------------------------------------------------------------
 
-    def agent(self, run: str = "run_1", **about: Any) -> Agent:
+    def agent(self, run: str = RUN, **about: Any) -> Agent:
         """A connected point whose run is described and at work."""
         agent = Agent(self, run=run, **about)
         agent.connect()
         agent.start()
         return agent
 
-    def supervised(self, run: str = "run_1") -> tuple[Agent, Agent]:
+    def supervised(self, run: str = RUN) -> tuple[Agent, Agent]:
         """A run with two points: the SDK in its process, and a supervisor above it."""
         supervisor = self.agent(run, point="supervisor", caps=SUPERVISOR_CAPS, state=None)
         return self.agent(run), supervisor
@@ -241,15 +244,15 @@ class Office:
         """Someone at a console."""
         return self.operators.setdefault(who.name, Operator(self, who))
 
-    def row(self, run: str = "run_1") -> RunRow:
+    def row(self, run: str = RUN) -> RunRow:
         """The row of a run."""
         return self.desk.run_row(run, self.now)
 
-    def approval(self, call: str = "c1", run: str = "run_1") -> ApprovalRow | None:
+    def approval(self, call: str = "c1", run: str = RUN) -> ApprovalRow | None:
         """The row of the approval of a call, None when there is none."""
         return self.desk.approval_row(approval_id(run, call))
 
-    def alerts(self, run: str = "run_1") -> list[str]:
+    def alerts(self, run: str = RUN) -> list[str]:
         """The kinds of alert on a run's row."""
         return [alert.kind for alert in self.row(run).alerts]
 
@@ -261,7 +264,7 @@ class Agent:
         self,
         office: Office,
         *,
-        run: str = "run_1",
+        run: str = RUN,
         point: str = "sdk",
         gen: str = "g1",
         who: Principal = BOT,
@@ -296,6 +299,8 @@ class Agent:
         self.conn = f"{self.point}@{self.run}/{self.gen}#{self.connections}"
         self.office.peers[self.conn] = self
         run = {"run": self.run, "gen": self.gen, "seq": len(self.journal), "cseq": self.cseq} | hello
+        if self.point == "supervisor" and "key" not in hello:
+            run["key"] = KEY
         proc = {"host": self.host, "pid": self.pid}
         greeting = decode(
             json.dumps({"t": "hello", "client": "test", "point": self.point, "proc": proc, "runs": [run]}),
@@ -442,7 +447,7 @@ class Operator:
         """The latest command's answers, as codes and states."""
         return [res.code or res.status for res in self.office.replies.get(f"{self.who.name}#{self.given}", [])]
 
-    def decide(self, answer: str, call: str = "c1", run: str = "run_1", **about: Any) -> Res | None:
+    def decide(self, answer: str, call: str = "c1", run: str = RUN, **about: Any) -> Res | None:
         """Decide a held call, quoting what is shown."""
         approval = self.office.approval(call, run)
         assert approval is not None

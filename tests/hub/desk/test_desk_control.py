@@ -10,7 +10,7 @@ from opsconsole.domain.digest import call_digest
 from opsconsole.hub.desk.settings import DeskSettings
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
-from tests.hub.desk.office import ANA, BEN, EYE, SUPERVISOR_CAPS, Agent, Office
+from tests.hub.desk.office import ANA, BEN, EYE, RUN, SUPERVISOR_CAPS, Agent, Office
 
 COMPOSED = {"id": "k1", "name": "sql", "args": {"query": "SELECT 1"}}
 
@@ -19,7 +19,7 @@ def taken_over() -> tuple[Office, Agent]:
     """A run that ana answers for, with a turn of the model that waits for her."""
     office = Office()
     agent = office.agent()
-    office.operator().ask("takeover", run="run_1")
+    office.operator().ask("takeover", run=RUN)
     agent.turn("m1")
     return office, agent
 
@@ -28,10 +28,10 @@ def test_a_pause_is_told_before_it_is_recorded_and_a_resume_after() -> None:
     office = Office()
     agent, operator = office.agent(), office.operator()
     office.hold()
-    operator.ask("pause", run="run_1")
+    operator.ask("pause", run=RUN)
     assert (len(agent.told("pause")), office.row().state) == (1, "pausing")
     office.commit()
-    operator.ask("resume", run="run_1")
+    operator.ask("resume", run=RUN)
     assert (len(agent.told("resume")), office.row().state) == (0, "pausing")
     office.commit()
     assert (len(agent.told("resume")), office.row().state) == (1, "resuming")
@@ -40,16 +40,16 @@ def test_a_pause_is_told_before_it_is_recorded_and_a_resume_after() -> None:
 def test_a_resume_that_cannot_be_recorded_does_not_happen() -> None:
     office = Office()
     agent, operator = office.agent(), office.operator()
-    operator.ask("pause", run="run_1")
+    operator.ask("pause", run=RUN)
     office.storage.problem = "disk full"
-    assert operator.ask("resume", run="run_1").code == "storage_failed"
+    assert operator.ask("resume", run=RUN).code == "storage_failed"
     assert (agent.told("resume"), office.row().state) == ([], "pausing")
 
 
 def test_a_run_cannot_work_its_way_out_of_a_pause() -> None:
     office = Office()
     agent = office.agent()
-    office.operator().ask("pause", run="run_1")
+    office.operator().ask("pause", run=RUN)
     agent.state("working")
     assert office.row().state == "pausing"
     agent.state("paused")
@@ -59,8 +59,8 @@ def test_a_run_cannot_work_its_way_out_of_a_pause() -> None:
 def test_a_resumed_run_works_when_it_says_so() -> None:
     office = Office()
     agent, operator = office.agent(), office.operator()
-    operator.ask("pause", run="run_1")
-    operator.ask("resume", run="run_1")
+    operator.ask("pause", run=RUN)
+    operator.ask("resume", run=RUN)
     agent.state("working")
     assert office.row().state == "working"
 
@@ -83,27 +83,27 @@ def test_a_resumed_run_works_when_it_says_so() -> None:
 def test_a_command_that_cannot_stand_is_refused(do: str, about: dict[str, Any], code: str) -> None:
     office = Office()
     office.agent()
-    assert office.operator().ask(do, **{"run": "run_1"} | about).code == code
+    assert office.operator().ask(do, **{"run": RUN} | about).code == code
 
 
 def test_an_observer_commands_nothing() -> None:
     office = Office()
     office.agent()
     for do in ("pause", "resume", "inject", "takeover", "release", "annotate", "freeze", "thaw"):
-        assert office.operator(EYE).ask(do, run="run_1", text="x").code == "forbidden"
+        assert office.operator(EYE).ask(do, run=RUN, text="x").code == "forbidden"
 
 
 @pytest.mark.parametrize("do", ["pause", "inject", "takeover"])
 def test_a_dead_run_takes_no_commands(do: str) -> None:
     office = Office()
     office.agent().state("completed")
-    assert office.operator().ask(do, run="run_1", text="x").code == "precondition_failed"
+    assert office.operator().ask(do, run=RUN, text="x").code == "precondition_failed"
 
 
 def test_a_dead_run_can_be_annotated() -> None:
     office = Office()
     office.agent().state("completed")
-    assert office.operator().ask("annotate", cmd="cmd_a", run="run_1", text="post mortem").ok
+    assert office.operator().ask("annotate", cmd="cmd_a", run=RUN, text="post mortem").ok
     assert office.desk.command_report("cmd_a").settled
     assert office.storage.facts("run.annotate")[0]["text"] == "post mortem"
 
@@ -112,7 +112,7 @@ def test_an_injected_message_reaches_the_agent_once_recorded() -> None:
     office = Office()
     agent = office.agent()
     office.hold()
-    office.operator().ask("inject", run="run_1", text="look again")
+    office.operator().ask("inject", run=RUN, text="look again")
     assert agent.told("inject") == []
     office.release()
     assert [one.text for one in agent.told("inject")] == ["look again"]
@@ -123,7 +123,7 @@ def test_an_injected_message_nobody_took_in_time_is_not_delivered_later() -> Non
     office = Office()
     agent = office.agent()
     agent.drop()
-    office.operator().ask("inject", cmd="cmd_i", run="run_1", text="now!", ttl_seconds=60)
+    office.operator().ask("inject", cmd="cmd_i", run=RUN, text="now!", ttl_seconds=60)
     office.pass_time(61)
     agent.connect()
     assert agent.told("inject") == []
@@ -134,15 +134,15 @@ def test_a_freeze_goes_to_the_supervisor() -> None:
     office = Office()
     supervisor = office.agent(point="supervisor", caps=SUPERVISOR_CAPS)
     operator = office.operator()
-    operator.ask("freeze", run="run_1")
-    operator.ask("thaw", run="run_1")
+    operator.ask("freeze", run=RUN)
+    operator.ask("thaw", run=RUN)
     assert [str(one.do) for one in supervisor.commands] == ["freeze", "thaw"]
 
 
 def test_a_command_report_follows_the_points_answer() -> None:
     office = Office()
     agent = office.agent()
-    office.operator().ask("pause", cmd="cmd_p", run="run_1")
+    office.operator().ask("pause", cmd="cmd_p", run=RUN)
     assert not office.desk.command_report("cmd_p").settled
     agent.answer("cmd_p")
     assert (office.desk.command_report("cmd_p").status, office.desk.command_report("cmd_p").settled) == (
@@ -159,8 +159,8 @@ def test_a_run_over_its_limit_is_resumed_only_with_a_higher_one() -> None:
     agent, operator = office.agent(), office.operator()
     agent.usage(input_tokens=120_000)
     assert (office.row().state, "limit" in office.alerts()) == ("pausing", True)
-    assert operator.ask("resume", run="run_1").code == "precondition_failed"
-    assert operator.ask("resume", run="run_1", caps={"cost_usd": 5.0}).ok
+    assert operator.ask("resume", run=RUN).code == "precondition_failed"
+    assert operator.ask("resume", run=RUN, caps={"cost_usd": 5.0}).ok
     assert (office.row().state, office.row().caps.cost_usd, office.alerts()) == ("resuming", 5.0, [])
 
 
@@ -219,17 +219,17 @@ def test_two_operators_contending_for_a_run_need_a_reason() -> None:
     office = Office()
     agent = office.agent()
     ana, ben = office.operator(ANA), office.operator(BEN)
-    assert ana.ask("takeover", run="run_1").ok
-    assert ben.ask("takeover", run="run_1").code == "precondition_failed"
-    assert ben.ask("takeover", run="run_1", note="ana is asleep").ok
+    assert ana.ask("takeover", run=RUN).ok
+    assert ben.ask("takeover", run=RUN).code == "precondition_failed"
+    assert ben.ask("takeover", run=RUN, note="ana is asleep").ok
     assert (office.row().baton.by, office.row().baton.epoch) == ("ben", 2)
     assert [(one.by, one.epoch) for one in agent.told("takeover")] == [("ana", 1), ("ben", 2)]
-    assert ana.ask("release", run="run_1").code == "forbidden"
+    assert ana.ask("release", run=RUN).code == "forbidden"
 
 
 def test_a_released_run_gets_its_turn_from_the_real_model() -> None:
     office, agent = taken_over()
-    office.operator().ask("release", run="run_1", text="fixed the query")
+    office.operator().ask("release", run=RUN, text="fixed the query")
     assert agent.verdicts("m1") == ["allow"]
     assert [one.text for one in agent.told("release")] == ["fixed the query"]
     assert (office.row().baton, office.approval("m1").status) == (None, "cancelled")
@@ -247,7 +247,7 @@ def test_a_takeover_nobody_renews_ends_in_a_paused_run() -> None:
 def test_a_turn_held_by_a_lapsed_takeover_goes_on_with_the_resume() -> None:
     office, agent = taken_over()
     office.pass_time(901)
-    office.operator().ask("resume", run="run_1")
+    office.operator().ask("resume", run=RUN)
     assert agent.verdicts("m1") == ["allow"]
 
 
@@ -255,8 +255,8 @@ def test_a_turn_can_be_asked_of_an_operator_a_second_time() -> None:
     office, agent = taken_over()
     office.pass_time(901)
     operator = office.operator()
-    operator.ask("takeover", run="run_1")
-    operator.ask("resume", run="run_1")
+    operator.ask("takeover", run=RUN)
+    operator.ask("resume", run=RUN)
     assert office.approval("m1").status == "pending"
     assert operator.decide("respond", "m1", text="here").ok
     assert agent.verdicts("m1") == ["answer"]
@@ -265,7 +265,7 @@ def test_a_turn_can_be_asked_of_an_operator_a_second_time() -> None:
 def test_a_renewed_takeover_lasts_longer() -> None:
     office, agent = taken_over()
     office.pass_time(500)
-    office.operator().ask("takeover", run="run_1")
+    office.operator().ask("takeover", run=RUN)
     office.pass_time(500)
     assert (office.row().baton.by, agent.told("pause")) == ("ana", [])
 
@@ -273,8 +273,8 @@ def test_a_renewed_takeover_lasts_longer() -> None:
 def test_the_lapse_of_a_takeover_leaves_a_killed_run_alone() -> None:
     office = Office(settings=DeskSettings(takeover_lease_seconds=5))
     agent, operator = office.agent(), office.operator()
-    operator.ask("takeover", run="run_1")
-    operator.ask("kill", run="run_1")
+    operator.ask("takeover", run=RUN)
+    operator.ask("kill", run=RUN)
     office.pass_time(6)
     assert (agent.told("pause"), office.row().state, office.row().baton) == ([], "stopping", None)
 

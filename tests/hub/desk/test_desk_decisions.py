@@ -9,7 +9,7 @@ import pytest
 from opsconsole.domain.digest import call_digest
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Decision, Proposal, Verdict
-from tests.hub.desk.office import ANA, BEN, BOT, EYE, Agent, Office, Operator
+from tests.hub.desk.office import ANA, BEN, BOT, EYE, RUN, Agent, Office, Operator
 
 
 class NoDrops(DefaultPolicy):
@@ -277,7 +277,7 @@ def test_a_kill_while_a_decision_is_being_recorded_wins() -> None:
     office, agent, operator = held()
     office.hold()
     operator.decide("approve")
-    office.operator(BEN).ask("kill", run="run_1")
+    office.operator(BEN).ask("kill", run=RUN)
     office.release()
     assert operator.answers == ["precondition_failed"]
     assert agent.verdicts() == ["deny"]
@@ -327,6 +327,6 @@ def test_a_claim_shows_who_is_looking_and_binds_nobody() -> None:
 
 def test_a_decision_may_be_taken_while_the_run_is_paused() -> None:
     office, agent, operator = held()
-    operator.ask("pause", run="run_1")
+    operator.ask("pause", run=RUN)
     operator.decide("approve")
     assert (agent.verdicts(), office.row().state) == (["allow"], "pausing")

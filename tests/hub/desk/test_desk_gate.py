@@ -9,7 +9,7 @@ import pytest
 from opsconsole.domain.digest import call_digest
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Decision, Limits, Proposal, Verdict
-from tests.hub.desk.office import Office
+from tests.hub.desk.office import RUN, Office
 
 
 class Denies(DefaultPolicy):
@@ -159,13 +159,13 @@ def test_a_proposal_repeated_with_other_arguments_under_the_old_digest_is_refuse
     agent = office.agent()
     agent.state("working")
     operator = office.operator()
-    operator.ask("pause", run="run_1")
+    operator.ask("pause", run=RUN)
     agent.propose("c1", "sql", {"query": "SELECT"})
     office.save_records()
     office.restart()
     agent.connect()
     agent.propose("c1", "sql", {"query": "DROP"}, digest=call_digest("sql", {"query": "SELECT"}))
-    operator.ask("resume", run="run_1")
+    operator.ask("resume", run=RUN)
     assert office.approval() is None or office.approval().args != {"query": "DROP"}
     assert "allow" not in agent.verdicts()
 
@@ -200,7 +200,7 @@ def test_a_turn_of_the_model_is_admitted_at_once() -> None:
 def test_nothing_is_admitted_past_the_fence() -> None:
     office = Office()
     agent = office.agent()
-    office.operator().ask("kill", run="run_1")
+    office.operator().ask("kill", run=RUN)
     agent.turn()
     agent.propose("c1", "read_file", {"path": "a"})
     assert (agent.verdicts("m1"), agent.verdicts("c1")) == (["deny"], ["deny"])
@@ -211,7 +211,7 @@ def test_an_allow_on_its_way_to_disk_when_the_run_is_killed_is_a_single_refusal(
     agent = office.agent()
     office.hold()
     agent.propose("c1", "read_file", {"path": "a"})
-    office.operator().ask("kill", run="run_1")
+    office.operator().ask("kill", run=RUN)
     office.release()
     assert agent.verdicts("c1") == ["deny"]
 
@@ -219,10 +219,10 @@ def test_an_allow_on_its_way_to_disk_when_the_run_is_killed_is_a_single_refusal(
 def test_a_paused_run_gets_no_verdict_until_it_goes_on() -> None:
     office = Office()
     agent, operator = office.agent(), office.operator()
-    operator.ask("pause", run="run_1")
+    operator.ask("pause", run=RUN)
     agent.propose("c1", "read_file", {"path": "a"})
     assert (agent.verdicts("c1"), office.row().state) == ([], "paused")
-    operator.ask("resume", run="run_1")
+    operator.ask("resume", run=RUN)
     assert agent.verdicts("c1") == ["allow"]
 
 
@@ -231,10 +231,10 @@ def test_an_allow_on_its_way_to_disk_when_the_run_is_paused_waits_for_the_resume
     agent, operator = office.agent(), office.operator()
     office.hold()
     agent.propose("c1", "read_file", {"path": "a"})
-    operator.ask("pause", run="run_1")
+    operator.ask("pause", run=RUN)
     office.release()
     assert agent.verdicts("c1") == []
-    operator.ask("resume", run="run_1")
+    operator.ask("resume", run=RUN)
     assert agent.verdicts("c1") == ["allow"]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsconsole.domain.command import Role
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.protocol.limits import Close
-from tests.hub.desk.office import BOT, EYE, Agent, Office
+from tests.hub.desk.office import BOT, EYE, RUN, Agent, Office
 
 OTHER = Principal(name="other", role=Role.AGENT)
 BOUND = Principal(name="bound", role=Role.AGENT, agent_prefix="billing-")
@@ -76,7 +76,7 @@ def test_a_goodbye_is_no_alarm() -> None:
 def test_a_point_that_leaves_one_run_keeps_the_others() -> None:
     office = Office()
     agent = office.agent()
-    agent.send({"t": "detach", "run": "run_1"})
+    agent.send({"t": "detach", "run": RUN})
     assert office.row().link == "detached"
     agent.state("idle")
     assert agent.problems == ["not_attached"]
@@ -96,8 +96,8 @@ def test_commands_missed_are_told_on_return_in_order_and_once() -> None:
     office = Office()
     agent, operator = office.agent(), office.operator()
     agent.drop()
-    operator.ask("pause", run="run_1")
-    operator.ask("resume", run="run_1")
+    operator.ask("pause", run=RUN)
+    operator.ask("resume", run=RUN)
     agent.connect()
     assert [str(one.do) for one in agent.commands] == ["pause", "resume"]
     agent.acknowledge()
@@ -109,7 +109,7 @@ def test_commands_missed_are_told_on_return_in_order_and_once() -> None:
 def test_commands_that_were_journalled_but_not_acknowledged_are_not_told_again() -> None:
     office = Office()
     agent = office.agent()
-    office.operator().ask("pause", cmd="cmd_p", run="run_1")
+    office.operator().ask("pause", cmd="cmd_p", run=RUN)
     agent.drop()
     agent.connect()
     assert len(agent.told("pause")) == 1
@@ -120,7 +120,7 @@ def test_a_point_whose_cursor_is_ahead_of_the_hub_hears_every_command() -> None:
     office = Office()
     agent = office.agent()
     agent.drop()
-    office.operator().ask("kill", run="run_1")
+    office.operator().ask("kill", run=RUN)
     agent.cseq = 50
     office.restart()
     agent.connect()
@@ -135,9 +135,9 @@ def test_a_point_ahead_of_the_hub_does_not_hide_commands_from_another() -> None:
     office.restart()
     agent.cseq, supervisor.cseq = 0, 40
     agent.connect()
-    office.operator().ask("kill", run="run_1")
+    office.operator().ask("kill", run=RUN)
     supervisor.connect()
-    assert (len(supervisor.told("kill")), {one.cmd for one in agent.told("kill")}) == (1, {"cmd_ana1.run_1"})
+    assert (len(supervisor.told("kill")), {one.cmd for one in agent.told("kill")}) == (1, {f"cmd_ana1.{RUN}"})
     agent.acknowledge()
     supervisor.acknowledge()
     agent.drop()
@@ -236,7 +236,7 @@ def test_a_point_that_attached_before_its_run_was_known_hears_what_it_missed() -
     office = Office()
     late = Agent(office).connect()
     office.agent(point="supervisor", caps=["kill_process"], state=None)
-    office.operator().ask("kill", run="run_1")
+    office.operator().ask("kill", run=RUN)
     late.start()
     assert len(late.told("kill")) == 1
 

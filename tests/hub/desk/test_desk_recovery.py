@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from opsconsole.hub.desk.desk import Desk
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
-from tests.hub.desk.office import ANA, BEN, SDK_CAPS, Agent, Office
+from tests.hub.desk.office import ANA, BEN, RUN, SDK_CAPS, Agent, Office
 
 MATTERS = {"run", "agent", "parent", "owner", "state", "turns", "input_tokens", "cost_usd", "caps"}
 """What of a run's row must survive a restart exactly, besides its kill and its baton."""
@@ -134,8 +134,8 @@ def test_a_killed_run_stays_killed() -> None:
     """Recovery restarts a cancelled run: not here."""
     office = Office()
     agent = office.agent()
-    office.operator().ask("kill", run="run_1", note="runaway")
-    agent.answer("cmd_ana1.run_1", proof="cooperative")
+    office.operator().ask("kill", run=RUN, note="runaway")
+    agent.answer(f"cmd_ana1.{RUN}", proof="cooperative")
     office.restart()
     agent.connect()
     agent.state("working")
@@ -147,11 +147,11 @@ def test_a_kill_that_was_under_way_goes_on() -> None:
     office = Office()
     agent = office.agent()
     agent.drop()
-    office.operator().ask("kill", cmd="cmd_k", run="run_1", mode="now")
+    office.operator().ask("kill", cmd="cmd_k", run=RUN, mode="now")
     office.restart()
     agent.connect()
-    assert [(one.cmd, one.mode) for one in agent.told("kill")] == [("cmd_k.run_1", "now")]
-    agent.answer("cmd_k.run_1", proof="cooperative")
+    assert [(one.cmd, one.mode) for one in agent.told("kill")] == [(f"cmd_k.{RUN}", "now")]
+    agent.answer(f"cmd_k.{RUN}", proof="cooperative")
     assert (office.row().kill.status, office.desk.command_report("cmd_k").status) == ("dead", "dead")
 
 
@@ -159,7 +159,7 @@ def test_a_kill_that_was_under_way_becomes_unconfirmed_in_time() -> None:
     office = Office()
     agent = office.agent()
     agent.drop()
-    office.operator().ask("kill", run="run_1")
+    office.operator().ask("kill", run=RUN)
     office.restart()
     office.pass_time(16)
     assert office.row().kill.status == "unconfirmed"
@@ -167,9 +167,9 @@ def test_a_kill_that_was_under_way_becomes_unconfirmed_in_time() -> None:
 
 def test_a_child_killed_at_its_birth_stays_killed() -> None:
     office = Office()
-    office.agent("run_1")
-    office.operator().ask("kill", run="run_1")
-    child = office.agent("run_2", parent="run_1")
+    office.agent(RUN)
+    office.operator().ask("kill", run=RUN)
+    child = office.agent("run_2", parent=RUN)
     child.drop()
     office.restart()
     child.heard.clear()
@@ -185,7 +185,7 @@ def test_a_permission_given_before_the_fence_is_not_delivered_after_a_restart() 
     agent.propose()
     agent.drop()
     operator.decide("approve")
-    operator.ask("kill", run="run_1")
+    operator.ask("kill", run=RUN)
     office.restart()
     agent.connect()
     assert agent.verdicts() == ["deny"]
@@ -194,12 +194,12 @@ def test_a_permission_given_before_the_fence_is_not_delivered_after_a_restart() 
 def test_a_paused_run_stays_paused() -> None:
     office = Office()
     agent, operator = office.agent(), office.operator()
-    operator.ask("pause", run="run_1")
+    operator.ask("pause", run=RUN)
     office.restart()
     agent.connect()
     agent.propose("c1", "read_file", {"path": "a"})
     assert (agent.verdicts("c1"), office.row().state) == ([], "paused")
-    operator.ask("resume", run="run_1")
+    operator.ask("resume", run=RUN)
     assert agent.verdicts("c1") == ["allow"]
 
 
@@ -219,7 +219,7 @@ def test_raised_limits_survive_a_restart() -> None:
     office = Office(policy=DefaultPolicy(run_limits=Limits(cost_usd=1.0)))
     agent, operator = office.agent(), office.operator()
     agent.usage(input_tokens=101_000)
-    operator.ask("resume", run="run_1", caps={"cost_usd": 2.0})
+    operator.ask("resume", run=RUN, caps={"cost_usd": 2.0})
     office.restart()
     assert (office.row().state, office.row().caps.cost_usd) == ("resuming", 2.0)
 
@@ -237,7 +237,7 @@ def test_a_limit_reached_just_before_a_crash_pauses_after_it() -> None:
 def test_a_takeover_goes_on_and_still_ends() -> None:
     office = Office()
     agent, operator = office.agent(), office.operator()
-    operator.ask("takeover", run="run_1")
+    operator.ask("takeover", run=RUN)
     agent.turn("m1")
     office.restart()
     agent.connect()
@@ -251,21 +251,21 @@ def test_a_takeover_goes_on_and_still_ends() -> None:
 def test_a_lapsed_takeover_stays_lapsed() -> None:
     office = Office()
     agent, operator = office.agent(), office.operator()
-    operator.ask("takeover", run="run_1")
+    operator.ask("takeover", run=RUN)
     agent.turn("m1")
     office.pass_time(901)
     office.restart()
     agent.connect()
     row = office.row()
     assert (row.baton, row.state, office.approval("m1").status) == (None, "paused", "cancelled")
-    operator.ask("resume", run="run_1")
+    operator.ask("resume", run=RUN)
     assert agent.verdicts("m1") == ["allow"]
 
 
 def test_a_composed_call_consumed_before_a_restart_is_not_admitted_again() -> None:
     office = Office()
     agent, operator = office.agent(), office.operator()
-    operator.ask("takeover", run="run_1")
+    operator.ask("takeover", run=RUN)
     agent.turn("m1")
     composed = {"id": "k1", "name": "sql", "args": {"query": "SELECT 1"}}
     operator.decide("respond", "m1", text="", calls=[composed])
@@ -298,7 +298,7 @@ def test_an_old_command_is_not_delivered_after_a_restart() -> None:
     office = Office()
     agent = office.agent()
     agent.drop()
-    office.operator().ask("inject", cmd="cmd_i", run="run_1", text="now!", ttl_seconds=60)
+    office.operator().ask("inject", cmd="cmd_i", run=RUN, text="now!", ttl_seconds=60)
     office.save_records()
     office.now += 61
     office.restart()
@@ -323,7 +323,7 @@ def test_a_lease_counts_from_the_restart() -> None:
     office = Office()
     office.agent(lease_seconds=30)
     office.pass_time(100)
-    office.operator().ask("kill", run="run_1")
+    office.operator().ask("kill", run=RUN)
     office.restart()
     office.pass_time(43)
     assert office.row().kill.status == "unconfirmed"
@@ -367,7 +367,7 @@ def test_no_event_is_stored_twice_by_a_point_that_reconnects_while_the_disk_is_s
     agent.connect()
     agent.send(agent.frame(agent.journal[agent.acked :]))
     office.release()
-    assert [event["seq"] for event in office.storage.events("run_1", "sdk/g1")] == [1, 2, 3, 4]
+    assert [event["seq"] for event in office.storage.events(RUN, "sdk/g1")] == [1, 2, 3, 4]
     assert agent.acked == 4
 
 
@@ -410,11 +410,11 @@ def perform(office: Office, agent: Agent, step: str, number: int) -> None:
             about: dict[str, Any] = {"args": {"query": "y"}} if step == "edit" else {"text": "z"}
             ana.ask("decide", approval=pending[0], answer=step, digest=row.digest, **about)
         case "pause" | "resume" | "release":
-            ana.ask(step, run="run_1")
+            ana.ask(step, run=RUN)
         case "takeover":
-            ana.ask("takeover", run="run_1")
+            ana.ask("takeover", run=RUN)
         case "kill":
-            ben.ask("kill", run="run_1")
+            ben.ask("kill", run=RUN)
         case "dead" if agent.told("kill"):
             agent.answer(agent.told("kill")[-1].cmd, proof="cooperative")
         case "drop" if agent.conn:
@@ -426,7 +426,7 @@ def perform(office: Office, agent: Agent, step: str, number: int) -> None:
         case "finish":
             agent.state("completed")
         case "child":
-            office.agent(f"run_c{number}", parent="run_1", caps=SDK_CAPS)
+            office.agent(f"run_c{number}", parent=RUN, caps=SDK_CAPS)
         case "wait":
             office.pass_time(20)
         case "ack":
