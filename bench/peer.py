@@ -117,6 +117,8 @@ class Peer(asyncio.Protocol):
 async def connected(url: str, token: str, on_ack: OnAck, hello: bytes) -> Peer:
     """A point that the hub has welcomed. `url` is the hub's, http. Raises: ConnectionError."""
     parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
     _, peer = await asyncio.get_running_loop().create_connection(
         lambda: Peer(f"ws://{parts.netloc}/v1/agent", token, on_ack), parts.hostname, parts.port
     )

@@ -15,9 +15,12 @@ from opsconsole.cli.exits import Exit
 from opsconsole.cli.options import json_option, shared_options
 from opsconsole.config import Settings
 from opsconsole.errors import CommandFailed
+from opsconsole.protocol.audit_words import audit_words, kind_of
 from opsconsole_storage.proofs import ConsistencyProof, InclusionProof
 
 HEADERS = ("SEQ", "WHEN", "KIND", "WHO", "ABOUT", "WHAT")
+WORDS_CHARS = 160
+"""Of the last column; `audit show` prints an entry whole."""
 
 
 @click.group()
@@ -167,11 +170,8 @@ def _cells(entry: dict[str, Any]) -> list[str]:
     return [
         str(entry.get("seq")),
         output.clock(entry.get("at")),
-        output.cell(entry.get("kind") or entry.get("type") or entry.get("key"), 30),
+        output.cell(kind_of(entry), 30),
         output.cell(who.get("principal") if isinstance(who, dict) else who, 24),
         output.cell(entry.get("run") or entry.get("approval"), 34),
-        output.cell({name: value for name, value in entry.items() if name not in _SHOWN}, 120),
+        audit_words(entry, limit=WORDS_CHARS),
     ]
-
-
-_SHOWN = frozenset({"seq", "at", "key", "kind", "type", "who", "run", "v"})

@@ -35,7 +35,8 @@ class HubClient:
 
     def __init__(self, url: str, token: str, *, is_local: bool = False) -> None:
         self.url = url
-        self._hub_ahead_seconds = 0.0
+        self.now = time.time()
+        """The hub's clock at its last answer that told it; this machine's before any did."""
         # A proxy of the environment is for hubs elsewhere: it must never see this machine's tokens.
         self._http = httpx.Client(
             base_url=url,
@@ -58,13 +59,8 @@ class HubClient:
         patience = httpx.Timeout(patience_seconds, connect=CONNECT_SECONDS)
         found = self._ask("GET", path, params=asked, timeout=patience)
         if isinstance(found.get("time"), int | float):
-            self._hub_ahead_seconds = found["time"] - time.time()
+            self.now = float(found["time"])
         return found
-
-    @property
-    def now(self) -> float:
-        """The hub's clock, as its last answer that told it did; this machine's before any has."""
-        return time.time() + self._hub_ahead_seconds
 
     def post(self, *path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """The answer to a JSON object."""

@@ -184,7 +184,7 @@ ACTIONS: tuple[Action, ...] = (
         sudden=True,
         keys=("z",),
         label="freeze",
-        help="Freeze the run's processes as they are, or thaw what was frozen from here.",
+        help="Freeze the run's processes as they are, or thaw frozen ones.",
         views=_ON_A_RUN,
         hint=50,
     ),
@@ -193,7 +193,7 @@ ACTIONS: tuple[Action, ...] = (
         sudden=True,
         keys=("Z",),
         label="thaw",
-        help="Thaw the run's processes, whoever froze them.",
+        help="Thaw the run's processes, also where they are not known to be frozen.",
         views=_ON_A_RUN,
     ),
     Action(

@@ -232,11 +232,15 @@ class ConsoleApp(App[int]):
 
     def open_run(self, run: str) -> None:
         """Show one run."""
-        if self.session.timeline is None or self.session.timeline.run != run:
-            self.link.send(self.session.watch(run))
         self.run_panel.show_run(run)
+        self.follow(run)
         self.show_view("run")
         self.redraw()
+
+    def follow(self, run: str) -> None:
+        """Have the timeline of this run, instead of any other."""
+        if self.session.timeline is None or self.session.timeline.run != run:
+            self.link.send(self.session.watch(run))
 
     def show_receipt(self, entries: list[Entry]) -> None:
         """Open the receipt of a kill."""
@@ -306,6 +310,8 @@ class ConsoleApp(App[int]):
         self.view = view
         for name, panel in self.panels.items():
             panel.set_class(name == view, "-shown")
+        if view == "run" and self.run_panel.run is not None:
+            self.follow(self.run_panel.run)
         self._focus_view()
         self.call_after_refresh(self.redraw)
 

@@ -57,6 +57,10 @@ class Screenwork(Protocol):
         """Show one run."""
         ...
 
+    def follow(self, run: str) -> None:
+        """Have the timeline of this run, instead of any other."""
+        ...
+
     def show_receipt(self, entries: list[Entry]) -> None:
         """Open the receipt of a kill."""
         ...

@@ -34,8 +34,6 @@ class Controls:
         self._link = link
         self._clock = clock
         self._new_id = new_id
-        self.frozen: set[str] = set()
-        """Runs that were frozen from this console and not thawed since."""
 
     def kill(self, run: str, *, now: bool = False) -> Entry:
         """Stop one run, at once; `now` leaves out the ladder's waits. Without a link the command is queued."""
@@ -59,23 +57,18 @@ class Controls:
         return self._give(Command(cmd=self._new_id(), do=Do.PAUSE, run=row.run))
 
     def freeze_or_thaw(self, row: RunRow) -> Entry:
-        """Stop the processes of a run where they are, or let those go on that were stopped from here."""
-        return self.thaw(row) if row.run in self.frozen else self._freeze(row)
-
-    def _freeze(self, row: RunRow) -> Entry:
+        """Stop the processes of a run where they are, or let frozen ones go on."""
+        if row.frozen:
+            return self.thaw(row)
         self._must_live(row)
         self._must_offer(row, "freeze")
-        entry = self._give(Command(cmd=self._new_id(), do=Do.FREEZE, run=row.run))
-        self.frozen.add(row.run)
-        return entry
+        return self._give(Command(cmd=self._new_id(), do=Do.FREEZE, run=row.run))
 
     def thaw(self, row: RunRow) -> Entry:
         """Let frozen processes go on."""
         self._must_live(row)
         self._must_offer(row, "freeze")
-        entry = self._give(Command(cmd=self._new_id(), do=Do.THAW, run=row.run))
-        self.frozen.discard(row.run)
-        return entry
+        return self._give(Command(cmd=self._new_id(), do=Do.THAW, run=row.run))
 
     def inject(self, row: RunRow, text: str) -> Entry:
         """Send the agent a message for its next step."""

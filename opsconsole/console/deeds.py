@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
 from opsconsole.console.context import Context
 from opsconsole.console.controls import NotDone
 from opsconsole.console.view.amounts import short_id
 from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
+from opsconsole.console.view.outbox import Entry
+from opsconsole.console.view.status import is_dead
 from opsconsole.domain.run import HELD, TERMINAL
 from opsconsole.protocol.rows import RunRow
 
@@ -28,7 +30,9 @@ class Deeds:
         self._app = app
         self._context = context
         self._target = Dwell()
-        """The run under the cursor, whatever view shows it: the guard of the kill key."""
+        """The run under the cursor, whatever view shows it: a kill means the same whatever the run does meanwhile."""
+        self._effect = Dwell()
+        """What the other keys would do to it: they mean what was on screen, not what has just come in."""
         self._armed: tuple[str, float] | None = None
         self._killed: dict[str, float] = {}
         self._table: dict[str, Callable[[], None]] = {
@@ -49,9 +53,9 @@ class Deeds:
             "filter": self._filter_audit,
             "kill": self._kill,
             "kill_many": self._kill_many,
-            "pause": lambda: self._on_run(context.controls.pause_or_resume, "pause", "resume", HELD),
-            "freeze": lambda: self._say_sent("freeze or thaw", context.controls.freeze_or_thaw(self._row())),
-            "thaw": lambda: self._say_sent("thaw", context.controls.thaw(self._row())),
+            "pause": lambda: self._on_run(context.controls.pause_or_resume),
+            "freeze": lambda: self._on_run(context.controls.freeze_or_thaw),
+            "thaw": lambda: self._on_run(context.controls.thaw),
             "inject": self._inject,
             "takeover": self._take_over,
             "release": self._release,
@@ -72,9 +76,10 @@ class Deeds:
             perform()
 
     def look(self) -> None:
-        """Note which run is under the cursor now."""
-        run = self._app.panels[self._app.view].current_run()
-        self._target.show(run, now=self._context.clock.monotonic())
+        """Note which run is under the cursor now, and what the keys would do to it."""
+        run, now = self._app.panels[self._app.view].current_run(), self._context.clock.monotonic()
+        self._target.show(run, now=now)
+        self._effect.show(self._effect_on(self._context.session.board.get(run)), now=now)
 
     def off(self) -> list[str]:
         """Acts that would be refused just now, left out of the hints."""
@@ -91,7 +96,7 @@ class Deeds:
         off = [name for name in ("pause", "inject", "takeover", "freeze") if name not in caps or row.state in TERMINAL]
         if row.baton is None:
             off.append("release")
-        return [*off, "kill"] if row.state in TERMINAL else off
+        return [*off, "kill"] if is_dead(row) else off
 
     # movement
 
@@ -165,6 +170,19 @@ class Deeds:
             raise NotDone("there is no run under the cursor")
         return row
 
+    def _effect_on(self, row: RunRow | None) -> Hashable:
+        if row is None:
+            return None
+        holder = None if row.baton is None else row.baton.by
+        return row.run, row.state in HELD, row.frozen, holder, self._app.view == "takeover"
+
+    def _steady_row(self) -> RunRow:
+        """The run under the cursor, once what a key would do to it has been on screen for a moment. Raises: NotDone."""
+        row = self._row()
+        if not self._effect.long_enough(self._effect_on(row), now=self._context.clock.monotonic()):
+            raise NotDone(f"ignored: the run under the cursor changed less than {DWELL_SECONDS:g} s ago; press again")
+        return row
+
     def _kill(self) -> None:
         row, now = self._row(), self._context.clock.monotonic()
         if not self._target.long_enough(row.run, now=now):
@@ -176,7 +194,7 @@ class Deeds:
         before = self._killed.get(row.run)
         if before is not None and now - before < ESCALATE_SECONDS:
             raise NotDone("the kill is on its way; x once more in a second leaves out the ladder's waits")
-        again = before is not None and row.kill is not None and row.state not in TERMINAL
+        again = before is not None and row.kill is not None and not is_dead(row)
         entry = self._context.controls.kill(row.run, now=again)
         self._killed[row.run] = now
         self._app.show_receipt([entry])
@@ -206,39 +224,37 @@ class Deeds:
 
         self._app.ask(f"kill {which}: type {len(runs)}", done)
 
-    def _on_run(self, act: Callable[[RunRow], object], word: str, other: str, states: frozenset[object]) -> None:
-        row = self._row()
-        act(row)
-        self._say_sent(other if row.state in states else word, row)
+    def _on_run(self, act: Callable[[RunRow], Entry]) -> None:
+        self._say_sent(act(self._steady_row()))
 
-    def _say_sent(self, what: str, _sent: object) -> None:
-        self._app.say(f"{what}: sent")
+    def _say_sent(self, entry: Entry) -> None:
+        self._app.say(f"{entry.command.do.value}: sent")
 
     def _inject(self) -> None:
-        row = self._row()
+        row = self._steady_row()
 
         def done(text: str) -> None:
             if not text.strip():
                 raise NotDone("nothing was sent: there is no text")
-            self._say_sent("message", self._context.controls.inject(row, text))
+            self._say_sent(self._context.controls.inject(row, text))
 
         self._app.ask(f"message to {row.agent}", done)
 
     def _take_over(self) -> None:
-        row, controls = self._row(), self._context.controls
+        row, controls = self._steady_row(), self._context.controls
         if controls.holds(row) and self._app.view == "takeover":
-            self._say_sent("hand back", controls.release(row, ""))
+            self._say_sent(controls.release(row, ""))
             return
         if not controls.holds(row):
-            self._say_sent("takeover", controls.take_over(row))
+            self._say_sent(controls.take_over(row))
         self._app.takeover_panel.show_run(row.run)
         self._app.show_view("takeover")
 
     def _release(self) -> None:
-        row = self._row()
+        row = self._steady_row()
         if not self._context.controls.holds(row):
             raise NotDone("you do not hold this run")
         self._app.ask(
             f"hand {row.agent} back; summary for it",
-            lambda text: self._say_sent("hand back", self._context.controls.release(row, text.strip())),
+            lambda text: self._say_sent(self._context.controls.release(row, text.strip())),
         )

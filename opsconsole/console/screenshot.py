@@ -34,7 +34,7 @@ class Picture:
 
 
 PICTURES = (
-    Picture(name="runs", keys=(), size=(140, 24)),
+    Picture(name="runs", keys=("j", "j"), size=(140, 24)),
     Picture(name="approvals", keys=("2",), size=(140, 24)),
     Picture(name="run", keys=("j", "j", "enter"), size=(120, 30)),
     Picture(name="takeover", keys=("j", "t"), size=(100, 30)),

@@ -7,6 +7,7 @@ import hashlib
 import re
 
 ID_CHARS_MAX = 128
+_SEALED = re.compile(r"\.[a-z2-7]{16}\Z")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,127}\Z")
 
 
@@ -21,6 +22,11 @@ def sealed_run_id(run: str, key: str) -> str:
     The key stays in the supervisor's memory; the process it starts gets the id alone.
     """
     return f"{run}.{_seal(key)}"
+
+
+def is_sealed(run: str) -> bool:
+    """Whether the run id commits to a key, which says that a supervisor holds the run's processes."""
+    return _SEALED.search(run) is not None
 
 
 def is_sealed_by(run: str, key: str | None) -> bool:

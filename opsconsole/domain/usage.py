@@ -21,6 +21,10 @@ class Usage:
         """Input and output; cached input counts as input, reasoning as output."""
         return self.input_tokens + self.output_tokens
 
+    def __add__(self, other: Usage) -> Usage:
+        """Both together, field by field."""
+        return Usage(**{name: getattr(self, name) + getattr(other, name) for name in self.__slots__})
+
 
 def not_below(earlier: Usage, later: Usage) -> Usage:
     """The later reading, field by field never below the earlier one: a counter that runs backwards is not believed."""

@@ -48,13 +48,17 @@ class RowSource:
 
 
 class Follow:
-    """One feed and those who follow it: flushed in the next round of the loop, but not twice within `tick_seconds`."""
+    """One feed and those who follow it: flushed in the next round of the loop, but not twice within `tick_seconds`.
+
+    Only what is hurried does not wait for that.
+    """
 
     def __init__(self, feed: RowFeed, tick_seconds: float) -> None:
         self.feed = feed
         self._tick_seconds = tick_seconds
         self._sources: set[RowSource] = set()
         self._is_armed = False
+        self._is_hurried = False
         self._flushed_at = 0.0
 
     def open(self, sub: str, wake: Callable[[], None]) -> RowSource:
@@ -85,8 +89,21 @@ class Follow:
         else:
             loop.call_soon(self._flush)
 
+    def hurry(self) -> None:
+        """Flush in the next round: somebody waits for what changed now."""
+        if not self._is_hurried:
+            self._is_hurried = True
+            asyncio.get_running_loop().call_soon(self._flush_hurried)
+
     def _flush(self) -> None:
         self._is_armed = False
+        self._show()
+
+    def _flush_hurried(self) -> None:
+        self._is_hurried = False
+        self._show()
+
+    def _show(self) -> None:
         self._flushed_at = asyncio.get_running_loop().time()
         for source in self._sources:
             source.due()

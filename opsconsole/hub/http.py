@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import sqlite3
 from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -158,8 +159,8 @@ class Http:
         return answer({"ok": True})
 
     async def metrics(self, request: Request) -> Response:
-        """For Prometheus; from other machines with a token."""
-        if not is_loopback(address(request.scope).rpartition(":")[0]) or "origin" in request.headers:
+        """For Prometheus; from other machines, and from web pages under whatever name, with a token."""
+        if not _is_local(request) or "origin" in request.headers:
             try:
                 self._admit(request, Role.OBSERVER)
             except Refusal as refusal:
@@ -283,6 +284,15 @@ class Http:
     def _is_settled(self, cmd: str) -> bool:
         report = self._hub.desk.command_report(cmd)
         return report is None or report.settled
+
+
+def _is_local(request: Request) -> bool:
+    """Whether this machine asks by its own name; a web page's name that was rebound to it is not."""
+    try:
+        named = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
+    return is_loopback(named) and is_loopback(address(request.scope).rpartition(":")[0])
 
 
 def _command_answer(res: Res) -> Response:

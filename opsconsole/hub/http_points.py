@@ -15,6 +15,7 @@ from opsconsole.errors import RemoteProtocolError
 from opsconsole.hub.admission import Refusal, busy
 from opsconsole.hub.answers import answer, bad, number, path_id, read_as, seconds
 from opsconsole.hub.desk.principal import Principal
+from opsconsole.hub.desk.settings import COMMANDS_KEPT_MAX
 from opsconsole.hub.server import Hub
 from opsconsole.protocol.events import Id
 from opsconsole.protocol.frames import (
@@ -32,14 +33,14 @@ from opsconsole.protocol.frames import (
     decode,
     encode,
 )
-from opsconsole.protocol.limits import BATCH_EVENTS_MAX
+from opsconsole.protocol.limits import BATCH_EVENTS_MAX, Close
 
 STORE_SECONDS_MAX = 10.0
 """How long a post waits for its events to be durable."""
 POINTS_MAX = 2_000
 """Agents over HTTP at once."""
-COMMANDS_MAX = 1_000
-"""Commands waiting for one of them; the desk keeps the rest."""
+COMMANDS_MAX = COMMANDS_KEPT_MAX
+"""Commands waiting for one of them: all that the desk keeps for a run, or it could not catch up."""
 DEFAULT_POINT = "http"
 
 _STATUS = {"forbidden": 403, "not_attached": 409, "superseded": 409}
@@ -72,7 +73,7 @@ class HttpPoint:
     def put(self, frame: Frame) -> None:
         """A frame from the desk."""
         if isinstance(frame, PointCommand):
-            self.commands = [*self.commands, frame][-COMMANDS_MAX:]
+            self._queue(frame)
         elif isinstance(frame, Ack) and frame.run == self.run:
             self.acked = max(self.acked, frame.seq or 0)
             self.want = frame.want
@@ -82,9 +83,17 @@ class HttpPoint:
             status = _STATUS.get(frame.code, 422)
             self.error = self.error or Refusal(status=status, code=frame.code, message=frame.message)
 
+    def _queue(self, command: PointCommand) -> None:
+        """To be fetched; none is dropped from among others, or the next acknowledgement would cover it unseen."""
+        if len(self.commands) >= COMMANDS_MAX:
+            self.close(Close.FLOOD, "too many commands wait: post the run's events again to attach")
+        elif not self.is_closed:
+            self.commands.append(command)
+
     def close(self, code: int, reason: str) -> None:
-        """The desk lets go of it."""
+        """The desk lets go of it; what it did not fetch is pushed when it attaches again."""
         self.is_closed = True
+        self.commands.clear()
         self.error = self.error or Refusal(status=409, code="closed", message=reason, details={"close": code})
 
 

@@ -98,8 +98,9 @@ class Administration:
             finally:
                 closed = self._sockets.cut(token_id, "the token was revoked")
                 self._points.cut(token_id)
-                details = {"token_id": token_id, "name": row.name, "connections_closed": closed, "runs_left": len(left)}
-                self._hub.fact(Fact(kind="token.revoked", principal=principal, details=details))
+                details = {"token_id": token_id, "name": row.name, "connections_closed": closed}
+                lost = {"runs_left": len(left)} if left else {}
+                self._hub.fact(Fact(kind="token.revoked", principal=principal, details=details | lost))
         kept = self._accounts.find(token_id)
         return answer((describe(kept) if kept else {}) | {"connections_closed": closed})
 

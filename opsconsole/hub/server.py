@@ -244,6 +244,7 @@ class Hub:
     def _changed(self, effect: Changed, now: float) -> None:
         self.follows[effect.view].change(effect.key, now)
         if effect.key in self._killing:
+            self.follows["board"].hurry()
             self._watch_kill(effect.key)
 
     # -- durability ------------------------------------------------------------------------------------------------

@@ -11,14 +11,23 @@ import json
 from collections import OrderedDict, deque
 from collections.abc import Callable, Container
 from dataclasses import dataclass
+from typing import Any
 
-from opsconsole.protocol.limits import DELTA_BYTES_MAX, WINDOW_FRAMES
+from pydantic_core import from_json, to_json
+
+from opsconsole.protocol.limits import DELTA_BYTES_MAX, FRAME_BYTES_MAX, WINDOW_FRAMES
 
 TOMBSTONE_SECONDS = 600.0
 """How long the removal of a row is remembered for those who resume."""
 TOMBSTONES_MAX = 10_000
 SHARED_DELTAS_MAX = 64
 """Deltas kept while no row changes: consoles stand at few distinct revisions."""
+
+ROW_BYTES_MAX = FRAME_BYTES_MAX - 65_536
+"""One row, leaving room for the envelope: more than the largest call that may be asked takes with its secrets masked."""
+FIELD_BYTES_MAX = 8_192
+"""One field of a row that is larger than that."""
+LEFT_OUT = "left out: too large to show"
 
 Render = Callable[[str, int], bytes | None]
 """(key, revision) -> the row's JSON, or None when the row is gone."""
@@ -78,6 +87,8 @@ class RowFeed:
         if data is None:
             self._bury(key)
             return None
+        if len(data) > ROW_BYTES_MAX:
+            data = _shortened(key, data)
         row = self._texts[key] = RowText(rev, data.decode(), len(data))
         return row
 
@@ -144,6 +155,21 @@ class RowFeed:
     def _forget(self, key: str) -> None:
         del self._gone[key]
         self.floor = max(self.floor, self._revs.pop(key))
+
+
+def _shortened(key: str, data: bytes) -> bytes:
+    """A row that no frame can carry, without its long fields: it would blind consoles to all the others."""
+    row = {name: _short(value) for name, value in from_json(data).items()}
+    if "alerts" in row:
+        alert = {"id": f"{key}:row", "kind": "row", "text": "row too large", "level": "critical"}
+        row["alerts"] = [alert | {"at": row.get("progress_at", 0.0)}]
+    return to_json(row)
+
+
+def _short(value: Any) -> Any:
+    if len(to_json(value)) <= FIELD_BYTES_MAX:
+        return value
+    return {"...": LEFT_OUT} if isinstance(value, dict) else [] if isinstance(value, list) else LEFT_OUT
 
 
 @dataclass(slots=True)

@@ -32,23 +32,35 @@ MASK_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
         ),
     ),
 )
-_AUTHORIZATION = re.compile(r"(?i)\b((?:bearer|basic)\s+)(?=[^\s\d=]{0,2000}[\d=])([A-Za-z0-9_\-.=+/~]{12,2000})")
+_WORD = r"(?:passw(?:or)?d|passphrase|secret|token(?!s)|api[_\-]?key)"
+_ANY_WORD = rf"(?:{_WORD}|authorization|cookie|private[_\-]?key|credential)"
+"""Words that only a key, or a name before a quoted value, means as such: prose has cookies too."""
+_REST = r"(?![a-z0-9_\-]{0,20}_(?:count|id|type)\b)[a-z0-9_\-]{0,20}"
+_IS = r"""\\{0,7}["']?\s{0,3}[=:]{1,2}>?\s{0,3}"""
+_OPTION = rf"--(?:[a-z0-9]{{1,20}}[_\-]){{0,3}}{_WORD}{_REST}"
+_NO_MASK = r"(?!(?<=\[)secret:[a-z]{1,20}:[0-9a-f]{4}\])"
+_QUOTED = r"""(?:"((?:[^"\\\n]|\\.){1,2000})|'((?:[^'\\\n]|\\.){1,2000})|\\{1,7}["']([^"'\\\n]{1,2000}))"""
+"""A value in quotes up to its end; in quotes that are themselves escaped, up to the next of any kind."""
+_BARE = r"""(?:(-?\d{6,40})(?=[,}\]])|([^\s'";&,]{6,500}))"""
+_GIVEN = rf"{_OPTION}\s{{1,3}}(?!-)"
+_ASSIGNED = tuple(
+    re.compile(rf"(?ai){_NO_MASK}{pattern}")
+    for pattern in (rf"(?:{_ANY_WORD}{_REST}{_IS}|{_GIVEN}){_QUOTED}", rf"(?:{_WORD}{_REST}{_IS}|{_GIVEN}){_BARE}")
+)
+"""`name=value` and `--name value` in running text, but for what already is a mask; the last group is the value."""
+_AUTHORIZATION = re.compile(r"(?ai)\b((?:bearer|basic)\s{1,20})(?=[^\s\d=]{0,2000}[\d=])([A-Z0-9_\-.=+/~]{12,2000})")
 """A credential holds a digit or padding; `basic understanding` does not."""
 _USERINFO = re.compile(r"([a-z][a-z0-9+.\-]{1,20}://[^\s/:@]{0,200}:)([^\s/@]{1,500})(@)")
-_ASSIGNED = re.compile(
-    r"(?i)(?!(?<=\[)secret:[a-z]{1,20}:[0-9a-f]{4}\])"
-    r"((?:password|passwd|secret|token(?!s)|api[_\-]?key)[a-z_\-]{0,20}\s{0,3}[=:]\s{0,3})([^\s'\";&,]{6,500})"
-)
-"""`name=value` in running text, but for what already is a mask."""
-_SECRET_KEY = re.compile(
-    r"(?i)password|passwd|secret|token(?!s)|api[_\-]?key|authorization|cookie|private[_\-]?key|credential"
-)
-_HARMLESS_KEY = re.compile(r"(?i)(?:_count|_id|_type)\Z")
+_SECRET_KEY = re.compile(rf"(?ai){_ANY_WORD}")
+_HARMLESS_KEY = re.compile(r"(?ai)(?:_count|_id|_type)\Z")
 """Keys that only sound secret: counts, ids and kinds."""
+_SECRET_OPTION = re.compile(rf"(?ai){_OPTION}\Z")
+NUMBER_MIN = 1_000
+"""Smaller numbers under a secret key are counts."""
 _HINT = SchemaValidator(
     core_schema.str_schema(
         pattern="(?i)gh[pousr]_|github_pat|sk-|AKIA|ASIA|xox|AIza|k_live_|k_test_|glpat-|npm_|ops_|eyJ|private|bearer"
-        "|basic|passw|secret|token[^s]|api[_-]?key|authorization|cookie|credential|://[^\\s/@]*@"
+        "|basic|passw|passphrase|secret|token(?-i:[^sS])|api[_-]?key|authorization|cookie|credential|://[^\\s/@]*@"
     )
 )
 """Every frame is looked over: this engine takes time linear in the text, a tenth of what `re` takes; a counted repeat
@@ -95,7 +107,9 @@ def _masked_once(text: str, mask: Masker) -> str:
         text = pattern.sub(_replacer(kind, mask), text)
     text = _USERINFO.sub(lambda match: _keep_masked(match[1], "url", match[2], mask) + match[3], text)
     text = _AUTHORIZATION.sub(lambda match: _keep_masked(match[1], "authorization", match[2], mask), text)
-    return _ASSIGNED.sub(lambda match: _keep_masked(match[1], "value", match[2], mask), text)
+    for pattern in _ASSIGNED:
+        text = pattern.sub(lambda match: _masked_value(match, mask), text)
+    return text
 
 
 def redact(value: Any, mask: Masker) -> tuple[Any, bool]:
@@ -104,24 +118,46 @@ def redact(value: Any, mask: Masker) -> tuple[Any, bool]:
     return masked, masked != value
 
 
-def _redact(value: Any, mask: Masker) -> Any:
+def _redact(value: Any, mask: Masker, is_secret: bool = False) -> Any:
     if isinstance(value, str):
-        return redact_text(value, mask)
+        return _keep_masked("", "value", value, mask) if is_secret and value else redact_text(value, mask)
     if isinstance(value, dict):
-        return {key: _redact_item(key, item, mask) for key, item in value.items()}
+        return _redact_items(value, mask, is_secret)
     if isinstance(value, list):
-        return [_redact(item, mask) for item in value]
+        befores = [None, *value]
+        pairs = zip(befores, value, strict=False)
+        return [_redact(item, mask, is_secret or _is_given(before, item)) for before, item in pairs]
+    if is_secret and type(value) is int and abs(value) >= NUMBER_MIN:
+        return mask("value", hex(value))  # the decimal digits of a large number take quadratic time
     return value
 
 
-def _redact_item(key: str, item: Any, mask: Masker) -> Any:
-    if isinstance(item, str) and item and _SECRET_KEY.search(key) and not _HARMLESS_KEY.search(key):
-        return _keep_masked("", "value", item, mask)
-    return _redact(item, mask)
+def _redact_items(items: dict[str, Any], mask: Masker, is_secret: bool) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, item in items.items():
+        name = redact_text(key, mask)
+        value = _redact(item, mask, is_secret or _names_secret(name))
+        found[name if name not in found else f"{name} #{len(found)}"] = value
+    return found
+
+
+def _names_secret(key: str) -> bool:
+    return _SECRET_KEY.search(_MASK.sub("", key)) is not None and _HARMLESS_KEY.search(key) is None
+
+
+def _is_given(before: Any, item: Any) -> bool:
+    """Whether an item of an argument list is the value of the option before it."""
+    has_option = isinstance(before, str) and _SECRET_OPTION.match(before) is not None
+    return has_option and isinstance(item, str) and not item.startswith("-")
 
 
 def _replacer(kind: str, mask: Masker) -> Callable[[re.Match[str]], str]:
     return lambda match: mask(kind, match.group())
+
+
+def _masked_value(match: re.Match[str], mask: Masker) -> str:
+    secret = match[match.lastindex or 0]
+    return _keep_masked(match.group().removesuffix(secret), "value", secret, mask)
 
 
 def _keep_masked(before: str, kind: str, secret: str, mask: Masker) -> str:

@@ -118,7 +118,7 @@ class Connection:
     def next_wake(self, *, now: float) -> float:
         """Seconds until `beat` or `overdue` may have something to say."""
         if self.phase is not Phase.OPEN:
-            return max(0.0, self._opened_at + HELLO_SECONDS_MAX - now)
+            return max(0.01, self._opened_at + HELLO_SECONDS_MAX - now)
         due = min(self._said_at + self.beat_seconds, self._heard_at + SILENCE_BEATS_MAX * self.beat_seconds)
         return max(0.01, due - now)
 

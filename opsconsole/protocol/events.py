@@ -12,12 +12,20 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
-from opsconsole.protocol.limits import BATCH_EVENTS_MAX, TEXT_BYTES_MAX
+from opsconsole.protocol.limits import (
+    BATCH_EVENTS_MAX,
+    CAPS_MAX,
+    LABEL_CHARS_MAX,
+    LABEL_NAME_CHARS_MAX,
+    TEXT_BYTES_MAX,
+)
 
 Id = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:\-]{0,127}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Text = Annotated[str, Field(max_length=TEXT_BYTES_MAX)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
+LabelName = Annotated[str, Field(max_length=LABEL_NAME_CHARS_MAX)]
+Label = Annotated[str, Field(max_length=LABEL_CHARS_MAX)]
 
 Capability = Literal["hold", "pause", "inject", "takeover", "kill_cooperative", "kill_process", "freeze"]
 """What a point can do to its run; the console offers nothing that no point can do."""
@@ -48,11 +56,11 @@ class RunEvent(_Event):
     agent: Name
     name: str | None = Field(default=None, max_length=500)
     parent: Id | None = None
-    labels: dict[str, str] | None = Field(default=None, max_length=32)
+    labels: dict[LabelName, Label] | None = Field(default=None, max_length=32)
     conversation: str | None = Field(default=None, max_length=200)
     framework: str | None = Field(default=None, max_length=100)
     version: str | None = Field(default=None, max_length=100)
-    caps: list[Capability] | None = None
+    caps: list[Capability] | None = Field(default=None, max_length=CAPS_MAX)
     on_hub_lost: OnHubLost | None = None
     restored_from: Id | None = None
     """The checkpoint this process resumed from, if it did."""

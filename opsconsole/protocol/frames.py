@@ -372,8 +372,9 @@ def _second_reading(data: str | bytes, direction: Direction, first: ValidationEr
 
 def _lenient_events(raw: dict[str, Any], first: ValidationError) -> Frame:
     items = raw.get("events")
-    is_list = isinstance(items, list) and all(isinstance(item, dict) for item in items)
-    if not is_list or len(items) > BATCH_EVENTS_MAX:
+    if not isinstance(items, list) or len(items) > BATCH_EVENTS_MAX:
+        raise RemoteProtocolError(_explain(first)) from None
+    if not all(isinstance(item, dict) for item in items):
         raise RemoteProtocolError(_explain(first)) from None
     try:
         envelope = EventFrame.model_validate({**raw, "events": []})

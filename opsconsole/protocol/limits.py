@@ -16,6 +16,12 @@ ARGS_BYTES_MAX = 131_072
 """Arguments of a gated call; beyond this no operator can see what is asked, so the call is refused."""
 TEXT_BYTES_MAX = 65_536
 """A message, result or note; the rest is cut and counted."""
+CAPS_MAX = 16
+"""Capabilities that a point may name; each is on every row of its run."""
+LABEL_NAME_CHARS_MAX = 200
+"""A label's name; a row shows less."""
+LABEL_CHARS_MAX = 1_000
+"""A label's value; a row shows less."""
 BATCH_EVENTS_MAX = 200
 """Events in one frame."""
 BATCH_BYTES_MAX = 524_288

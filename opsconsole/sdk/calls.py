@@ -92,16 +92,18 @@ class Calls:
         self._live = live
         self._seen: Counter[str] = Counter()
         self._made = 0
-        self._checkpoint = int(live.journal.get("checkpoints") or 0)
+        self._checkpoint = live.journal.checkpoints
         self._lineage = live.journal.get("lineage") or live.journal.gen[:6]
 
-    def checkpointed(self) -> None:
-        """Calls from here on are told apart from those before; what ran before is not made again."""
+    def checkpoint(self, state: Any) -> str:
+        """As `LiveRun.checkpoint`. Calls from here on are told apart from those before, which are not made again."""
         with self._live.lock:
-            self._checkpoint += 1
-            self._seen.clear()
-            self._live.journal.put("checkpoints", str(self._checkpoint))
-            self._live.journal.trim_calls()
+            checkpoint = self._live.checkpoint(state)
+            if checkpoint:
+                self._checkpoint = self._live.journal.checkpoints
+                self._seen.clear()
+                self._live.journal.trim_calls()
+        return checkpoint
 
     # -- before ----------------------------------------------------------------------------------------------------
 
@@ -262,8 +264,10 @@ class Calls:
     def _finish(self, call: Call, status: CallStatus, record: str, **ended: Any) -> None:
         with self._live.lock:
             duration_ms = round((time.perf_counter() - call.started_at) * 1_000, 3)
-            self._end(call, status, record, duration_ms=duration_ms, **ended)
-            self._live.call_ended(call.id)
+            try:
+                self._end(call, status, record, duration_ms=duration_ms, **ended)
+            finally:
+                self._live.call_ended(call.id)
 
     def _end(
         self,

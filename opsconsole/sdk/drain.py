@@ -36,6 +36,7 @@ def drain_orphans(
 ) -> Drained:
     """Delivers the journals (of one `run`, or all) that no live process holds. Blocks up to `timeout_seconds`.
 
+    Journals written for another hub than this one are left alone.
     over: nobody will resume these runs, and the caller says how they ended (a supervisor after its process is gone).
     Raises: ConfigError when the hub's address is none.
     """
@@ -46,7 +47,7 @@ def drain_orphans(
 def _drain(settings: SdkSettings, run: str | None, over: bool, point: str, timeout_seconds: float) -> Drained:
     deadline = time.monotonic() + timeout_seconds
     link = Link(url=settings.url, token=settings.token, point=point, client="opsconsole-drain")
-    orphans = find_orphans(settings.journal_dir, link.wake, point=point, run=run, over=over)
+    orphans = find_orphans(settings.journal_dir, link.wake, url=settings.url, point=point, run=run, over=over)
     if not orphans:
         return Drained(runs=(), delivered=True)
     link.start()

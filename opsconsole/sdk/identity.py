@@ -23,6 +23,12 @@ class Identity:
     resumable: bool = False
     """Whether a later process may go on with this run: it has a key, or a supervisor's id."""
     keyed: bool = False
+    supervised: bool = False
+    """Whether a supervisor has named it: once it has ended, no other program of that supervisor takes it up."""
+
+    def facts(self) -> dict[str, bool]:
+        """What whoever finds the journal must know."""
+        return {"resumable": self.resumable, "keyed": self.keyed, "supervised": self.supervised}
 
     def to_json(self, policy: OnHubLost, restored_from: str | None) -> dict[str, Any]:
         """As the `run` event carries it."""

@@ -95,10 +95,7 @@ def _locked(path: Path) -> int:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(fd)
-            raise RunInUse(
-                f"the run of {path.stem} is already spoken for by a live process of this machine; a process that starts"
-                " others gives each its own run (unset OPSCONSOLE_RUN in their environment)"
-            ) from None
+            raise RunInUse(f"the run {path.stem} is already spoken for by a live process of this machine") from None
         if _same_file(fd, path):
             return fd
         os.close(fd)
@@ -163,6 +160,11 @@ class Journal:
         last, size = self._db.execute("SELECT max(seq), coalesce(sum(length(body)), 0) FROM events").fetchone()
         self.last_seq = max(self.acked, last or 0)
         self.bytes = int(size)
+
+    @property
+    def hub(self) -> str | None:
+        """The name of the hub that it is for, None while no link has taken it on."""
+        return self.get("hub")
 
     @property
     def full(self) -> bool:
@@ -299,9 +301,15 @@ class Journal:
             )
 
     def save_checkpoint(self, checkpoint: str, state: bytes) -> None:
-        """The state to resume from; the one before is replaced."""
-        with self._lock:
+        """The state to resume from; the one before is replaced, and one more is counted, or neither."""
+        with self.transaction():
             self._db.execute("INSERT OR REPLACE INTO checkpoint VALUES (1, ?, ?)", (checkpoint, state))
+            self.put("checkpoints", str(self.checkpoints + 1))
+
+    @property
+    def checkpoints(self) -> int:
+        """How many there have been."""
+        return int(self.get("checkpoints") or 0)
 
     def checkpoint(self) -> tuple[str, bytes] | None:
         """Id and state of the last checkpoint."""

@@ -26,6 +26,7 @@ from opsconsole.protocol.limits import FRAME_BYTES_MAX, HELLO_SECONDS_MAX, SUBPR
 from opsconsole.sdk.conversation import Conversation, Refused
 from opsconsole.sdk.gate import LinkView
 from opsconsole.sdk.point_run import PointRun
+from opsconsole.sdk.settings import LOOPBACK, hub_name
 
 log = logging.getLogger("opsconsole.sdk")
 
@@ -39,7 +40,6 @@ RESTART_SPREAD_SECONDS = 5.0
 """Agents come back after a hub's restart spread over this time."""
 UNREACHABLE = (OSError, EOFError, TimeoutError, WebSocketException, RemoteProtocolError)
 """What an attempt may end with that the next one may not."""
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,8 @@ class Link:
         return self._up.wait(timeout_seconds) and self.view.up
 
     def attach(self, run: PointRun) -> None:
-        """Speak for this run from now on."""
+        """Speak for this run from now on: its journal is this hub's, and no other's."""
+        run.belong_to(hub_name(self.url))
         with self._lock:
             self._runs[run.run] = run
         self._call(self._attached, run)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-from opsconsole.domain.digest import NotCanonical, canonical
 from opsconsole.domain.run import RunState
 from opsconsole.errors import CallDenied, RunStopped
 from opsconsole.sdk.bounded import bounded_text
@@ -23,6 +22,7 @@ from opsconsole.sdk.new_ids import new_id
 from opsconsole.sdk.on_hub_lost import OnHubLost
 from opsconsole.sdk.order import Order
 from opsconsole.sdk.point_run import PointRun
+from opsconsole.sdk.said import checkpoint_event, checkpoint_state, message_event, note_event
 from opsconsole.sdk.session import Answer, Cancel, Effect, Propose, Remember, Say, Session, Settle
 from opsconsole.sdk.usage import TurnUsage, added
 
@@ -33,8 +33,6 @@ CANCEL_EVERY_SECONDS = 0.1
 """A body that swallowed its cancellation is cancelled again."""
 CANCEL_SECONDS_MAX = 5.0
 """After this the kill is reported as not obeyed, and the body is left to the supervisor."""
-CHECKPOINT_BYTES_MAX = 8 * 1024 * 1024
-"""A larger state belongs into a file of the agent's own."""
 
 
 class LiveRun:
@@ -88,8 +86,8 @@ class LiveRun:
         checkpoint = self.journal.checkpoint()
         restored = checkpoint[0] if checkpoint else None
         self.point.emit(self.identity.to_json(self.session.policy, restored))
-        self.journal.put("resumable", "1" if self.identity.resumable else "")
-        self.journal.put("keyed", "1" if self.identity.keyed else "")
+        for name, holds in self.identity.facts().items():
+            self.journal.put(name, "1" if holds else "")
         self.point.tell_interrupted()
         self._say(RunState.WORKING, "resumed after a restart" if not self.fresh else "")
         self.link.attach(self.point)
@@ -112,9 +110,7 @@ class LiveRun:
     def message(self, role: str, text: str | None, append: str | None, message: str | None, author: str | None) -> str:
         """A message whole, or a part of a growing one; gives its id."""
         message = message or new_id("msg")
-        event: dict[str, Any] = {"type": "message", "id": message, "role": role}
-        if author:
-            event["author"] = bounded_text(author, 200)
+        event = message_event(message, role, author)
         if append is None:
             self.say(event | {"text": bounded_text(text or "")})
         else:
@@ -140,8 +136,7 @@ class LiveRun:
 
     def note(self, text: str, level: str, data: dict[str, Any] | None) -> None:
         """A line for the timeline."""
-        event: dict[str, Any] = {"type": "note", "level": level, "text": bounded_text(text)}
-        self.say(event | {"data": data} if data else event)
+        self.say(note_event(text, level, data))
 
     def used(self, turn: TurnUsage) -> None:
         """Adds one turn to the cumulative counts of its model; a turn that outlived its run is not counted."""
@@ -155,18 +150,19 @@ class LiveRun:
             self.say({"type": "usage", "model": model, **self._usage[model]})
 
     def checkpoint(self, state: Any) -> str:
-        """Keeps the state to resume from. Raises: ValueError if it is not plain JSON or too large."""
-        try:
-            data = canonical(state)
-        except NotCanonical as error:
-            raise ValueError(f"a checkpoint is plain JSON: {error}") from None
-        if len(data) > CHECKPOINT_BYTES_MAX:
-            raise ValueError(f"a checkpoint has at most {CHECKPOINT_BYTES_MAX} bytes, not {len(data)}")
-        checkpoint, told = new_id("ckp"), {"bytes": len(data)}
+        """Keeps the state to resume from; gives an empty id where the disk took none, and the one before stands.
+
+        Raises: ValueError if it is not plain JSON or too large.
+        """
+        data, checkpoint = checkpoint_state(state), new_id("ckp")
         with self.lock:
-            self.journal.save_checkpoint(checkpoint, data)
-            event = {"type": "note", "kind": "checkpoint", "text": f"{len(data)} bytes"}
-            self.say(event | {"data": told | {"id": checkpoint}})
+            self._demand_life()
+            try:
+                self.journal.save_checkpoint(checkpoint, data)
+            except sqlite3.Error as error:
+                self.say(note_event(f"A checkpoint could not be kept: {error}", "warning", None))
+                return ""
+            self.say(checkpoint_event(checkpoint, len(data)))
         return checkpoint
 
     def restore(self) -> Any:

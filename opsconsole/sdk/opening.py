@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opsconsole.domain.run import RunState
-from opsconsole.errors import RunStopped
+from opsconsole.errors import RunInUse, RunStopped
 from opsconsole.sdk.journal import CallRecord, Journal
 from opsconsole.sdk.new_ids import new_id
 
@@ -52,24 +52,44 @@ class Opened:
     left_behind: Journal | None = None
     """The journal of the run that this one continues, to be delivered and ended."""
     resumable: bool = False
+    adopted: bool = False
+    """Whether it is the run that a supervisor has named."""
 
 
 def open_run(folder: Path, *, agent: str, key: str | None, adopted: str | None) -> Opened:
     """Opens the run's journal.
 
+    The run that a supervisor has named (`adopted`) is had by one body: while another program has it, and once that has
+    ended, the run is one of its own.
     Raises: RunInUse if a live process has it, RunStopped if it was stopped: nothing restarts a stopped run.
     """
     key_file = _KeyFile(folder, agent, key) if key is not None else None
     earlier = key_file.run() if key_file else None
-    if adopted is None and earlier is None:
-        opened = Opened(journal=Journal(folder, new_id("run")), resumable=key is not None)
-    elif adopted is None:
-        opened = _resumed(folder, earlier or "")
+    named = _named(folder, adopted) if adopted is not None else None
+    if named is not None:
+        opened = _adopted(folder, named, earlier)
+    elif earlier is not None:
+        opened = _resumed(folder, earlier)
     else:
-        opened = _adopted(folder, adopted, earlier)
+        opened = Opened(journal=Journal(folder, new_id("run")), resumable=key is not None)
     if key_file:
         key_file.write(opened.journal.run)
     return opened
+
+
+def _named(folder: Path, adopted: str) -> Journal | None:
+    """The journal of the supervisor's run, unless another program has or had it."""
+    try:
+        journal = Journal(folder, adopted)
+    except RunInUse:
+        return None
+    ended = journal.get("ended")
+    if not ended:
+        return journal
+    journal.close()
+    if ended == RunState.KILLED:
+        raise RunStopped("the run was killed", run=adopted)
+    return None
 
 
 def _resumed(folder: Path, earlier: str) -> Opened:
@@ -84,14 +104,9 @@ def _resumed(folder: Path, earlier: str) -> Opened:
     return Opened(journal=new, left_behind=old, resumable=True)
 
 
-def _adopted(folder: Path, adopted: str, earlier: str | None) -> Opened:
-    journal = Journal(folder, adopted)
-    ended = journal.get("ended")
-    if ended:
-        journal.close()
-        raise RunStopped(f"the run has already ended ({ended})", run=adopted)
-    if earlier is None or earlier == adopted:
-        return Opened(journal=journal, resumable=True)
+def _adopted(folder: Path, journal: Journal, earlier: str | None) -> Opened:
+    if earlier is None or earlier == journal.run:
+        return Opened(journal=journal, resumable=True, adopted=True)
     try:
         old = Journal(folder, earlier)
         ended = old.get("ended")
@@ -101,7 +116,7 @@ def _adopted(folder: Path, adopted: str, earlier: str | None) -> Opened:
         raise
     if ended != RunState.COMPLETED:
         _inherit(old, journal, calls=not ended)
-    return Opened(journal=journal, left_behind=old, resumable=True)
+    return Opened(journal=journal, left_behind=old, resumable=True, adopted=True)
 
 
 def _refuse_stopped(journal: Journal, ended: str | None) -> None:

@@ -17,6 +17,7 @@ from opsconsole.errors import ConfigError, RunInUse
 from opsconsole.sdk.journal import Journal, journal_folder
 from opsconsole.sdk.order import Order
 from opsconsole.sdk.point_run import PointRun
+from opsconsole.sdk.settings import hub_name
 
 if TYPE_CHECKING:
     from opsconsole.sdk.link import Link
@@ -47,6 +48,8 @@ class Orphan:
         """States what is certain: its calls are interrupted; and, where nobody can resume it, that it ended."""
         for order in self.point.open_orders():
             self._on_order(order)
+        if over:
+            self.journal.put("supervised", "")
         self._over = over or not self.journal.get("resumable")
         if not self._over or self.journal.get("ended"):
             return
@@ -82,21 +85,28 @@ class Orphan:
             if self.closed:
                 return
             self.closed = True
-        keyed = bool(self.journal.get("keyed"))
+        keyed = bool(self.journal.get("keyed") or self.journal.get("supervised"))
         old = _age_seconds(self.journal.path) > FORGOTTEN_SECONDS
         done = bool(self.journal.get("ended")) or self._over
         self.journal.close(remove=self.point.delivered and ((done and not keyed) or old))
 
 
 def find_orphans(
-    folder: Path, wake: Callable[[bool], None], *, point: str = "sdk", run: str | None = None, over: bool = False
+    folder: Path,
+    wake: Callable[[bool], None],
+    *,
+    url: str,
+    point: str = "sdk",
+    run: str | None = None,
+    over: bool = False,
 ) -> list[Orphan]:
-    """The journals of this point that no process holds and that have something to say; they are held from now on."""
+    """The journals of this point for the hub at `url` that no process holds and that have something to say; they are
+    held from now on."""
     found: list[Orphan] = []
     for path in sorted(journal_folder(folder, point).glob(f"{run}.db" if run else "*.db")):
         if len(found) >= ORPHANS_MAX:
             break
-        orphan = _taken(folder, path, wake, point, any_age=run is not None)
+        orphan = _taken(folder, path, wake, point, hub_name(url), any_age=run is not None)
         if orphan is None:
             continue
         try:
@@ -109,7 +119,9 @@ def find_orphans(
     return found
 
 
-def _taken(folder: Path, path: Path, wake: Callable[[bool], None], point: str, *, any_age: bool) -> Orphan | None:
+def _taken(
+    folder: Path, path: Path, wake: Callable[[bool], None], point: str, hub: str, *, any_age: bool
+) -> Orphan | None:
     try:
         journal = Journal(folder, path.stem, point=point)
     except RunInUse:
@@ -120,7 +132,10 @@ def _taken(folder: Path, path: Path, wake: Callable[[bool], None], point: str, *
     ended = bool(journal.get("ended"))
     waits = journal.get("resumable") and not ended and not any_age and _age_seconds(path) < RESUMABLE_SECONDS
     silent = journal.last_seq == journal.acked and not journal.open_commands()
-    if waits or (silent and ended and journal.get("keyed")):
+    kept = journal.get("keyed") or (
+        journal.get("supervised") and not any_age and _age_seconds(path) < FORGOTTEN_SECONDS
+    )
+    if journal.hub not in (None, hub) or waits or (silent and ended and kept):
         journal.close()
         return None
     return Orphan(journal, wake)

@@ -122,6 +122,12 @@ class PointRun:
 
     # -- what the link asks ----------------------------------------------------------------------------------------
 
+    def belong_to(self, hub: str) -> None:
+        """Notes in the journal which hub it is for."""
+        if self.journal.hub != hub:
+            with contextlib.suppress(sqlite3.Error):
+                self.journal.put("hub", hub)
+
     def greeting(self) -> dict[str, Any]:
         """For hello and attach."""
         with self.lock:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
 import threading
 import time
 from collections.abc import Awaitable, Callable
 from types import TracebackType
-from typing import Any, Literal
+from typing import Any
 
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import CallKind, Risk
@@ -18,13 +19,11 @@ from opsconsole.sdk.calls import Answered, Ask, Call, Calls, Recorded, checked
 from opsconsole.sdk.live import CANCEL_SECONDS_MAX, LiveRun
 from opsconsole.sdk.model_turn import ModelTurn
 from opsconsole.sdk.run_host import CURRENT_LIVE, RunHost
+from opsconsole.sdk.said import Level, Role
 from opsconsole.sdk.signature import is_async, takes
 from opsconsole.sdk.usage import TurnUsage
 
 CURRENT: contextvars.ContextVar[Run | None] = contextvars.ContextVar("opsconsole_current_run", default=None)
-
-Role = Literal["user", "assistant", "thought", "system", "operator"]
-Level = Literal["debug", "info", "warning", "error"]
 
 
 def current_run() -> Run | None:
@@ -215,10 +214,11 @@ class Run:
         self._live.used(TurnUsage(model=model, **counts))
 
     async def checkpoint(self, state: Any) -> str:
-        """Keeps a state (plain JSON) to resume from; gives the checkpoint's id. For use between calls, not in one."""
-        checkpoint = self._live.checkpoint(state)
-        self._calls.checkpointed()
-        return checkpoint
+        """Keeps a state (plain JSON) to resume from; gives the checkpoint's id. For use between calls, not in one.
+
+        The id is empty where the disk took none: then the checkpoint before stands, and so do the calls since.
+        """
+        return self._calls.checkpoint(state)
 
     def restore(self) -> Any:
         """The state of the last checkpoint, also of an earlier process; None if there is none."""
@@ -278,11 +278,12 @@ class Run:
 
         def body() -> None:
             try:
-                result = context.run(execute, **args)
-                if not isinstance(result, Awaitable):
-                    self._completed(made, result, turn)
+                result = self._ran(made, functools.partial(context.run, execute, **args), turn)
+            except StopIteration as error:  # which no future can carry
+                told = RuntimeError(f"{made.ask.name} raised StopIteration")
+                told.__cause__ = error
+                self._resolve(returned, None, told)
             except BaseException as error:
-                self._calls.failed(made, error)
                 self._resolve(returned, None, error)
             else:
                 self._resolve(returned, result, None)
@@ -298,6 +299,16 @@ class Run:
             return await self._in_loop(made, awaited, {}, turn)
         return result
 
+    def _ran(self, made: Call, execute: Callable[[], Any], turn: ModelTurn | None) -> Any:
+        try:
+            result = execute()
+        except BaseException as error:
+            self._calls.failed(made, error)
+            raise
+        if not isinstance(result, Awaitable):
+            self._completed(made, result, turn)
+        return result
+
     def _resolve(self, returned: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
         def resolve() -> None:
             if returned.done():
@@ -311,9 +322,11 @@ class Run:
             self._loop.call_soon_threadsafe(resolve)
 
     def _completed(self, made: Call, result: Any, turn: ModelTurn | None) -> None:
-        if turn:
-            turn.used(result)
-        self._calls.completed(made, result, text=turn.text(result) if turn else None)
+        try:
+            if turn:
+                turn.used(result)
+        finally:
+            self._calls.completed(made, result, text=turn.text(result) if turn else None)
 
 
 def passing_on(execute: Callable[..., Any]) -> Callable[..., Any]:

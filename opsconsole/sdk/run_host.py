@@ -62,8 +62,9 @@ class RunHost:
         )
         self.link.start()
         if self.settings.journal_dir.is_dir():
-            self._orphans = {one.point.run: one for one in find_orphans(self.settings.journal_dir, self.link.wake)}
-            deliver(list(self._orphans.values()), self.link)
+            found = find_orphans(self.settings.journal_dir, self.link.wake, url=self.settings.url)
+            self._orphans = {one.point.run: one for one in found}
+            deliver(found, self.link)
 
     def stop(self) -> None:
         """Leaves: what the hub has not got stays in the journals."""
@@ -107,10 +108,11 @@ class RunHost:
         identity = Identity(
             agent=agent,
             name=name,
-            parent=parent or (current.run if current else root),
+            parent=parent or (current.run if current else root if opened.adopted else adopted or root),
             labels=dict(labels or {}),
             resumable=opened.resumable,
             keyed=key is not None,
+            supervised=opened.adopted,
         )
         live = LiveRun(opened.journal, identity, policy, self.link, self.runs)
         with self._lock:
@@ -141,7 +143,7 @@ class RunHost:
         with self._lock:
             self._runs.pop(live.run, None)
         with live.lock:
-            remove = live.declared and live.point.delivered and not live.identity.keyed
+            remove = live.declared and live.point.delivered and not (live.identity.keyed or live.identity.supervised)
             live.closed = live.session.ended = True
             live.journal.close(remove=remove)
 
@@ -152,6 +154,8 @@ class RunHost:
 
     def _open_journal(self, agent: str, key: str | None, adopted: str | None) -> Opened:
         deadline = time.monotonic() + IN_USE_SECONDS
+        if adopted in self._orphans:
+            self._release_orphans()
         while True:
             try:
                 return open_run(self.settings.journal_dir, agent=agent, key=key, adopted=adopted)

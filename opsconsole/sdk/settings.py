@@ -12,6 +12,7 @@ from opsconsole.errors import ConfigError
 
 HUB_DEFAULT = "http://127.0.0.1:8787"
 AGENT_PATH = "/v1/agent"
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TOKEN_FILE = "agent.token"
 TOKEN_CHARS_MAX = 4_096
 """A token file that is longer holds something else."""
@@ -65,6 +66,14 @@ def agent_url(hub: str) -> str:
         raise ConfigError(f"OPSCONSOLE_HUB is an http, https, ws or wss URL, not {hub!r}")
     path = parts.path.rstrip("/").removesuffix(AGENT_PATH)
     return urlunsplit((_SCHEMES[parts.scheme], parts.netloc, path + AGENT_PATH, "", ""))
+
+
+def hub_name(url: str) -> str:
+    """The same for every way to write one hub's address: host (this machine's is one), port and path."""
+    parts = urlsplit(url)
+    host = "this machine" if parts.hostname in LOOPBACK else parts.hostname
+    port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
+    return f"{host}:{port}{parts.path.rstrip('/').removesuffix(AGENT_PATH)}"
 
 
 def _default_data_dir() -> Path:

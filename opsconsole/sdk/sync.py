@@ -23,8 +23,9 @@ from opsconsole.sdk.guard import spreading
 from opsconsole.sdk.live import CANCEL_SECONDS_MAX
 from opsconsole.sdk.model_turn import ModelTurn
 from opsconsole.sdk.on_hub_lost import OnHubLost
-from opsconsole.sdk.run import Level, Role, end_of, handoff_fits, passing_on, raise_stopped
+from opsconsole.sdk.run import end_of, handoff_fits, passing_on, raise_stopped
 from opsconsole.sdk.run_host import CURRENT_LIVE, RunHost
+from opsconsole.sdk.said import Level, Role
 from opsconsole.sdk.settings import read_settings
 from opsconsole.sdk.signature import Bound, is_async, takes
 from opsconsole.sdk.usage import TurnUsage
@@ -203,9 +204,7 @@ class Run:
     def checkpoint(self, state: Any) -> str:
         """As `opsconsole.sdk.Run.checkpoint`."""
         with self._uninterrupted():
-            checkpoint = self._live.checkpoint(state)
-            self._calls.checkpointed()
-            return checkpoint
+            return self._calls.checkpoint(state)
 
     def restore(self) -> Any:
         """As `opsconsole.sdk.Run.restore`."""
@@ -251,9 +250,11 @@ class Run:
                 self._calls.failed(made, error)
             raise
         with self._uninterrupted():
-            if turn:
-                turn.used(result)
-            self._calls.completed(made, result, text=turn.text(result) if turn else None)
+            try:
+                if turn:
+                    turn.used(result)
+            finally:
+                self._calls.completed(made, result, text=turn.text(result) if turn else None)
         return result
 
 

@@ -59,7 +59,7 @@ def deliver_supervisors(folder: Path, *, url: str, token: Token, seconds: float)
 def _deliver(folder: Path, point: str, *, run: str | None, url: str, token: Token, seconds: float) -> bool:
     link = Link(url=url, token=token, point=point, client=f"opsconsole-run/{__version__}")
     link.start()
-    orphans = find_orphans(folder, link.wake, point=point, run=run, over=run is not None)
+    orphans = find_orphans(folder, link.wake, url=url, point=point, run=run, over=run is not None)
     for orphan in orphans:
         link.attach(orphan.point)
     is_up = not orphans or link.wait_up(min(seconds, CONNECT_SECONDS))

@@ -14,6 +14,7 @@ from opsconsole import __version__
 from opsconsole.domain.command import Do
 from opsconsole.domain.run import RunState
 from opsconsole.protocol.frames import PointCommand
+from opsconsole.protocol.limits import LABEL_CHARS_MAX, LABEL_NAME_CHARS_MAX
 from opsconsole.sdk.bounded import bounded_text
 from opsconsole.sdk.gate import LinkView
 from opsconsole.sdk.journal import Journal
@@ -114,7 +115,7 @@ class Report:
             "agent": description.agent,
             "name": description.name,
             "parent": description.parent,
-            "labels": dict(description.labels) if description.labels else None,
+            "labels": _labels(description.labels or {}),
         }
         self._tell("run", **told, caps=list(CAPS), version=__version__)
         self._tell("state", state=RunState.WORKING.value)
@@ -166,3 +167,10 @@ def exit_json(exit: Exit, wall_seconds: float) -> dict[str, Any]:
         "last_output": lines,
         "survivors": 0 if exit.empty else max(1, exit.survivors),
     }
+
+
+def _labels(given: Mapping[str, str]) -> dict[str, str] | None:
+    """As long as the hub takes them: a longer one would hide the whole run."""
+    return {
+        bounded_text(name, LABEL_NAME_CHARS_MAX): bounded_text(text, LABEL_CHARS_MAX) for name, text in given.items()
+    } or None

@@ -63,11 +63,12 @@ def check_events(findings: Findings, batches: list[StoredBatch], journalled: lis
     hub: dict[Stream, dict[int, Any]] = {}
     repeated: list[tuple[Stream, int]] = []
     for stored in batches:
-        stream = hub.setdefault((stored.batch.run, stored.batch.gen), {})
+        name = (stored.batch.run, stored.batch.gen)
+        known = hub.setdefault(name, {})
         for event in json.loads(stored.batch.body):
-            if event["seq"] in stream and not stored.batch.gen.startswith("hub"):
-                repeated.append(((stored.batch.run, stored.batch.gen), event["seq"]))
-            stream[event["seq"]] = event
+            if event["seq"] in known and name[1] != "hub":
+                repeated.append((name, event["seq"]))
+            known[event["seq"]] = event
     agents: dict[Stream, dict[int, Any]] = {}
     for line in journalled:  # the last line of a number counts: a transaction that a kill undid is numbered again
         agents.setdefault((line["run"], line["gen"]), {})[line["seq"]] = json.loads(line["body"])

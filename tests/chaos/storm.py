@@ -39,6 +39,8 @@ OPERATORS = 5
 CALM_SECONDS = 60.0
 """How long everything may take to come to rest once nothing fails any more."""
 STORY_LINES_MAX = 400
+HUB_KILLS_AT = (0.25, 0.5, 0.75)
+"""Shares of the storm at which the hub is killed whatever the dice say."""
 
 ROWS_COMPARED = ("run", "agent", "state", "link", "pending_approvals", "turns", "doing", "zombie", "ended_at")
 APPROVALS_COMPARED = ("approval", "status", "decided_by", "delivery", "digest", "result")
@@ -92,7 +94,8 @@ class Storm:
     # -- weather ---------------------------------------------------------------------------------------------------
 
     async def _blow(self, seconds: float) -> None:
-        until = time.monotonic() + seconds
+        begin = time.monotonic()
+        hub_kills_due = [begin + seconds * share for share in HUB_KILLS_AT]
         faults: list[tuple[int, Callable[[], Any]]] = [
             (8, self._cut_some),
             (4, self._swallow),
@@ -100,9 +103,12 @@ class Storm:
             (4, self._kill_agent),
             (2, self._kill_hub),
         ]
-        while time.monotonic() < until:
+        while time.monotonic() < begin + seconds:
             await asyncio.sleep(self._dice.uniform(0.1, 0.9))
             fault = self._dice.choices([fault for _, fault in faults], [weight for weight, _ in faults])[0]
+            if hub_kills_due and time.monotonic() >= hub_kills_due[0]:
+                fault = self._kill_hub
+                hub_kills_due.pop(0)
             found = fault()
             if asyncio.iscoroutine(found):
                 await found

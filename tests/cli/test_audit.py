@@ -16,9 +16,16 @@ from tests.cli.conftest import Run
 from tests.cli.fake_hub import FakeHub
 
 BODIES = [
-    {"kind": "login", "who": {"principal": "ada"}},
+    {"kind": "login", "who": {"principal": "ada"}, "how": "http"},
     {"kind": "decision", "who": {"principal": "ada"}, "run": "run_A", "answer": "approve"},
-    {"kind": "kill", "who": {"principal": "bob"}, "run": "run_A", "note": "runaway"},
+    {
+        "kind": "kill",
+        "who": {"principal": "bob"},
+        "run": "run_A",
+        "mode": "ladder",
+        "runs": ["run_A"],
+        "reason": "runaway",
+    },
 ]
 
 
@@ -80,6 +87,16 @@ def test_the_list_is_a_table_for_people(bare: Run) -> None:
     assert len(lines) == 4
     assert lines[3].split()[0] == "3"
     assert "bob" in lines[3]
+
+
+def test_the_list_says_what_happened_in_words(bare: Run) -> None:
+    header, *lines = bare("audit", "list").stdout.splitlines()
+    what = header.index("WHAT")
+    assert [line[what:] for line in lines] == [
+        "login over http",
+        '{"answer": "approve"}',
+        "kill ladder of 1 run: runaway",
+    ]
 
 
 def test_one_entry_is_shown_whole(bare: Run) -> None:

@@ -165,9 +165,7 @@ def test_what_an_agent_starts_finds_no_operators_token(
     assert "OPSCONSOLE_TOKEN" in done.stderr
 
 
-def test_inside_a_run_a_token_that_is_given_counts(
-    cli: Run, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_inside_a_run_a_token_that_is_given_counts(cli: Run, hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPSCONSOLE_RUN", "run_A")
     monkeypatch.setenv("OPSCONSOLE_TOKEN", TOKEN)
     assert cli("runs").exit_code == 0

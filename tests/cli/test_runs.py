@@ -78,7 +78,7 @@ def test_a_run_that_ended_is_listed_while_its_kill_is_unconfirmed(cli: Run, hub:
 def test_ages_are_by_the_hubs_clock(cli: Run, hub: FakeHub) -> None:
     hub.clock = 1_090.0
     hub.runs = {"run_A": run_row("run_A", waiting={"kind": "approval", "what": "sql", "since": 1_080.0})}
-    assert cli("runs").stdout.splitlines()[1].split()[-4:] == ["1m30s", "approval", "sql", "10s"]
+    assert cli("runs").stdout.splitlines()[1].split()[8:] == ["1m30s", "waits", "for", "approval", "sql", "10s"]
     assert "running for 1m30s" in cli("show", "run_A").stdout
 
 
@@ -149,10 +149,11 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["\x1b[2J", "code", "signal"]), inner),
     max_leaves=4,
 )
-FIELDS = (
-    "id name status args result error duration_ms model turns input_tokens output_tokens text append role level state "
-    "reason stop_reason exit point why by do agent ts seq"
-).split()
+FIELDS = [
+    *("id", "name", "status", "args", "result", "error", "duration_ms", "model", "turns", "input_tokens", "ts", "seq"),
+    *("output_tokens", "text", "append", "role", "level", "state", "reason", "stop_reason", "exit", "point", "agent"),
+    *("why", "by", "do"),
+]
 KINDS = ["run", "state", "message", "tool", "usage", "note", "link", "command", "_private", ["tool"], None]
 EVENTS = JSON | st.dictionaries(st.sampled_from(FIELDS), JSON).flatmap(
     lambda event: st.sampled_from(KINDS).map(lambda kind: {**event, "type": kind})

@@ -1,5 +1,6 @@
 """The runs in their order, their families and their counters, and the queue of held calls."""
 
+from collections import Counter
 from datetime import UTC
 from typing import Any
 
@@ -97,6 +98,19 @@ def test_an_unconfirmed_kill_is_counted_until_it_has_proof() -> None:
     dead = run("r1", "a", state="killed", kill={**kill, "status": "dead", "proof": "process"})
     board.rows.delta(Delta(sub="board", from_rev=1, rev=2, rows=[dead]))
     assert board.unconfirmed == set()
+
+
+def test_a_run_that_claims_its_end_without_the_proof_of_its_kill_is_live_and_not_counted_as_done() -> None:
+    kill = {"command": "c", "by": "a", "mode": "ladder", "reason": "", "sent_at": NOW, "proof": "none", "points": []}
+    outlived = run("r1", "a", state="completed", ended_at=NOW, kill={**kill, "status": "unconfirmed"})
+    board = board_of(outlived, run("r2", "b", state="completed", ended_at=NOW))
+    assert (board.unconfirmed, board.live(["r1", "r2"])) == ({"r1"}, ["r1"])
+    assert +board.states == Counter({"stopping": 1, "completed": 1})
+    assert agents(board) == ["a", "b"]
+
+
+def test_a_frozen_run_is_counted_as_frozen() -> None:
+    assert +board_of(run("r1", "a", frozen=True, link="lost")).states == Counter({"frozen": 1})
 
 
 def test_a_family_is_drawn_from_its_eldest_down() -> None:

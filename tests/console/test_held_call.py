@@ -148,6 +148,48 @@ def test_a_composed_call_starts_from_the_first_tool_and_its_parameters() -> None
     assert json.loads(template({})) == {"name": "", "args": {}}
 
 
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "path": {"type": "string"},
+        "lines": {"type": "integer", "default": 20},
+        "count": {"type": "integer"},
+        "all": {"type": "boolean"},
+        "globs": {"type": "array"},
+        "note": {"anyOf": [{"type": "string"}, {"type": "null"}], "default": None},
+    },
+    "required": ["path"],
+}
+
+
+@pytest.mark.parametrize(
+    "tool",
+    [
+        {"type": "function", "function": {"name": "grep", "description": "Finds.", "parameters": SCHEMA}},
+        {"type": "function", "name": "grep", "parameters": SCHEMA},
+        {"name": "grep", "input_schema": SCHEMA},
+        {"name": "grep", "inputSchema": SCHEMA},
+    ],
+)
+def test_every_parameter_of_a_tool_is_drafted_however_the_tool_is_described(tool: dict[str, Any]) -> None:
+    args = {"path": "", "lines": 20, "count": 0, "all": False, "globs": [], "note": None}
+    assert json.loads(template({"tools": [tool]})) == {"name": "grep", "args": args}
+
+
+@pytest.mark.parametrize(
+    ("tool", "name"),
+    [
+        ("grep", "grep"),
+        ({"name": "grep", "parameters": "many"}, "grep"),
+        ({"name": "grep", "parameters": {"properties": ["path"]}}, "grep"),
+        ({"function": "grep"}, ""),
+        (None, ""),
+    ],
+)
+def test_a_tool_that_is_not_described_is_drafted_without_arguments(tool: Any, name: str) -> None:
+    assert json.loads(template({"tools": [tool]})) == {"name": name, "args": {}}
+
+
 def test_a_composed_call_is_read_back() -> None:
     assert to_call('{"name": "shell", "args": {"command": "ls"}}', call_id="c1") == ProposedCall(
         id="c1", name="shell", args={"command": "ls"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from opsconsole.console import sample, sample_history
@@ -110,6 +112,22 @@ async def test_an_unconfirmed_kill_stays_loud_after_its_receipt_is_closed(consol
         assert "KILL?" in seat.screen
 
 
+async def test_a_run_that_claims_its_end_under_an_unconfirmed_kill_can_be_killed_on(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.go("hanger")
+        await seat.press("x")
+        kill = {"command": "c", "by": "ana", "mode": "ladder", "reason": "", "sent_at": NOW - 20, "proof": "none"}
+        outlived = {"state": "completed", "ended_at": NOW - 21, "kill": {**kill, "status": "unconfirmed", "points": []}}
+        seat.link.delta("board", [run("run_01KAHANGE07", "hanger", **outlived)])
+        await seat.settle()
+        assert "✖ 1 KILL UNCONFIRMED" in seat.screen
+        assert "kill" in seat.screen.splitlines()[-1]
+        await seat.press("x")
+        assert seat.link.commands[1:] == [Command(cmd="cmd_2", do=Do.KILL, run="run_01KAHANGE07", mode="now")]
+        await seat.press("X")
+        assert "kill EVERY live run (10 now): type 10" in seat.screen
+
+
 async def test_kill_all_asks_for_the_number_and_a_wrong_one_kills_nothing(console: OpenConsole) -> None:
     async with console() as seat:
         await seat.press("X")
@@ -136,6 +154,66 @@ async def test_kill_all_under_a_filter_kills_exactly_what_was_counted(console: O
         await seat.type("2")
         await seat.press("enter")
         assert seat.link.commands == [Command(cmd="cmd_1", do=Do.KILL, runs=["run_01KASREXX02", "run_01KAREFUND1"])]
+
+
+# a key means what was on screen
+
+
+async def test_pause_is_not_turned_into_resume_by_a_change_that_was_not_painted_yet(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.go("looper")
+        seat.link.delta("board", [run("run_01KALOOPE06", "looper", state="paused")])
+        await seat.pilot.press("p")
+        assert (seat.link.commands, seat.note) == (
+            [],
+            "ignored: the run under the cursor changed less than 0.4 s ago; press again",
+        )
+        await seat.settle(0.5)
+        await seat.press("p")
+        assert seat.link.commands == [Command(cmd="cmd_1", do=Do.RESUME, run="run_01KALOOPE06")]
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [("z", {"frozen": True}), ("t", {"baton": {"by": "ben", "since": NOW, "until": NOW + 100, "epoch": 1}})],
+)
+async def test_a_key_whose_effect_just_changed_does_nothing(
+    console: OpenConsole, key: str, change: dict[str, Any]
+) -> None:
+    async with console() as seat:
+        await seat.go("hanger")
+        seat.link.delta("board", [run("run_01KAHANGE07", "hanger", **change)])
+        await seat.pilot.press(key)
+        assert (seat.link.commands, seat.app.view) == ([], "runs")
+
+
+async def test_what_leaves_the_effect_of_a_key_as_it_was_does_not_delay_it(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.go("looper")
+        seat.link.delta("board", [run("run_01KALOOPE06", "looper", turns=141)])
+        await seat.pilot.press("p")
+        assert seat.link.commands == [Command(cmd="cmd_1", do=Do.PAUSE, run="run_01KALOOPE06")]
+
+
+@pytest.mark.parametrize("key", ["p", "z", "Z", "i", "t", "R", "x"])
+async def test_a_key_does_nothing_to_a_run_that_just_slid_under_the_cursor(console: OpenConsole, key: str) -> None:
+    async with console() as seat:
+        await seat.go("sre")
+        await seat.settle(5.0)
+        seat.link.delta("board", [], gone=[seat.run("sre")])
+        await seat.settle(2.0)
+        assert seat.app.runs_panel.list.cursor == seat.run("triage")
+        await seat.pilot.press(key)
+        assert (seat.link.commands, seat.app.prompt.is_open, seat.app.view) == ([], False, "runs")
+
+
+async def test_t_pressed_again_at_once_does_not_hand_back_what_it_just_showed(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.go("triage")
+        await seat.rush("t")
+        seat.clock.now += 0.3
+        await seat.rush("t")
+        assert (seat.link.commands, seat.app.view) == ([], "takeover")
 
 
 # approvals
@@ -363,11 +441,15 @@ async def test_a_key_sends_its_command(console: OpenConsole, agent: str, key: st
         assert seat.link.commands == [Command(cmd="cmd_1", do=do, run=seat.run(agent))]
 
 
-async def test_freeze_pressed_again_thaws(console: OpenConsole) -> None:
+async def test_freeze_means_thaw_where_the_hub_says_that_the_run_is_frozen(console: OpenConsole) -> None:
     async with console() as seat:
         await seat.go("hanger")
         await seat.press("z", "z")
-        assert [command.do for command in seat.link.commands] == [Do.FREEZE, Do.THAW]
+        seat.link.delta("board", [run("run_01KAHANGE07", "hanger", frozen=True)])
+        await seat.settle()
+        await seat.settle()
+        await seat.press("z")
+        assert [command.do for command in seat.link.commands] == [Do.FREEZE, Do.FREEZE, Do.THAW]
 
 
 async def test_what_no_point_can_do_is_neither_offered_nor_sent(console: OpenConsole) -> None:
@@ -556,6 +638,46 @@ async def test_moving_up_stops_following_and_f_goes_on(console: OpenConsole) -> 
         assert "not following" in seat.screen
         await seat.press("f")
         assert seat.app.run_panel.list.cursor == seat.app.run_panel.list.keys[-1]
+
+
+async def test_the_newest_steps_of_the_run_that_the_cursor_rests_on_stand_beside_the_table(
+    console: OpenConsole,
+) -> None:
+    async with console(size=(160, 45)) as seat:
+        await seat.go("refunds")
+        await seat.settle()
+        assert seat.link.sent[-1] == Sub(sub=seat.link.tail(), view="run", run="run_01KAREFUND1")
+        seat.link.snap(seat.link.tail(), sample_history.events(), rev=110)
+        await seat.settle()
+        assert "newest steps" in seat.screen
+        assert "“The ledger shows four doubl" in seat.screen
+
+
+async def test_a_cursor_that_moves_on_asks_for_no_steps(console: OpenConsole) -> None:
+    async with console(size=(160, 45)) as seat:
+        asked = len([frame for frame in seat.link.sent if isinstance(frame, Sub)])
+        for _ in range(3):
+            await seat.pilot.press("j")
+            seat.clock.now += 0.2
+            seat.app.redraw()
+        assert len([frame for frame in seat.link.sent if isinstance(frame, Sub)]) == asked
+
+
+async def test_where_no_steps_are_shown_none_are_asked_for(console: OpenConsole) -> None:
+    async with console(size=(120, 45)) as seat:
+        await seat.press("j", "j")
+        assert [frame.view for frame in seat.link.sent if isinstance(frame, Sub)] == ["board", "approvals"]
+
+
+async def test_the_way_back_to_a_run_leads_to_its_own_timeline(console: OpenConsole) -> None:
+    async with console(size=(160, 45)) as seat:
+        await seat.go("refunds")
+        await seat.press("enter", "1", "j")
+        await seat.settle()
+        assert seat.app.session.timeline is not None
+        assert seat.app.session.timeline.run == seat.run("spender")
+        await seat.press("escape")
+        assert (seat.app.view, seat.app.session.timeline.run) == ("run", seat.run("refunds"))
 
 
 async def test_older_events_are_paged(console: OpenConsole) -> None:

@@ -98,6 +98,15 @@ def test_many_kills_are_summed_up_with_the_doubtful_ones_first() -> None:
     ]
 
 
+def test_a_claimed_end_is_not_summed_up_as_dead() -> None:
+    rows = [row("run_a", state="completed", status="unconfirmed"), row("run_b", state="killed", status="stopping")]
+    assert lines(entry(), *rows, total=2) == [
+        "KILL 2 runs: 0 dead (0 by process proof)  1 UNCONFIRMED  1 under way  hub answered in 9.0 ms",
+        "  coder a: unconfirmed (proof: none)",
+        "  coder b: stopping (proof: none)",
+    ]
+
+
 def test_the_children_that_a_kill_takes_along_are_listed() -> None:
     child = row("run_2", state="killed", status="dead", proof="cooperative")
     assert lines(entry(), row(), kin=(child,))[-1] == "  coder 2: dead (proof: cooperative)"

@@ -56,6 +56,17 @@ def test_an_unconfirmed_kill_is_the_loudest_thing_there_is() -> None:
     assert found.now == "KILL UNCONFIRMED for 20s: no proof of death"
 
 
+@pytest.mark.parametrize("state", ["completed", "killed", "failed"])
+def test_a_claimed_end_does_not_silence_an_unconfirmed_kill(state: str) -> None:
+    found = status(state=state, ended_at=NOW - 30, kill={**KILL, "status": "unconfirmed"})
+    assert (found.word, found.tone, found.rank) == ("KILL?", "alarm", Rank.UNCONFIRMED)
+
+
+def test_a_claimed_end_under_a_kill_is_not_believed_before_its_proof() -> None:
+    found = status(state="completed", ended_at=NOW - 1, kill={**KILL, "status": "stopping"})
+    assert (found.word, found.now) == ("stopping", "killed by ana: waiting for proof")
+
+
 def test_a_run_that_is_being_stopped_is_not_said_to_be_dead() -> None:
     found = status(state="stopping", kill={**KILL, "status": "sent"})
     assert (found.word, found.now) == ("stopping", "killed by ana: waiting for proof")
@@ -98,3 +109,18 @@ def test_what_needs_a_person_is_everything_up_to_a_stalled_run() -> None:
 def test_a_dead_run_says_what_proves_it() -> None:
     found = status(state="killed", ended_at=NOW, kill={**KILL, "status": "dead", "proof": "process"})
     assert found.now == "killed by ana, proof: process"
+
+
+def test_a_frozen_run_is_said_to_be_frozen_though_its_process_can_send_nothing() -> None:
+    found = status(frozen=True, link="lost", link_since=NOW - 30, progress_at=NOW - 40, doing="shell make")
+    assert (found.word, found.rank, found.now) == ("frozen", Rank.PAUSED, "its processes stand still: shell make")
+
+
+def test_a_frozen_run_whose_supervisor_is_not_heard_is_unknown() -> None:
+    points = [{"name": "supervisor", "link": "lost", "caps": ["kill_process", "freeze"]}]
+    found = status(frozen=True, link="lost", link_since=NOW - 640, points=points)
+    assert (found.word, found.now) == ("unknown", "since 03:02 (was frozen)")
+
+
+def test_a_frozen_run_with_a_held_call_still_waits_for_a_person() -> None:
+    assert status(frozen=True, pending_approvals=1).rank is Rank.APPROVAL

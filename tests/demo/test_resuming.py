@@ -26,7 +26,11 @@ def test_an_agent_killed_between_two_calls_of_one_turn_makes_neither_again(tmp_p
     with running_hub() as hub:
         assert [drive(hub, tmp_path, "crash"), drive(hub, tmp_path)] == [-signal.SIGKILL, 0]
         assert (tmp_path / "ledger").read_text() == "900\n"
-        ran = [event["id"] for event in hub.only().of("tool") if event["status"] == "running" and event["kind"] != "model_call"]
+        ran = [
+            event["id"]
+            for event in hub.only().of("tool")
+            if event["status"] == "running" and event["kind"] != "model_call"
+        ]
         assert len(ran) == 2
         said = hub.only().of("message")[-1]["text"]
     assert said.startswith("paid and Error: The call ")

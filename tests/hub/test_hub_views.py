@@ -89,7 +89,7 @@ async def test_a_view_that_is_left_sends_no_more(hub: RunningHub) -> None:
 
 async def test_a_large_board_comes_in_parts(hub: RunningHub) -> None:
     async with hub.agent() as agent, hub.console() as console:
-        await many_runs(hub, agent, 200, label="x" * 2_000)
+        await many_runs(hub, agent, 200, label="x" * 1_000)
         await console.send(t="sub", sub="board", view="board")
         parts = []
         while not parts or not parts[-1]["end"]:

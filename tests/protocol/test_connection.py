@@ -131,6 +131,7 @@ def test_the_next_wake_is_when_something_is_due() -> None:
     near.sent_raw(now=9.0)
     assert near.next_wake(now=9.0) == pytest.approx(1.0)
     assert near.next_wake(now=500.0) == pytest.approx(0.01)
+    assert Connection("agent", now=0.0).next_wake(now=HELLO_SECONDS_MAX) > 0.0
 
 
 def test_a_goodbye_may_be_said_in_any_phase_but_the_last() -> None:

@@ -28,7 +28,7 @@ def fake_hub() -> Iterator[FakeHub]:
 
 def host_of(hub: FakeHub, data_dir: Path, environ: dict[str, str] | None = None, **settings: Any) -> RunHost:
     read = read_settings(hub=hub.url, token=settings.get("token", hub.token), data_dir=data_dir, environ={})
-    return RunHost(read, pace=PACE, adoption=Adoption(environ or {}))
+    return RunHost(read, pace=settings.get("pace", PACE), adoption=Adoption(environ or {}))
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from opsconsole.domain.digest import call_digest
 from opsconsole.protocol.limits import ARGS_BYTES_MAX
 from opsconsole.sdk import CallDenied, NoCurrentRun, current_run, guard
 from tests.sdk.conftest import Connect
-from tests.sdk.fake_hub import FakeHub, deny, silent
+from tests.sdk.fake_hub import TIME_LIMIT_SECONDS, FakeHub, deny, silent
 
 
 async def query(q: str) -> str:
@@ -262,3 +262,49 @@ async def test_many_calls_at_once_each_get_their_own_verdict(connect: Connect, f
     async with connect() as hub, hub.run(agent="a") as run:
         results = await asyncio.gather(*(run.tool("sql", {"q": str(n)}, query) for n in range(50)))
     assert results == [f"rows of {n}" for n in range(50)]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_tool_that_raises_stop_iteration_fails_and_hangs_nobody(
+    connect: Connect, fake_hub: FakeHub, is_async: bool
+) -> None:
+    def first() -> Any:
+        return next(iter([]))
+
+    async def first_later() -> Any:
+        return first()
+
+    async with connect() as hub, hub.run(agent="a") as run:
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            async with asyncio.timeout(TIME_LIMIT_SECONDS):
+                await run.tool("read", {}, first_later if is_async else first)
+        assert run._live.session.executing == set()
+    assert fake_hub.only().statuses()[-1] == "failed"
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+async def test_a_reply_whose_usage_cannot_be_read_has_still_ended(
+    connect: Connect, fake_hub: FakeHub, is_async: bool
+) -> None:
+    def unread(reply: Any) -> Any:
+        raise KeyError("usage")
+
+    async def reply(request: dict[str, Any]) -> str:
+        return "hello"
+
+    async with connect() as hub, hub.run(agent="a") as run:
+        with pytest.raises(KeyError, match="usage"):
+            await run.model_call({"model": "m"}, reply if is_async else lambda request: "hello", usage=unread)
+        assert run._live.session.executing == set()
+    assert fake_hub.only().statuses()[-1] == "completed"
+
+
+async def test_what_the_wire_would_refuse_is_refused_in_the_agents_face(connect: Connect, fake_hub: FakeHub) -> None:
+    async with connect() as hub, hub.run(agent="a") as run:
+        with pytest.raises(ValueError, match="a note's level is one of debug, info, warning, error, not 'loud'"):
+            await run.note("x", level="loud")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match=r"a message's role is one of user, .*, not 'tool'"):
+            await run.message("tool", "x")  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="'tool'"):
+            await run.message("tool", append="x")  # type: ignore[arg-type]
+    assert [event["type"] for event in fake_hub.only().events] == ["run", "state", "state"]

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
-from opsconsole.sdk import CallDenied, HubLost, HubUnreachable, OnHubLost
+from opsconsole.sdk import CallDenied, Hub, HubLost, HubUnreachable, OnHubLost
+from opsconsole.sdk.link import Pace
 from tests.sdk.conftest import Connect
 from tests.sdk.fake_hub import TIME_LIMIT_SECONDS, FakeHub, silent
 
 
-async def lost(hub: object) -> None:
+async def until(holds: Callable[[], bool]) -> None:
     deadline = time.monotonic() + TIME_LIMIT_SECONDS
-    while not hub.host.link.view.lost:  # type: ignore[attr-defined]
+    while not holds():
         assert time.monotonic() < deadline
         await asyncio.sleep(0.005)
+
+
+async def lost(hub: Hub) -> None:
+    await until(lambda: hub.host.link.view.lost)
 
 
 async def test_an_agent_starts_without_the_hub_and_its_events_arrive_later(connect: Connect, fake_hub: FakeHub) -> None:
@@ -155,7 +162,35 @@ async def test_a_final_close_stops_the_link_and_refuses_every_call(
     assert (denied.value.rule, len(fake_hub.hellos)) == ("hub_refused", 1)
 
 
-async def test_a_wrong_token_is_not_tried_again(connect: Connect, fake_hub: FakeHub) -> None:
+async def test_an_agent_whose_token_comes_later_is_heard_without_a_restart(
+    connect: Connect, fake_hub: FakeHub, tmp_path: Path
+) -> None:
+    async with connect(token="", pace=Pace(refused_seconds=0.01)) as hub, hub.run(agent="a") as run:
+        with pytest.raises(CallDenied, match="HTTP 401"):
+            await run.tool("sql", {}, lambda: "done")
+        (tmp_path / "agent.token").write_text(fake_hub.token)
+        await until(lambda: hub.connected)
+        assert await run.tool("sql", {}, lambda: "done", id="again") == "done"
+
+
+async def test_an_agent_refused_by_a_close_asks_again_later(connect: Connect, fake_hub: FakeHub) -> None:
+    async with connect(pace=Pace(first_seconds=0.01, refused_seconds=0.01)) as hub, hub.run(agent="a"):
+        await fake_hub.seen(lambda: fake_hub.runs)
+        fake_hub.close_with(4501, "who are you?")
+        await fake_hub.seen(lambda: len(fake_hub.hellos) == 2)
+
+
+async def test_an_agent_that_a_newer_one_replaced_does_not_come_back(connect: Connect, fake_hub: FakeHub) -> None:
+    async with connect(pace=Pace(first_seconds=0.01, refused_seconds=0.01)) as hub, hub.run(agent="a") as run:
+        await fake_hub.seen(lambda: fake_hub.runs)
+        fake_hub.close_with(4503, "superseded")
+        with pytest.raises(CallDenied, match="4503"):
+            await run.tool("sql", {}, lambda: "done")
+        with fake_hub.changed:
+            assert not fake_hub.changed.wait_for(lambda: len(fake_hub.hellos) > 1, 0.1)
+
+
+async def test_a_wrong_token_is_not_tried_again_at_once(connect: Connect, fake_hub: FakeHub) -> None:
     async with connect(token="bad") as hub, hub.run(agent="a") as run:
         with pytest.raises(CallDenied, match="HTTP 401"):
             await run.tool("sql", {}, lambda: "done")

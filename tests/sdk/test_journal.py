@@ -228,3 +228,18 @@ def test_a_call_and_its_event_are_kept_together_or_not_at_all(tmp_path: Path, mo
     with pytest.raises(sqlite3.OperationalError):
         point_of(journal).emit(note("running"), call=record)
     assert journal.read(1, 10) == []
+
+
+def test_a_checkpoint_and_its_number_are_kept_together_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(tmp_path, "run_1")
+    journal.save_checkpoint("ckp_1", b"1")
+
+    def died(name: str, value: str) -> None:
+        raise SystemExit
+
+    monkeypatch.setattr(journal, "put", died)
+    with pytest.raises(SystemExit):
+        journal.save_checkpoint("ckp_2", b"2")
+    assert (journal.checkpoint(), journal.checkpoints) == (("ckp_1", b"1"), 1)

@@ -12,7 +12,7 @@ from opsconsole.domain.run import RunState
 from opsconsole.errors import ConfigError, RunStopped
 from opsconsole.sdk.journal import CallRecord, Journal
 from opsconsole.sdk.opening import Adoption, open_run
-from opsconsole.sdk.settings import agent_url, read_settings
+from opsconsole.sdk.settings import agent_url, hub_name, read_settings
 
 
 def opened(folder: Path, key: str | None = None, adopted: str | None = None) -> Journal:
@@ -81,6 +81,25 @@ def test_a_supervised_run_that_could_not_be_opened_may_be_tried_again() -> None:
     assert adoption.claim() == ("run_1", None)
 
 
+def test_a_program_beside_the_one_that_has_the_supervised_run_gets_a_run_of_its_own(tmp_path: Path) -> None:
+    first = open_run(tmp_path, agent="one", key=None, adopted="run_1")
+    second = open_run(tmp_path, agent="two", key=None, adopted="run_1")
+    assert (first.adopted, first.journal.run, second.adopted) == (True, "run_1", False)
+    assert second.journal.run != "run_1"
+
+
+def test_a_program_after_the_one_that_had_the_supervised_run_gets_a_run_of_its_own(tmp_path: Path) -> None:
+    ended(opened(tmp_path, adopted="run_1"), RunState.COMPLETED)
+    second = open_run(tmp_path, agent="two", key=None, adopted="run_1")
+    assert (second.adopted, second.journal.run == "run_1") == (False, False)
+
+
+def test_a_supervised_run_that_was_killed_is_not_taken_up_by_the_next_program(tmp_path: Path) -> None:
+    ended(opened(tmp_path, adopted="run_1"), RunState.KILLED)
+    with pytest.raises(RunStopped, match="was killed"):
+        opened(tmp_path, adopted="run_1")
+
+
 @pytest.mark.parametrize(
     ("hub", "url"),
     [
@@ -128,3 +147,16 @@ def test_an_agent_gets_nothing_heavier_than_websockets_and_pydantic(module: str)
     script = f"import sys, {module}; print([name for name in {HEAVY!r} if name in sys.modules])"
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     assert told.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("ws://127.0.0.1:8787/v1/agent", "http://localhost:8787/", True),
+        ("wss://ops.example/v1/agent", "https://OPS.example:443", True),
+        ("ws://127.0.0.1:8787/v1/agent", "ws://127.0.0.1:8788/v1/agent", False),
+        ("wss://ops.example/one/v1/agent", "wss://ops.example/two/v1/agent", False),
+    ],
+)
+def test_a_hub_has_one_name_however_its_address_is_written(one: str, other: str, same: bool) -> None:
+    assert (hub_name(one) == hub_name(other)) is same

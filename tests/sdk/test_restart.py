@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from opsconsole.sdk.drain import drain_orphans
-from tests.sdk.fake_hub import TIME_LIMIT_SECONDS, FakeHub, silent
+from tests.sdk.fake_hub import TIME_LIMIT_SECONDS, FakeHub, running_hub, silent
 
 SCRIPT = Path(__file__).with_name("agent_process.py")
 Start = Callable[..., "Agent"]
@@ -113,10 +113,27 @@ def test_a_drain_leaves_a_living_agent_alone(start: Start, fake_hub: FakeHub, tm
 
 
 def test_two_processes_cannot_speak_for_one_run(start: Start, fake_hub: FakeHub) -> None:
-    agent = start("hold", OPSCONSOLE_RUN="run_supervised")
-    assert agent.line().startswith("run run_supervised")
-    code, told = start("hold", OPSCONSOLE_RUN="run_supervised").ended()
+    assert start("hold", "batch-88").line().startswith("run ")
+    code, told = start("hold", "batch-88").ended()
     assert (code, told[0].split()[0]) == (7, "RunInUse")
+
+
+def test_two_programs_at_once_under_one_supervisor_are_parent_and_child(start: Start, fake_hub: FakeHub) -> None:
+    assert start("hold", OPSCONSOLE_RUN="run_supervised").line().startswith("run run_supervised")
+    assert start("none", OPSCONSOLE_RUN="run_supervised").ended()[0] == 0
+    fake_hub.wait(lambda: len(fake_hub.runs) == 2)
+    assert sorted(record.of("run")[0].get("parent", "") for record in fake_hub.runs.values()) == ["", "run_supervised"]
+
+
+def test_a_program_after_another_under_one_supervisor_is_its_child(
+    start: Start, fake_hub: FakeHub, tmp_path: Path
+) -> None:
+    runs = [start("none", OPSCONSOLE_RUN="run_supervised").ended()[1][0].split()[1] for _ in range(3)]
+    parents = [fake_hub.runs[run].of("run")[0].get("parent") for run in runs]
+    assert (runs[0], parents) == ("run_supervised", [None, "run_supervised", "run_supervised"])
+    assert fake_hub.runs["run_supervised"].states() == ["working", "completed"]
+    drain_orphans(hub=fake_hub.url, token="good", data_dir=tmp_path, run="run_supervised", over=True)
+    assert list((tmp_path / "journal").glob("run_*")) == []
 
 
 def test_a_supervised_run_is_drained_without_a_word_on_its_end(start: Start, fake_hub: FakeHub, tmp_path: Path) -> None:
@@ -176,3 +193,18 @@ def test_the_hubs_death_loses_nothing(start: Start, fake_hub: FakeHub) -> None:
     fake_hub.up()
     fake_hub.wait(lambda: len(fake_hub.hellos) == 2)
     assert [event["seq"] for event in fake_hub.only().events] == [1, 2, 3]
+
+
+def test_a_journal_written_for_one_hub_is_not_delivered_to_another(
+    start: Start, fake_hub: FakeHub, tmp_path: Path
+) -> None:
+    fake_hub.down()
+    agent = start("hold")
+    run = agent.line().split()[1]
+    agent.kill()
+    with running_hub() as other:
+        for which in (None, run):
+            assert drain_orphans(hub=other.url, token="good", data_dir=tmp_path, run=which).runs == ()
+    fake_hub.up()
+    localhost = fake_hub.url.replace("127.0.0.1", "localhost")
+    assert drain_orphans(hub=localhost, token="good", data_dir=tmp_path).runs == (run,)

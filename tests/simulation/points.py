@@ -291,7 +291,9 @@ class Agent(Point):
         number = len(self.journal.calls) + 1
         kind = self.stage.chance.choice(["sql", "sql", "read_file", "model"])
         call = f"{'m' if kind == 'model' else 'c'}{number}"
-        tool, args = ("gpt", {"messages": []}) if kind == "model" else (kind, {"query": f"{self.run} {number}"})
+        tool, args = (
+            ("gpt", {"model": "gpt", "messages": []}) if kind == "model" else (kind, {"query": f"{self.run} {number}"})
+        )
         self.journal.calls[call] = {"status": "proposed", "tool": tool, "args": args}
         if self.stage.chance.random() < 0.4:
             turns = number if kind == "model" else 0

@@ -23,6 +23,8 @@ from tests.support.hub import RunningHub
 __all__ = ["PATIENCE_SECONDS", "PROGRAM", "Place", "Puppet", "living", "until"]
 
 Row = dict[str, Any]
+LEAVING_SECONDS = 1.5
+"""How long agents may take to end by themselves; those that are held are killed, with all below them."""
 PUPPET = str(Path(__file__).with_name("puppet.py"))
 
 
@@ -81,13 +83,17 @@ class Puppet:
         """Its exit status, once it has ended."""
         return self.process.wait(PATIENCE_SECONDS)
 
-    def close(self) -> None:
-        """End it, whatever it does."""
+    def leaves(self) -> None:
+        """It is told no more: unless it waits for something else, it ends."""
         assert self.process.stdin is not None
         with suppress(OSError):
             self.process.stdin.close()
+
+    def close(self, patience_seconds: float = 3.0) -> None:
+        """End it, whatever it does."""
+        self.leaves()
         try:
-            self.process.wait(3)
+            self.process.wait(patience_seconds)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -197,9 +203,8 @@ class Place(Machine):
 
     def close(self) -> None:
         for puppet in self.puppets:
-            if puppet.process.stdin and puppet.process.poll() is None:
-                with suppress(OSError):
-                    puppet.process.stdin.close()
+            puppet.leaves()
+        deadline = time.monotonic() + LEAVING_SECONDS
         for puppet in self.puppets:
-            puppet.close()
+            puppet.close(max(0.0, deadline - time.monotonic()))
         super().close()

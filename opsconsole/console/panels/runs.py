@@ -10,9 +10,11 @@ from opsconsole.console.context import Context
 from opsconsole.console.panels.panel import Panel
 from opsconsole.console.view.amounts import age
 from opsconsole.console.view.columns import run_line, titles
+from opsconsole.console.view.dwell import Dwell
 from opsconsole.console.view.filter import RunFilter, parse_filter
 from opsconsole.console.view.line import Line, Span, Tone, two_ends, wrap_words
 from opsconsole.console.view.run_summary import summary
+from opsconsole.console.view.timeline_lines import step_line
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
 
@@ -20,11 +22,14 @@ HOLD_SECONDS = 3.0
 """The order stands still for this long after a cursor key: nothing moves under the hand."""
 ORDER_SECONDS = 1.0
 """The order is made anew at most this often."""
+STEPS_SECONDS = 0.2
+"""New steps beside the table are shown at most this often."""
 _COUNTED: tuple[tuple[str, str, Tone], ...] = (
     ("approval", "◆", "ask"),
     ("working", "●", "good"),
     ("unknown", "◌", "bad"),
     ("paused", "‖", "hold"),
+    ("frozen", "‖", "hold"),
     ("failed", "✖", "bad"),
     ("completed", "✔", "dim"),
     ("killed", "■", "dim"),
@@ -46,6 +51,10 @@ class RunsPanel(Panel):
         self._ordered_at = float("-inf")
         self._ordered_changes = -1
         self._wanted = self.filter
+        self._rested = Dwell()
+        """The run under the cursor; its steps are asked for once the cursor has come to rest."""
+        self._worded_at = float("-inf")
+        self._worded_steps = -1
 
     def compose(self) -> ComposeResult:
         """Counts, titles, table, side."""
@@ -66,7 +75,17 @@ class RunsPanel(Panel):
         now = self.context.clock.monotonic()
         if self._due(now):
             self._order(now)
+        self._follow_cursor(now)
         self._words(now)
+
+    def paint(self) -> bool:
+        """Rows that changed, and new steps of the run that the cursor rests on."""
+        now = self.context.clock.monotonic()
+        self._follow_cursor(now)
+        fresh = self._has_new_steps(now)
+        if fresh:
+            self._words(now)
+        return super().paint() or fresh
 
     def set_filter(self, text: str) -> None:
         """Show the runs that match."""
@@ -98,7 +117,7 @@ class RunsPanel(Panel):
         return True
 
     def shown_live(self) -> list[str]:
-        """The runs that the table lists and that have not ended."""
+        """The runs that the table lists and that are not dead."""
         return self.context.session.board.live(self.list.keys)
 
     def _due(self, now: float) -> bool:
@@ -125,11 +144,29 @@ class RunsPanel(Panel):
             )
         return "No runs yet. Start one: opsconsole run -- python my_agent.py, or all of: opsconsole demo"
 
+    @property
+    def _has_side(self) -> bool:
+        return self.side.display and self.side.size.width > 0
+
+    def _follow_cursor(self, now: float) -> None:
+        run = self.list.cursor
+        self._rested.show(run, now=now)
+        steady = self._has_side and self.context.session.online and self._rested.long_enough(run, now=now)
+        if run is not None and steady:
+            self.context.app.follow(run)
+
+    def _has_new_steps(self, now: float) -> bool:
+        timeline = self.context.session.timeline
+        if timeline is None or not self._has_side or now - self._worded_at < STEPS_SECONDS:
+            return False
+        return timeline.changes != self._worded_steps
+
     def _words(self, now: float) -> None:
-        width = self.size.width
+        width, timeline = self.size.width, self.context.session.timeline
+        self._worded_at, self._worded_steps = now, -1 if timeline is None else timeline.changes
         self.counts.show([two_ends(self._left(now), self._counts(), width)])
         self.titles.show([((" " + titles(max(1, self.list.size.width - 1)), "dim"),)])
-        if self.side.display and self.side.size.width:
+        if self._has_side:
             self.side.show(self._side(self.side.size.width - 2))
 
     def _left(self, now: float) -> Line:
@@ -160,7 +197,16 @@ class RunsPanel(Panel):
             lines += [((f" {piece}", line[0][1]),) for piece in wrap_words(text, width)]
         if row.kill is not None:
             lines.append(((f" kill by {row.kill.by} {age(now - row.kill.sent_at)} ago: {row.kill.status}", "warn"),))
-        return lines
+        return lines + self._newest_steps(row.key, width, self.side.size.height - len(lines) - 2)
+
+    def _newest_steps(self, run: str, width: int, room: int) -> list[Line]:
+        timeline = self.context.session.timeline
+        if timeline is None or timeline.run != run or not timeline.steps or room < 1:
+            return []
+        steps = [timeline.steps[key] for key in timeline.order()[-room:]]
+        zone = self.context.zone
+        heading: Line = ((f"{' ─ newest steps (enter opens) ':─<{width + 1}}", "dim"),)
+        return [(), heading, *(((" ", "plain"), *step_line(step, width=width, zone=zone)) for step in steps)]
 
     def _line(self, key: str, width: int) -> Line:
         board = self.context.session.board

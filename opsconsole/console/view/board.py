@@ -19,6 +19,8 @@ from opsconsole.console.view.status import (
     STALLED_SECONDS,
     Rank,
     Status,
+    is_dead,
+    is_frozen,
     status_of,
 )
 from opsconsole.domain.run import TERMINAL, RunState
@@ -34,7 +36,7 @@ class Board:
     def __init__(self, *, zone: tzinfo) -> None:
         self.rows: Rows[RunRow] = Rows(run_row, self._changed)
         self.states: Counter[str] = Counter()
-        """Runs by what would be said of them: the state, or `unknown` when the link is not live."""
+        """Runs by what would be said of them: see `bucket`."""
         self.dollars_per_minute = 0.0
         self.changes = 0
         """Grows with every changed row; tells whether the order may be old."""
@@ -70,9 +72,9 @@ class Board:
         return [key for key in keys if key in self._places and self._places[key][0] in NEEDS_ME]
 
     def live(self, keys: list[str]) -> list[str]:
-        """Those of `keys` that have not ended."""
+        """Those of `keys` that are not dead."""
         rows = ((key, self.rows.by_key.get(key)) for key in keys)
-        return [key for key, row in rows if row is not None and row.state not in TERMINAL]
+        return [key for key, row in rows if row is not None and not is_dead(row)]
 
     def children(self, key: str) -> list[str]:
         """The runs that this run started, oldest first."""
@@ -115,7 +117,7 @@ class Board:
             self._count(after, 1)
             if after.parent is not None:
                 self._children.setdefault(after.parent, set()).add(key)
-            if after.kill is not None and after.kill.status == "unconfirmed" and after.state not in TERMINAL:
+            if after.kill is not None and after.kill.status == "unconfirmed":
                 self.unconfirmed.add(key)
         if not self.rows.by_key:
             self.dollars_per_minute = 0.0
@@ -133,7 +135,9 @@ class Board:
 def bucket(row: RunRow) -> str:
     """The word a run is counted under."""
     if row.state in TERMINAL:
-        return row.state.value
+        return row.state.value if is_dead(row) else RunState.STOPPING.value
+    if is_frozen(row):
+        return "frozen"
     if row.link != "live":
         return "unknown"
     if row.pending_approvals:

@@ -9,17 +9,32 @@ from opsconsole.console.view.edit_text import BadDraft, to_args, to_text
 from opsconsole.protocol.frames import ProposedCall
 from opsconsole.protocol.limits import TEXT_BYTES_MAX
 
+_SCHEMAS = ("parameters", "input_schema", "inputSchema")
+"""What the schema of a tool's arguments is called: by Chat Completions and Responses, by Messages, by MCP."""
+_STARTS: dict[str, Any] = {"integer": 0, "number": 0, "boolean": False, "array": [], "object": {}, "null": None}
+
 
 def template(args: dict[str, Any]) -> str:
-    """A draft of a call of the first tool that a model call offers, with its parameters by name."""
+    """A draft of a call of the first tool that a model call offers, with one key for each of its parameters.
+
+    A tool that is offered by its bare name is drafted without any: nothing is known of them.
+    """
     tools = args.get("tools")
-    first = tools[0] if isinstance(tools, list) and tools else {}
-    described = first.get("function", first) if isinstance(first, dict) else {"name": str(first)}
-    name = described.get("name", "") if isinstance(described, dict) else ""
-    schema = described.get("parameters", described.get("input_schema", {})) if isinstance(described, dict) else {}
-    properties = schema.get("properties", {}) if isinstance(schema, dict) else {}
-    names = properties if isinstance(properties, dict) else {}
-    return to_text({"name": str(name), "args": {str(parameter): "" for parameter in names}})
+    first = tools[0] if isinstance(tools, list) and tools else ""
+    tool = _object(first.get("function", first)) if isinstance(first, dict) else {"name": first or ""}
+    schema = next((_object(tool[name]) for name in _SCHEMAS if name in tool), {})
+    starts = {name: _start(_object(parameter)) for name, parameter in _object(schema.get("properties")).items()}
+    return to_text({"name": str(tool.get("name", "")), "args": starts})
+
+
+def _start(parameter: dict[str, Any]) -> Any:
+    """What a parameter is drafted with: its default, or the plainest value of its type."""
+    kind = parameter.get("type")
+    return parameter.get("default", _STARTS.get(kind, "") if isinstance(kind, str) else "")
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def to_call(text: str, *, call_id: str) -> ProposedCall:

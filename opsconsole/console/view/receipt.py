@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from opsconsole.console.view.amounts import age, milliseconds, short_id
 from opsconsole.console.view.line import Line, Span, Tone
 from opsconsole.console.view.outbox import Entry, Sent
+from opsconsole.console.view.status import is_dead
 from opsconsole.domain.proof import Proof
 from opsconsole.domain.run import TERMINAL
 from opsconsole.protocol.rows import RunRow
@@ -51,7 +52,7 @@ def _head(entry: Entry, rows: list[RunRow], total: int) -> Line:
     again = "  it was dead already" if entry.hub_status == "already_dead" else ""
     if total == 1:
         return ((f"KILL {_named(rows, total)}", "strong"), (f"{taken}{again}", "dim"))
-    dead = [row for row in rows if _is_dead(row)]
+    dead = [row for row in rows if is_dead(row)]
     processes = sum(row.kill is not None and row.kill.proof is Proof.PROCESS for row in dead)
     doubtful = sum(row.kill is not None and row.kill.status == "unconfirmed" for row in rows)
     spans: list[Span] = [(f"KILL {total:,} runs: {len(dead):,} dead ({processes:,} by process proof)", "strong")]
@@ -99,16 +100,12 @@ def _short(row: RunRow) -> Line:
     if kill is None:
         return ((who, "strong"), (row.state.value, "dim"))
     took = "" if kill.total_ms is None else f" in {milliseconds(kill.total_ms)}"
-    tone: Tone = "alarm" if kill.status == "unconfirmed" else "plain" if _is_dead(row) else "warn"
+    tone: Tone = "alarm" if kill.status == "unconfirmed" else "plain" if is_dead(row) else "warn"
     return ((who, "strong"), (f"{kill.status} (proof: {kill.proof.value}){took}", tone))
 
 
-def _is_dead(row: RunRow) -> bool:
-    return row.state in TERMINAL
-
-
 def _worst_first(rows: list[RunRow]) -> list[RunRow]:
-    return sorted(rows, key=lambda row: (_is_dead(row), row.kill is None or row.kill.status != "unconfirmed", row.key))
+    return sorted(rows, key=lambda row: (is_dead(row), row.kill is None or row.kill.status != "unconfirmed", row.key))
 
 
 def _named(rows: list[RunRow], total: int) -> str:

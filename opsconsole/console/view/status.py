@@ -82,8 +82,25 @@ def status_of(row: RunRow, *, now: float, zone: tzinfo) -> Status:
     return _by_state(row)
 
 
+def is_dead(row: RunRow) -> bool:
+    """Whether the run has ended; where somebody kills it, its own word for that is not enough."""
+    return row.state in TERMINAL and (row.kill is None or row.kill.status in _PROVEN)
+
+
+def is_frozen(row: RunRow) -> bool:
+    """Whether the run's processes are known to stand still.
+
+    They send no beats then: as long as the point that froze them is heard, their silence says nothing.
+    """
+    heard = row.link == "live" or any(point.link == "live" and "freeze" in point.caps for point in row.points)
+    return row.frozen and heard
+
+
+_PROVEN = ("dead", "already_dead")
+
+
 def _unconfirmed(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
-    if row.kill is None or row.kill.status != "unconfirmed" or row.state in TERMINAL:
+    if row.kill is None or row.kill.status != "unconfirmed":
         return None
     text = f"KILL UNCONFIRMED for {age(now - row.kill.sent_at)}: no proof of death"
     return Status(glyph="✖", word="KILL?", tone="alarm", rank=Rank.UNCONFIRMED, now=text, since=row.kill.sent_at)
@@ -99,7 +116,7 @@ def _zombie(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
 
 
 def _ended(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
-    if row.state not in TERMINAL:
+    if not is_dead(row):
         return None
     glyph, word, tone = _ENDS[row.state]
     ended = row.ended_at if row.ended_at is not None else row.progress_at
@@ -109,11 +126,19 @@ def _ended(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
 
 
 def _stopping(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
-    if row.state is not RunState.STOPPING:
+    if row.state is not RunState.STOPPING and row.state not in TERMINAL:
         return None
     sent = row.kill.sent_at if row.kill else row.progress_at
     text = f"killed by {row.kill.by}: waiting for proof" if row.kill else row.reason or "stopping"
     return Status(glyph="✖", word="stopping", tone="warn", rank=Rank.STOPPING, now=text, since=sent)
+
+
+def _frozen(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
+    if not is_frozen(row):
+        return None
+    text = "its processes stand still" + (f": {row.doing}" if row.doing else "")
+    rank = Rank.APPROVAL if row.pending_approvals else Rank.PAUSED
+    return Status(glyph="‖", word="frozen", tone="hold", rank=rank, now=text, since=row.progress_at)
 
 
 def _unknown(row: RunRow, _now: float, zone: tzinfo) -> Status | None:
@@ -121,7 +146,7 @@ def _unknown(row: RunRow, _now: float, zone: tzinfo) -> Status | None:
         return None
     since = hour_and_minute(row.link_since, zone)
     held = f", {row.pending_approvals} held" if row.pending_approvals else ""
-    was = f" (was {row.state.value}{held})"
+    was = f" (was {'frozen' if row.frozen else row.state.value}{held})"
     if row.link == "detached":
         return Status(
             glyph="◌",
@@ -187,6 +212,7 @@ _JUDGES: tuple[Callable[[RunRow, float, tzinfo], Status | None], ...] = (
     _zombie,
     _ended,
     _stopping,
+    _frozen,
     _unknown,
     _taken_over,
     _held,
@@ -210,7 +236,7 @@ def _doing(row: RunRow) -> str:
 
 
 def _how_it_ended(row: RunRow) -> str:
-    if row.kill is not None and row.kill.status in ("dead", "already_dead"):
+    if row.kill is not None and row.kill.status in _PROVEN:
         return f"killed by {row.kill.by}, proof: {row.kill.proof.value}"
     if row.exit_signal:
         return f"signal {row.exit_signal}"

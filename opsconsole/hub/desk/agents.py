@@ -111,7 +111,7 @@ def _events(world: World, session: Session, frame: EventFrame, data: bytes, now:
         return [Send(conn=session.conn, frame=Err(code="forbidden", message=refusal, ref=frame.run))]
     run = world.runs.get(frame.run)
     if run is None:
-        refusal = _may_start(session, frame)
+        refusal = _may_start(world, session, frame)
         if refusal:
             return [Send(conn=session.conn, frame=Err(code="forbidden", message=refusal, ref=frame.run))]
         run = fold.new_run(world, frame.run, session.principal, now)
@@ -182,7 +182,9 @@ def _body(world: World, frame: EventFrame, fresh: Sequence[Event], data: bytes) 
     return records.masked_body(body, world.mask) if may_hold_secret(body) else body
 
 
-def _may_start(session: Session, frame: EventFrame) -> str | None:
+def _may_start(world: World, session: Session, frame: EventFrame) -> str | None:
+    if frame.run in world.forgotten:
+        return f"this run has ended: {world.forgotten[frame.run]}"
     if not frame.events or not isinstance(frame.events[0], RunEvent):
         return "the first event of a run is `run`"
     if not may(session.principal.role, Role.AGENT):

@@ -8,7 +8,7 @@ from typing import Any
 from opsconsole.domain.approval import Answer, ApprovalStatus
 from opsconsole.domain.command import NEEDS, CommandStatus, Do, may
 from opsconsole.domain.digest import NotCanonical, digest
-from opsconsole.hub.desk import control, decisions, kill
+from opsconsole.hub.desk import control, decisions, kill, refusals
 from opsconsole.hub.desk.effects import Effects, Reply
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.refusal import Refusal
@@ -22,18 +22,19 @@ from opsconsole.protocol.frames import (
 
 def command(world: World, command: Command, principal: Principal, reply_to: str, now: float) -> Effects:
     """An operator asks for something; answered by a Reply, at once or once it is on record."""
+    body_hash = ""
     try:
         body_hash = digest(command.model_dump(mode="json", exclude_none=True))
-        known = world.receipts.get(command.cmd)
+        known = world.receipts.get(command.cmd) or refusals.known(world, command.cmd, principal)
         if known:
             return _again(world, known, body_hash, reply_to)
         _check_role(world, command, principal)
         return _dispatch(world, command, principal, body_hash, reply_to, now)
     except NotCanonical as error:
         refusal = Refusal("bad_request", f"the command has no canonical form: {error}", {})
-        return _refused(world, command, principal, reply_to, refusal, now)
+        return refusals.refuse(world, command, principal, reply_to, refusal, body_hash, now)
     except Refusal as refusal:
-        return _refused(world, command, principal, reply_to, refusal, now)
+        return refusals.refuse(world, command, principal, reply_to, refusal, body_hash, now)
 
 
 def _check_role(world: World, command: Command, who: Principal) -> None:
@@ -63,20 +64,6 @@ def _again(world: World, known: Receipt, body_hash: str, reply_to: str) -> Effec
     return [Reply(to=reply_to, res=Res.model_validate(known.res | {"replayed": True}))]
 
 
-def _refused(world: World, command: Command, who: Principal, reply_to: str, refusal: Refusal, now: float) -> Effects:
-    res = Res(cmd=command.cmd, ok=False, code=refusal.code, message=refusal.message, current=refusal.current)
-    details = {
-        "command": command.cmd,
-        "do": str(command.do),
-        "run": command.run,
-        "approval": command.approval,
-        "code": refusal.code,
-        "why": refusal.message,
-    }
-    body = world.entry("command.refused", who, now, details)
-    return [Reply(to=reply_to, res=res), *world.record_act(f"run/{command.run or 'none'}", body)]
-
-
 def _answer(world: World, receipt: Receipt, res: Res) -> Effects:
     receipt.res = res.model_dump(mode="json", exclude_none=True)
     waiting, receipt.waiting = receipt.waiting, []
@@ -93,6 +80,7 @@ def _acted(world: World, receipt: Receipt, key: str, body: bytes, res: Res, now:
         body,
         lambda _seq, _now: _answer(world, receipt, res),
         lambda problem, _now: answer_unrecorded(world, receipt.command, f"its entry waits for storage: {problem}"),
+        is_act=True,
     )
 
 
@@ -157,7 +145,7 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
     run = world.runs.get(command.run or "")
     if run is None:
         raise Refusal("not_found", f"no run {command.run!r}", {})
-    _check_precondition(world, command, run)
+    _check_precondition(command, run)
     control.check(run, command, who)
     rule = control.RULES[command.do]
     details = control.details(run, command) | {"command_digest": receipt.body_hash}
@@ -177,6 +165,7 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
     def done(seq: int, then: float) -> Effects:
         run.audit_seq = seq
         try:
+            _check_precondition(command, run)
             control.check(run, command, who)
         except Refusal as refusal:
             res = Res(cmd=command.cmd, ok=False, code=refusal.code, message=refusal.message, current=refusal.current)
@@ -191,7 +180,7 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
     return world.record(f"run/{run.id}", body, done=done, failed=failed)
 
 
-def _check_precondition(world: World, command: Command, run: Run) -> None:
+def _check_precondition(command: Command, run: Run) -> None:
     wanted = command.if_
     if wanted is None:
         return

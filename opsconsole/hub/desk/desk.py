@@ -9,11 +9,25 @@ from typing import Any
 
 from opsconsole.domain.approval import OPEN
 from opsconsole.domain.command import CommandStatus
-from opsconsole.hub.desk import agents, commands, control, fold, kill, links, questions, records, recovery, replay, rows
+from opsconsole.hub.desk import (
+    agents,
+    commands,
+    control,
+    fold,
+    forgetting,
+    kill,
+    links,
+    questions,
+    records,
+    recovery,
+    refusals,
+    replay,
+    rows,
+)
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.records import DeskRecord
-from opsconsole.hub.desk.settings import RUNS_KEPT_MAX, DeskSettings
+from opsconsole.hub.desk.settings import DeskSettings
 from opsconsole.hub.desk.world import Price, World
 from opsconsole.policy.interface import Policy
 from opsconsole.policy.redaction import Masker
@@ -93,7 +107,7 @@ class Desk:
     def recorded(self, token: int, seq: int, now: float) -> Effects:
         """An entry is on disk: what waited for it happens now."""
         pending = self._world.after_record.pop(token, None)
-        return pending[0](seq, now) if pending else []
+        return (pending[0](seq, now) if pending else []) + self._world.own_up(now)
 
     def record_failed(self, token: int, problem: str, now: float) -> Effects:
         """An entry or batch could not be made durable: what permits does not happen; points send batches again."""
@@ -201,17 +215,8 @@ class Desk:
         return recovery.finish(self._world, now)
 
     def forget_ended(self) -> Effects:
-        """Drop the longest ended runs beyond RUNS_KEPT_MAX from the board; the logs keep them."""
-        world = self._world
-        excess = len(world.runs) - RUNS_KEPT_MAX
-        if excess <= 0:
-            return []
-        ended = sorted((run for run in world.runs.values() if run.ended), key=lambda run: run.ended_at or 0.0)[:excess]
-        effects: Effects = []
-        for run in ended:
-            del world.runs[run.id]
-            effects += world.removed("board", "run", run.id)
-        return effects
+        """Drop the longest ended runs from the board when there are too many; nobody may start them again."""
+        return forgetting.forget_ended(self._world)
 
 
 _TIMERS: dict[str, Callable[[World, str, float], Effects]] = {
@@ -225,5 +230,6 @@ _TIMERS: dict[str, Callable[[World, str, float], Effects]] = {
     "answer": lambda world, key, _now: commands.answer_unrecorded(world, key),
     "resend": lambda world, key, _now: agents.ask_again(world, key),
     "retry": lambda world, _key, _now: world.retry_records(),
+    "refusals": refusals.tell_repeated,
 }
 """kind of timer -> what is done when its time has come; none of these allows anything."""

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from opsconsole.domain.ids import is_sealed
 from opsconsole.domain.proof import Proof, best
 from opsconsole.domain.run import TERMINAL, Author, RunState, Step
 from opsconsole.domain.text import safe_line
-from opsconsole.domain.tool_call import CALL_ENDED, CallStatus, advance_call
+from opsconsole.domain.tool_call import CALL_ENDED, CallKind, CallStatus, advance_call
 from opsconsole.domain.usage import Usage, not_below
 from opsconsole.hub.desk import gate, kill, outcomes, questions
 from opsconsole.hub.desk.control import check_limits
 from opsconsole.hub.desk.effects import Effects
-from opsconsole.hub.desk.principal import HUB, Principal
+from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.rows import burn, doing, forget_spent
-from opsconsole.hub.desk.settings import CALLS_KEPT_MAX
+from opsconsole.hub.desk.settings import CALLS_KEPT_MAX, OPEN_CALLS_MAX
 from opsconsole.hub.desk.state import Call, Point, Run
 from opsconsole.hub.desk.supervision import SUPERVISOR, believed_caps, is_supervised
 from opsconsole.hub.desk.world import World
@@ -23,12 +24,23 @@ from opsconsole.protocol.events import (
     Event,
     MessageEvent,
     NoteEvent,
+    OnHubLost,
     RunEvent,
     StateEvent,
     ToolEvent,
     UnknownEvent,
     UsageEvent,
 )
+
+MODELS_KEPT_MAX = 32
+"""Models of one run whose readings are kept apart; those of all others are added up, too high rather than too low."""
+OTHER_MODELS = "other"
+
+
+LEASE_SECONDS_MAX = 86_400.0
+"""A day: no promise to stop by itself is worth waiting longer for."""
+_RAN = frozenset({CallStatus.RUNNING, CallStatus.COMPLETED, CallStatus.FAILED})
+"""Reports that say a call has begun, whatever the hub believed of it."""
 
 
 def fold(world: World, run: Run, point: Point, event: Event, now: float) -> Effects:
@@ -43,6 +55,7 @@ def fold(world: World, run: Run, point: Point, event: Event, now: float) -> Effe
 def new_run(world: World, run_id: str, principal: Principal, now: float) -> Run:
     """A run nobody had spoken of."""
     run = Run(id=run_id, owner=principal.name, started_at=now, progress_at=now, state_since=now)
+    run.supervised = is_sealed(run_id)
     world.runs[run_id] = run
     run.children |= world.orphans.pop(run_id, set())
     return run
@@ -55,8 +68,9 @@ def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float)
     run.restored_from = event.restored_from or run.restored_from
     if event.caps is not None:
         point.caps = believed_caps(point, event.caps)
-    if event.on_hub_lost and event.on_hub_lost.run == "stop":
-        point.lease_seconds = event.on_hub_lost.lease_seconds
+    if event.on_hub_lost:
+        point.may_run_unseen = event.on_hub_lost.gate == "allow"
+        point.lease_seconds = _lease(event.on_hub_lost)
     adopted = bool(event.parent) and _adopt(world, run, event.parent or "")
     if run.described:
         return kill.fence_newborn(world, run, now) if adopted else []
@@ -64,6 +78,12 @@ def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float)
     run.limits = world.policy.limits(run.agent, run.labels)
     effects = _started(world, run, point, now)
     return effects + kill.fence_newborn(world, run, now)
+
+
+def _lease(promised: OnHubLost) -> float | None:
+    """The seconds after which the point stops its run by itself; None where it promises none that could be waited for."""
+    seconds = promised.lease_seconds
+    return seconds if promised.run == "stop" and seconds is not None and 0 < seconds <= LEASE_SECONDS_MAX else None
 
 
 def _name(run: Run, event: RunEvent) -> None:
@@ -75,12 +95,10 @@ def _name(run: Run, event: RunEvent) -> None:
 
 
 def _adopt(world: World, run: Run, parent_id: str) -> bool:
-    """Note whose child a run says it is; gives whether that is news."""
-    if parent_id in (run.id, run.parent):
+    """Note whose child a run says it is; gives whether that is news. It has one parent: none leaves a kill by another."""
+    if run.parent is not None or parent_id == run.id:
         return False
-    before, run.parent = world.runs.get(run.parent or ""), parent_id
-    if before:
-        before.children.discard(run.id)
+    run.parent = parent_id
     parent = world.runs.get(parent_id)
     if parent is None:
         world.orphans.setdefault(parent_id, set()).add(run.id)
@@ -91,8 +109,6 @@ def _adopt(world: World, run: Run, parent_id: str) -> bool:
 
 
 def _started(world: World, run: Run, point: Point, now: float) -> Effects:
-    if world.replaying:
-        return []
     details = {
         "run": run.id,
         "agent": run.agent,
@@ -104,9 +120,7 @@ def _started(world: World, run: Run, point: Point, now: float) -> Effects:
         "pid": point.pid,
     }
     parent = world.runs.get(run.parent or "")
-    return world.record_act(f"run/{run.id}", world.entry("run.started", HUB, now, details)) + (
-        world.changed_run(parent) if parent else []
-    )
+    return world.owe(run, "run.started", details, now) + (world.changed_run(parent) if parent else [])
 
 
 def _fold_state(world: World, run: Run, point: Point, event: StateEvent, now: float) -> Effects:
@@ -149,8 +163,6 @@ def _proof(author: Author, event: StateEvent) -> Proof:
 
 def finish(world: World, run: Run, now: float) -> Effects:
     """A run has ended: nothing of it waits any more, and the end is on record."""
-    if world.replaying:
-        return []
     details: dict[str, Any] = {
         "run": run.id,
         "agent": run.agent,
@@ -162,12 +174,8 @@ def finish(world: World, run: Run, now: float) -> Effects:
         "cost_usd": round(run.cost_usd, 6),
         "proof": str(run.proof),
     }
-    effects = questions.cancel_all(world, run, f"the run is {run.state}", now)
-    return (
-        effects
-        + world.record_act(f"run/{run.id}", world.entry("run.ended", HUB, now, details))
-        + world.changed_run(run)
-    )
+    cancelled = [] if world.replaying else questions.cancel_all(world, run, f"the run is {run.state}", now)
+    return cancelled + world.owe(run, "run.ended", details, now) + world.changed_run(run)
 
 
 def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: float) -> Effects:
@@ -176,12 +184,20 @@ def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: floa
     if call is None:
         call = _new_call(world, run, event, now)
         if event.gate and event.status is CallStatus.PROPOSED:
-            run.doing = world.shown(doing(call, world.mask), 160)
-            return [] if world.replaying else gate.propose(world, run, call, event, now)
-        return _follow(world, run, call, event, now)
+            return _proposed(world, run, call, event, now)
+        return _follow(world, run, point, call, event, now)
     if event.gate and event.status is CallStatus.PROPOSED:
         return [] if world.replaying else gate.propose_again(world, run, call, event, now)
-    return _follow(world, run, call, event, now)
+    return _follow(world, run, point, call, event, now)
+
+
+def _proposed(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
+    run.doing = world.shown(doing(call, world.mask), 160)
+    run.turns_asked += call.kind is CallKind.MODEL_CALL
+    if world.replaying:
+        return []
+    judged = gate.propose(world, run, call, event, now)
+    return judged + (check_limits(world, run, now) if call.kind is CallKind.MODEL_CALL else [])
 
 
 def _new_call(world: World, run: Run, event: ToolEvent, now: float) -> Call:
@@ -202,31 +218,36 @@ def _new_call(world: World, run: Run, event: ToolEvent, now: float) -> Call:
     )
     run.calls[call.id] = call
     run.open_calls[call.id] = call
-    if len(run.calls) > CALLS_KEPT_MAX:
-        _drop_oldest_ended(run)
+    _drop_oldest(run)
     return call
 
 
-def _drop_oldest_ended(run: Run) -> None:
-    for call_id in run.calls:
-        if call_id not in run.open_calls:
-            del run.calls[call_id]
-            return
+def _drop_oldest(run: Run) -> None:
+    """Keep both tables bounded; what waits for its verdict is never dropped (the gate refuses more of that)."""
+    if len(run.open_calls) > OPEN_CALLS_MAX:
+        open_calls = run.open_calls.values()
+        oldest = next((call.id for call in open_calls if call.verdict or not call.gate), None)
+        run.open_calls.pop(oldest or "", None)
+    if len(run.calls) - len(run.open_calls) > CALLS_KEPT_MAX:
+        del run.calls[next(call_id for call_id in run.calls if call_id not in run.open_calls)]
 
 
-def _follow(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
+def _follow(world: World, run: Run, point: Point, call: Call, event: ToolEvent, now: float) -> Effects:
     call.status = advance_call(call.status, event.status)
     if call.status is CallStatus.RUNNING:
         call.since = now
         run.doing = world.shown(doing(call, world.mask), 160)
-        if event.verdict == "offline":
-            return outcomes.note_offline(world, run, call, now)
-        return outcomes.check_unpermitted(world, run, call, now) if call.gate else []
+    if call.status in CALL_ENDED:
+        run.open_calls.pop(call.id, None)
+    alarm: Effects = []
+    if event.verdict == "offline" and call.verdict is None and point.may_run_unseen:
+        alarm = outcomes.note_offline(world, run, call, now)
+    elif call.gate and event.status in _RAN:
+        alarm = outcomes.check_unpermitted(world, run, call, now)
     if call.status not in CALL_ENDED:
-        return []
-    run.open_calls.pop(call.id, None)
+        return alarm
     call.args = None
-    return outcomes.after_call(world, run, call, event, now)
+    return alarm + outcomes.after_call(world, run, call, event, now)
 
 
 def _fold_usage(world: World, run: Run, _point: Point, event: UsageEvent, now: float) -> Effects:
@@ -239,6 +260,8 @@ def _fold_usage(world: World, run: Run, _point: Point, event: UsageEvent, now: f
         reasoning_tokens=event.reasoning_tokens,
     )
     model = safe_line(event.model, limit=200)
+    if model not in run.usage and len(run.usage) >= MODELS_KEPT_MAX:
+        model, reading = OTHER_MODELS, run.usage.get(OTHER_MODELS, Usage()) + reading
     usage = not_below(run.usage.get(model, Usage()), reading)
     run.usage[model] = usage
     run.progress_at = now
@@ -339,8 +362,8 @@ def _zombie(world: World, run: Run, event: Event, now: float) -> Effects:
     refusal = (
         outcomes.refuse_dead(world, run, event, now) if isinstance(event, ToolEvent) and not world.replaying else []
     )
-    if not first or world.replaying:
+    if not first:
         return refusal
     world.alert(run, "zombie", f"it went on after it was {run.state}", "critical", now)
-    body = world.entry("run.zombie", HUB, now, {"run": run.id, "state": str(run.state), "event": event.type})
-    return refusal + world.record_act(f"run/{run.id}", body) + world.changed_run(run)
+    details = {"run": run.id, "state": str(run.state), "event": event.type}
+    return refusal + world.owe(run, "run.zombie", details, now) + world.changed_run(run)

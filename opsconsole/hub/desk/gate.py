@@ -18,6 +18,7 @@ from opsconsole.domain.tool_call import CallKind, Outcome, Risk
 from opsconsole.hub.desk import questions, verdicts
 from opsconsole.hub.desk.effects import Effects, Send
 from opsconsole.hub.desk.principal import HUB
+from opsconsole.hub.desk.settings import OPEN_CALLS_MAX
 from opsconsole.hub.desk.state import Call, Run
 from opsconsole.hub.desk.verdicts import call_details, refuse
 from opsconsole.hub.desk.world import World, merged
@@ -26,19 +27,24 @@ from opsconsole.protocol.events import ToolEvent
 from opsconsole.protocol.frames import PointCommand
 from opsconsole.protocol.limits import ARGS_BYTES_MAX
 
+HANDOFF = "handoff"
+"""What every handoff is named."""
+
 
 def propose(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
     """A call wants to run."""
     problem = _unreadable(call, event)
     if problem:
         return refuse(world, run, call, problem, "gate:arguments", now)
+    if len(run.open_calls) > OPEN_CALLS_MAX:
+        return refuse(world, run, call, "Too many calls of this run wait.", "gate:flood", now)
     return judge(world, run, call, now)
 
 
 def propose_again(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
     """The same call, from another point or sent twice: the same verdict, never a second question."""
     digest = event.digest or ""
-    if digest != call.call_digest or _unreadable(call, event):
+    if digest != call.call_digest or event.kind is not call.kind or _unreadable(call, event):
         frame = PointCommand(
             cmd=verdict_id(run.id, f"{call.id}\n{digest}"),
             run=run.id,
@@ -47,7 +53,7 @@ def propose_again(world: World, run: Run, call: Call, event: ToolEvent, now: flo
             call=call.id,
             outcome=Outcome.DENY,
             digest=digest,
-            text="The arguments of this call changed after it was proposed.",
+            text="This call changed after it was proposed.",
             rule="gate:changed",
             by="hub",
         )
@@ -136,7 +142,22 @@ def _unreadable(call: Call, event: ToolEvent) -> str | None:
         computed = call_digest(event.name or "", event.args)
     except NotCanonical as error:
         return f"The arguments have no canonical form: {error}."
-    return None if computed == event.digest else "The digest does not match the arguments."
+    if computed != event.digest:
+        return "The digest does not match the arguments."
+    return misnamed(event.kind, event.name or "", event.args)
+
+
+def misnamed(kind: CallKind, name: str, args: dict[str, Any] | None) -> str | None:
+    """Why a call is not of the kind it claims, or None.
+
+    Turns and handoffs pass where a tool is asked about: under a tool's name they would be its permission elsewhere.
+    `args` of None are not known any more and were looked at before.
+    """
+    if kind is CallKind.HANDOFF and name != HANDOFF:
+        return f"A handoff is named {HANDOFF!r}."
+    if kind is CallKind.MODEL_CALL and args is not None and args.get("model") != name:
+        return "A turn of the model bears the name of the model in its arguments."
+    return None
 
 
 def release_held(world: World, run: Run, now: float) -> Effects:

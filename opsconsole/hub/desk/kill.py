@@ -23,6 +23,8 @@ from opsconsole.protocol.frames import Command, PointCommand, Res
 Mode = Literal["ladder", "now"]
 LINES_MAX = 200
 """Lines of one receipt: points may answer many times, a person reads one page."""
+MS_MAX = 86_400_000.0
+"""A day: no step of a kill takes longer, and what claims to, or is no number, counts as 0."""
 LEASE_MARGIN = 1.1
 """Clocks run apart: a lease counts as proof only after it, and a beat, have run out by a tenth more."""
 
@@ -127,7 +129,7 @@ def on_result(world: World, run: Run, point: Point, res: Res, now: float) -> Eff
     kill = run.kill
     if kill is None:
         return []
-    lines = [_receipt_line(point, line) for line in res.points]
+    lines = [_receipt_line(world, point, line) for line in res.points]
     kill.lines += lines or [(point.name, (now - kill.sent_at) * 1000, res.status)]
     del kill.lines[LINES_MAX:]
     kill.answered.add(point.name)
@@ -146,10 +148,14 @@ def _claimed(point: Point, res: Res) -> Proof:
     return Proof.COOPERATIVE if proof is Proof.PROCESS and not point.trusted else proof
 
 
-def _receipt_line(point: Point, line: dict[str, Any]) -> tuple[str, float, str]:
-    name = str(line.get("name", point.name))[:64]
-    ms = line.get("ms")
-    return name, float(ms) if isinstance(ms, int | float) else 0.0, str(line.get("outcome", ""))[:200]
+def _receipt_line(world: World, point: Point, line: dict[str, Any]) -> tuple[str, float, str]:
+    name, ms, outcome = line.get("name"), line.get("ms"), line.get("outcome")
+    is_time = isinstance(ms, int | float) and 0 <= ms <= MS_MAX
+    return (
+        world.shown(name if isinstance(name, str) else point.name, 64),
+        float(ms or 0.0) if is_time else 0.0,
+        world.shown(outcome if isinstance(outcome, str) else "", 200),
+    )
 
 
 def _died_with(world: World, run: Run, point: Point, res: Res, now: float) -> Effects:
@@ -207,10 +213,9 @@ def after_end(world: World, run: Run, now: float) -> Effects:
     """A run ended while it was being killed: wait a moment for the receipt, then settle with what there is."""
     world.at(now + world.settings.kill_settle_seconds, "kill", run.id)
     answered = run.kill is not None and any(
-        point.name in run.kill.answered for point in run.points.values() if "kill_process" in point.caps
+        point.name in run.kill.answered for point in run.points.values() if point.trusted
     )
-    unsupervised = not any("kill_process" in point.caps for point in run.points.values())
-    return settle_if_dead(world, run, now) if answered or unsupervised else world.changed_run(run)
+    return settle_if_dead(world, run, now) if answered or not is_supervised(run) else world.changed_run(run)
 
 
 def due(world: World, run_id: str, now: float) -> Effects:

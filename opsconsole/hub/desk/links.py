@@ -27,9 +27,9 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
     if run is None:
         session.runs[item.run] = item.gen
         return []
-    if run.owner and run.owner != session.principal.name:
-        return [Send(conn=session.conn, frame=Err(code="forbidden", message="this run is another's", ref=run.id))]
     point = run.points.get(session.point)
+    if not _may_speak(run, point, session, item):
+        return [Send(conn=session.conn, frame=Err(code="forbidden", message="this run is another's", ref=run.id))]
     turned_away = supervision.turn_away(world, run, point, session, now)
     if turned_away is not None:
         session.runs.pop(run.id, None)
@@ -51,6 +51,13 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
         catch_up(world, run, point, item.cseq, now),
         kill.remind(world, run, now) if is_new_process else [],
     )
+
+
+def _may_speak(run: Run, point: Point | None, session: Session, item: HelloRun) -> bool:
+    """Whether the run is this principal's. One whose start was never recorded is of the process that its events name."""
+    if run.owner:
+        return run.owner == session.principal.name
+    return point is not None and point.gen == item.gen
 
 
 def seat(run: Run, session: Session, gen: str, now: float) -> Point:

@@ -55,24 +55,20 @@ def note_result(world: World, run: Run, approval: Approval, status: CallStatus, 
 def check_unpermitted(world: World, run: Run, call: Call, now: float) -> Effects:
     """A gated call runs without an allow: its enforcement point is broken, and everybody should know."""
     unknown = call.kind is CallKind.MODEL_CALL and call.verdict is None  # admitted before a restart, off the record
-    if world.replaying or call.permitted or unknown:
+    if call.permitted or call.unpermitted or unknown:
         return []
+    call.unpermitted = True
     text = f"{call.tool} runs without permission: this agent's enforcement point cannot be trusted"
     world.alert(run, "unpermitted", text, "critical", now)
-    body = world.entry("call.unpermitted", HUB, now, call_details(run, call))
-    return world.record_act(f"run/{run.id}", body) + world.changed_run(run)
+    return world.owe(run, "call.unpermitted", call_details(run, call), now) + world.changed_run(run)
 
 
 def note_offline(world: World, run: Run, call: Call, now: float) -> Effects:
     """The point let a call run by itself while the hub was lost, as its run's policy allows: an override."""
-    if world.replaying:
-        return []
     call.verdict, call.permitted = "offline", True
     world.alert(run, "offline", f"{call.tool} ran under the offline policy, unseen", "warning", now)
     details = call_details(run, call) | {"rule": "on_hub_lost:allow", "args": call.args}
-    return world.record_act(f"run/{run.id}", world.entry("override.offline", HUB, now, details)) + world.changed_run(
-        run
-    )
+    return world.owe(run, "override.offline", details, now) + world.changed_run(run)
 
 
 def refuse_dead(world: World, run: Run, event: Event, now: float) -> Effects:

@@ -99,6 +99,7 @@ def settle(world: World, approval: Approval, status: ApprovalStatus, by: str, no
     run = world.runs.get(approval.run)
     if run:
         run.pending.discard(approval.id)
+    world.settled.append(approval.id)
     return world.changed_approval(approval) + _trim(world)
 
 
@@ -171,11 +172,12 @@ def hand_back(world: World, approval: Approval, by: str, note: str, now: float) 
 
 
 def withdrawn(world: World, run: Run, call: Call, now: float) -> Effects:
-    """The agent gave up a call before its verdict."""
+    """A call ended before its verdict."""
     approval = world.approvals.get(call.approval or "")
     if approval is None or approval.status is not ApprovalStatus.PENDING:
         return []
-    return close(world, approval, ApprovalStatus.CANCELLED, "The agent withdrew the call.", "gate:withdrawn", now)
+    why = "The call ran without permission." if call.unpermitted else "The agent withdrew the call."
+    return close(world, approval, ApprovalStatus.CANCELLED, why, "gate:withdrawn", now)
 
 
 def on_delivery(world: World, run: Run, call_id: str, delivery: Delivery) -> Effects:
@@ -193,11 +195,11 @@ def on_delivery(world: World, run: Run, call_id: str, delivery: Delivery) -> Eff
 
 
 def _trim(world: World) -> Effects:
-    if len(world.approvals) <= ENDED_APPROVALS_KEPT_MAX:
-        return []
-    settled = [key for key, one in world.approvals.items() if one.status not in OPEN]
     effects: Effects = []
-    for key in settled[: max(0, len(settled) - ENDED_APPROVALS_KEPT_MAX)]:
-        del world.approvals[key]
-        effects += world.removed("approvals", "approval", key)
+    while len(world.settled) > ENDED_APPROVALS_KEPT_MAX:
+        key = world.settled.popleft()
+        oldest = world.approvals.get(key)
+        if oldest and oldest.status not in OPEN:  # a question that was handed back may have been asked again
+            del world.approvals[key]
+            effects += world.removed("approvals", "approval", key)
     return effects

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from opsconsole.domain.approval import OPEN
+from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import CallStatus, Outcome
 from opsconsole.hub.desk.state import Approval, Call, OpenCommand, Receipt, Run
 from opsconsole.hub.desk.world import World
@@ -20,7 +21,7 @@ from opsconsole.protocol.frames import PointCommand
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskRecord:
-    """One run, approval or receipt as bytes; a `body` of None says: forget it."""
+    """One run, approval, receipt or forgotten run's id as bytes; a `body` of None says: forget it."""
 
     kind: str
     id: str
@@ -31,6 +32,7 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "run": TypeAdapter(Run),
     "approval": TypeAdapter(Approval),
     "receipt": TypeAdapter(Receipt),
+    "forgotten": TypeAdapter(str),
 }
 
 
@@ -38,9 +40,15 @@ _LEFT_OUT: dict[str, Any] = {"run": {"open_calls": True, "calls": {"__all__": {"
 """Not kept: arguments of open calls, which only memory ever holds unmasked, and what is worked out from the rest."""
 
 
+ADDRESSES = frozenset({"id", "parent", "verdict", "digest", "command", "restored_from"})
+"""Ids of an event, by which it is folded again: never masked, whatever they look like."""
+
+
 def masked_body(body: bytes, mask: Masker) -> bytes:
     """The events with secrets masked, for the log."""
-    return to_json(redact(from_json(body), mask)[0])
+    return to_json(
+        [redact(event, mask)[0] | {key: event[key] for key in ADDRESSES & event.keys()} for event in from_json(body)]
+    )
 
 
 def take_dirty(world: World, limit: int) -> list[DeskRecord]:
@@ -54,7 +62,7 @@ def take_dirty(world: World, limit: int) -> list[DeskRecord]:
 
 
 def load(world: World, saved: Iterable[DeskRecord]) -> None:
-    """Put records back; one that cannot be read is left out, and the logs still hold what it was made from."""
+    """Put records back; of what cannot be read, a run is fenced, and the rest left out for the logs to tell of."""
     tables = _tables(world)
     for record in saved:
         if record.body is None:
@@ -62,7 +70,10 @@ def load(world: World, saved: Iterable[DeskRecord]) -> None:
         try:
             value = _ADAPTERS[record.kind].validate_json(record.body)
         except ValidationError:
-            continue
+            world.unreadable.append((record.kind, record.id))
+            if record.kind != "run":
+                continue
+            value = _fenced(record.id, record.body)
         tables[record.kind][record.id] = value
     waiting = {key for key, approval in world.approvals.items() if approval.status in OPEN}
     for run in world.runs.values():
@@ -70,10 +81,23 @@ def load(world: World, saved: Iterable[DeskRecord]) -> None:
         run.open_calls = {call.id: call for call in run.calls.values() if is_open(call)}
         for point in run.points.values():
             point.conn, point.met = None, False
+    over = (approval for approval in world.approvals.values() if approval.status not in OPEN)
+    world.settled.extend(one.id for one in sorted(over, key=lambda one: one.decided_at or 0.0))
+
+
+def _fenced(run: str, body: bytes) -> Run:
+    """A run of which only its id is certain: nobody may start it anew, and operators may kill it."""
+    try:
+        known = from_json(body)
+    except ValueError:
+        known = None
+    about = known if isinstance(known, dict) else {}
+    told = {key: about[key] for key in ("agent", "owner", "parent") if isinstance(about.get(key), str)}
+    return Run(id=run, described=True, state=RunState.STOPPING, reason="its record could not be read", **told)
 
 
 def _tables(world: World) -> dict[str, OrderedDict[str, Any]]:
-    return {"run": world.runs, "approval": world.approvals, "receipt": world.receipts}
+    return {"run": world.runs, "approval": world.approvals, "receipt": world.receipts, "forgotten": world.forgotten}
 
 
 def _body(world: World, kind: str, key: str) -> bytes | None:

@@ -8,6 +8,7 @@ from opsconsole.domain.run import FENCED
 from opsconsole.domain.tool_call import CallKind, CallStatus
 from opsconsole.hub.desk import control, fold, gate, kill, questions, verdicts
 from opsconsole.hub.desk.effects import Changed, Effects
+from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.records import is_open
 from opsconsole.hub.desk.state import Call, Run
 from opsconsole.hub.desk.world import World
@@ -18,12 +19,28 @@ def finish(world: World, now: float) -> Effects:
     world.after_record.clear()
     world.after_store.clear()
     _restore_questions(world)
-    effects: Effects = []
+    effects = _tell_unreadable(world, now)
     for run in world.runs.values():
+        for debt, owed in list(run.owed.items()):
+            effects += world.pay(run, debt, owed)
         _restore_family(world, run)
         effects += _finish_run(world, run, now)
         effects += world.changed_run(run) if not run.ended else [Changed(view="board", key=run.id)]
     effects += [Changed(view="approvals", key=approval) for approval in world.approvals]
+    return effects
+
+
+def _tell_unreadable(world: World, now: float) -> Effects:
+    """Records that could not be read are on record, and the runs among them on every screen."""
+    effects: Effects = []
+    for kind, key in world.unreadable:
+        run = world.runs.get(key) if kind == "run" else None
+        if run:
+            run.started_at = run.progress_at = run.state_since = now
+            world.alert(run, "unreadable", "the hub lost its record of this run: it is stopped", "critical", now)
+        details = {"of": kind, "id": key} | ({"run": key} if run else {})
+        effects += world.record_act(f"{kind}/{key}", world.entry("record.unreadable", HUB, now, details))
+    world.unreadable.clear()
     return effects
 
 
@@ -94,7 +111,8 @@ def _take_up(world: World, run: Run, now: float) -> Effects:
     for call in list(run.open_calls.values()):
         if not call.gate or call.verdict or call.approval or call.status is not CallStatus.PROPOSED:
             continue
-        if call.kind is CallKind.MODEL_CALL or _is_intact(call):
+        is_turn = call.kind is CallKind.MODEL_CALL and gate.misnamed(call.kind, call.tool, call.args) is None
+        if is_turn or _is_intact(call):
             effects += gate.judge(world, run, call, now)
         else:
             why = "The hub restarted before this call was judged. Propose it again."
@@ -105,6 +123,10 @@ def _take_up(world: World, run: Run, now: float) -> Effects:
 def _is_intact(call: Call) -> bool:
     """Whether the arguments are those that were proposed: the log holds them masked, the records not at all."""
     try:
-        return call.args is not None and call_digest(call.tool, call.args) == call.call_digest
+        return (
+            call.args is not None
+            and gate.misnamed(call.kind, call.tool, call.args) is None
+            and call_digest(call.tool, call.args) == call.call_digest
+        )
     except NotCanonical:
         return False

@@ -21,7 +21,7 @@ from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.records import is_open, refusal_of
 from opsconsole.hub.desk.state import Approval, Call, Point, Receipt, Run
 from opsconsole.hub.desk.supervision import point_of_gen
-from opsconsole.hub.desk.world import World
+from opsconsole.hub.desk.world import World, debt_of
 from opsconsole.protocol.events import parse_timeline
 from opsconsole.protocol.frames import Command, PointCommand, ProposedCall
 
@@ -33,6 +33,8 @@ def batch(world: World, run_id: str, gen: str, first_seq: int, count: int, at: f
     if name == "hub":
         if run:
             run.hub_seq = max(run.hub_seq, first_seq + count - 1)
+        return
+    if run_id in world.forgotten:
         return
     if run is None:
         run = fold.new_run(world, run_id, HUB, at)
@@ -63,7 +65,11 @@ def batch(world: World, run_id: str, gen: str, first_seq: int, count: int, at: f
 def entry(world: World, seq: int, _key: str, at: float, body: bytes) -> None:
     """Apply what an audit entry says was done, without recording or telling it again."""
     entry = from_json(body)
-    replay = _REPLAYS.get(str(entry.get("kind", "")))
+    kind = str(entry.get("kind", ""))
+    run = _run_of(world, entry)
+    if run:
+        run.owed.pop(debt_of(kind, entry), None)
+    replay = _REPLAYS.get(kind)
     if replay is None:
         return
     world.replaying = True
@@ -92,8 +98,10 @@ def _who(entry: dict[str, Any]) -> Principal:
 
 
 def _replay_started(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
+    if entry["run"] in world.forgotten:
+        return
     run = _run_of(world, entry) or fold.new_run(world, str(entry["run"]), HUB, at)
-    run.owner = str(entry.get("owner", ""))
+    run.owner = str(entry.get("owner", "")) or run.owner
 
 
 def _replay_requested(world: World, entry: dict[str, Any], seq: int, at: float) -> None:

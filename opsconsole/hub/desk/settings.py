@@ -31,6 +31,8 @@ class DeskSettings:
     """How often a rate that falls is shown again."""
 
 
+OPEN_CALLS_MAX = 256
+"""Calls of one run that may wait or run at once: more than this nobody could answer, and each costs every kill."""
 CALLS_KEPT_MAX = 256
 """Ended calls remembered per run, so that a late duplicate finds its verdict; an older one is refused."""
 COMMANDS_KEPT_MAX = 5_000
@@ -39,9 +41,19 @@ RECEIPTS_KEPT_MAX = 50_000
 """Operators' commands remembered for idempotency and receipts."""
 RUNS_KEPT_MAX = 20_000
 """Runs on the board; the longest ended leave first."""
+FORGOTTEN_KEPT_MAX = 200_000
+"""Ids of runs that have left the board and may not be started again; about 20 MB."""
+OWED_KEPT_MAX = 512
+"""Entries per run that a restart would make good; more than this are only in memory."""
+REFUSALS_KEPT_MAX = 2_000
+"""Refused commands whose answer is remembered; apart, so that refusals push no receipt out."""
+REFUSALS_WINDOW_SECONDS = 60.0
+"""Equal refusals of this long are one entry of the audit, with their number."""
+REFUSAL_KEYS_MAX = 200
+"""Different refusals told singly in that time; more are counted together."""
 ENDED_APPROVALS_KEPT_MAX = 2_000
 """Settled approvals on the queue's view; the oldest leave first (the audit keeps them)."""
 ALERTS_KEPT_MAX = 20
 """Alerts kept on a run's row."""
 UNRECORDED_MAX = 10_000
-"""Acts waiting for storage to take their audit entry."""
+"""Entries of the hub's own waiting for storage to take them; what an operator did waits however many there are."""

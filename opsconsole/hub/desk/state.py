@@ -44,6 +44,8 @@ class Point:
     cseq: int = 0
     retired: list[str] = field(default_factory=list)
     """Generations that newer ones have replaced; the oldest are forgotten."""
+    may_run_unseen: bool = False
+    """It declared that it lets calls run while the hub is lost."""
     lease_seconds: float | None = None
     """Set where the point promised to stop its run after this long without the hub."""
 
@@ -75,6 +77,8 @@ class Call:
     """The verdict command, once there is one."""
     permitted: bool = False
     """Whether some verdict let it run."""
+    unpermitted: bool = False
+    """Whether it ran though none did."""
     held: str | None = None
     """Why the gate gives no verdict yet: `pause`."""
     asked: bool = False
@@ -111,6 +115,16 @@ class Kill:
     lines: list[tuple[str, float, str]] = field(default_factory=list)
     answered: set[str] = field(default_factory=set)
     total_ms: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Owed:
+    """An audit entry that a run's events call for, until it is on record."""
+
+    kind: str
+    at: float
+    details: dict[str, Any]
+    """Masked."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -163,12 +177,16 @@ class Run:
     state_since: float = 0.0
     doing: str = ""
     supervised: bool = False
-    """A supervisor that proved itself holds its processes."""
+    """A supervisor holds its processes, by its sealed id: no other word on them is proof, even before it is heard."""
     frozen: bool = False
     kill: Kill | None = None
     alerts: list[Alert] = field(default_factory=list)
     zombie: bool = False
     audit_seq: int = 0
+    turns_asked: int = 0
+    """Turns of the model that were put before the gate."""
+    owed: dict[str, Owed] = field(default_factory=dict)
+    """kind and call -> the entry."""
 
     @property
     def ended(self) -> bool:
@@ -177,8 +195,8 @@ class Run:
 
     @property
     def turns(self) -> int:
-        """Model turns, over all models."""
-        return sum(usage.turns for usage in self.usage.values())
+        """Model turns, over all models; not fewer than were asked for, whatever is reported."""
+        return max(self.turns_asked, sum(usage.turns for usage in self.usage.values()))
 
     @property
     def cost_usd(self) -> float:

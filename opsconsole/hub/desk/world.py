@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,15 +15,19 @@ from opsconsole.domain.run import Author, RunState, Step, advance
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.usage import Usage
 from opsconsole.hub.desk.effects import Changed, Effects, Record, Send, Store, View
-from opsconsole.hub.desk.principal import Principal
+from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.settings import (
     ALERTS_KEPT_MAX,
     COMMANDS_KEPT_MAX,
+    OWED_KEPT_MAX,
     RECEIPTS_KEPT_MAX,
+    REFUSAL_KEYS_MAX,
+    REFUSALS_WINDOW_SECONDS,
     UNRECORDED_MAX,
     DeskSettings,
 )
-from opsconsole.hub.desk.state import Approval, OpenCommand, Receipt, Run
+from opsconsole.hub.desk.state import Approval, OpenCommand, Owed, Receipt, Run
+from opsconsole.hub.rates import Collapsed
 from opsconsole.policy.interface import Policy
 from opsconsole.policy.redaction import Masker, redact, redact_text
 from opsconsole.protocol.events import CommandEvent, LinkEvent
@@ -37,6 +41,10 @@ Done = Callable[[int, float], Effects]
 Failed = Callable[[str, float], Effects]
 """What to do when an entry could not be made durable: (problem, now) -> effects."""
 ENTRY_VERSION = 1
+ADDRESSES = frozenset(
+    {"run", "runs", "named", "parent", "owner", "call", "approval", "command", "digest", "call_digest"}
+)
+"""Ids, by which an entry is found and replayed: never masked, whatever they look like."""
 SECRET_CHARS_MAX = 512
 """Looked at past the end of a shown text, so that a secret cut in two is still known for one."""
 
@@ -62,6 +70,16 @@ class Unrecorded:
     key: str
     body: bytes
     done: Done
+    is_act: bool
+
+
+@dataclass(slots=True)
+class Gap:
+    """Entries of the hub's own that were dropped because storage took none."""
+
+    dropped: int
+    first_at: float
+    last_at: float
 
 
 @dataclass(slots=True)
@@ -76,14 +94,24 @@ class World:
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
     approvals: OrderedDict[str, Approval] = field(default_factory=OrderedDict)
     receipts: OrderedDict[str, Receipt] = field(default_factory=OrderedDict)
+    refusals: OrderedDict[tuple[str, str], Receipt] = field(default_factory=OrderedDict)
+    """(who, command) -> the answer; in memory only."""
+    refusals_told: Collapsed = field(default_factory=lambda: Collapsed(REFUSALS_WINDOW_SECONDS, REFUSAL_KEYS_MAX))
     orphans: dict[str, set[str]] = field(default_factory=dict)
     """parent -> children that named it before it was known."""
+    forgotten: OrderedDict[str, str] = field(default_factory=OrderedDict)
+    """run that has left the board -> the state it ended in."""
+    settled: deque[str] = field(default_factory=deque)
+    """Approvals that are over, oldest first."""
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
+    """(kind, id) of records that could not be read at this start."""
     sessions: dict[str, Session] = field(default_factory=dict)
     timers: list[tuple[float, int, str, str]] = field(default_factory=list)
     after_store: dict[int, tuple[str, str, str, int, int]] = field(default_factory=dict)
     """token -> (run, point, gen, first seq, last seq) of a batch on its way to disk."""
     after_record: dict[int, tuple[Done, Failed]] = field(default_factory=dict)
     unrecorded: list[Unrecorded] = field(default_factory=list)
+    gap: Gap | None = None
     dirty: dict[tuple[str, str], None] = field(default_factory=dict)
     tokens: int = 0
     replaying: bool = False
@@ -97,8 +125,11 @@ class World:
 
     def entry(self, kind: str, who: Principal, now: float, details: dict[str, Any]) -> bytes:
         """The bytes of an audit entry: kind, who, and the details with secrets masked."""
-        masked, _ = redact(details, self.mask)
-        return to_json({"v": ENTRY_VERSION, "kind": kind, "who": who.as_who(), "at": now, **masked})
+        head = {"v": ENTRY_VERSION, "kind": kind, "who": who.as_who(), "at": now}
+        return to_json(head | self._masked(details), inf_nan_mode="null")
+
+    def _masked(self, details: dict[str, Any]) -> dict[str, Any]:
+        return redact(details, self.mask)[0] | {key: details[key] for key in ADDRESSES & details.keys()}
 
     def record(self, key: str, body: bytes, *, done: Done, failed: Failed, expect: int | None = None) -> Effects:
         """Make an entry durable, then `done`; used by everything that permits."""
@@ -106,20 +137,53 @@ class World:
         self.after_record[token] = (done, failed)
         return [Record(token=token, key=key, body=body, expect=expect)]
 
-    def record_act(self, key: str, body: bytes, done: Done | None = None, refused: Failed | None = None) -> Effects:
+    def record_act(
+        self, key: str, body: bytes, done: Done | None = None, refused: Failed | None = None, *, is_act: bool = False
+    ) -> Effects:
         """Record something that has already been done; offered to storage again until it is taken.
 
-        `refused` follows when storage first refuses it.
+        `refused` follows when storage first refuses it. `is_act`: an operator did it; no flood of an agent pushes it out.
         """
         follow = done or _nothing
 
         def failed(problem: str, now: float) -> Effects:
-            if len(self.unrecorded) < UNRECORDED_MAX:
-                self.unrecorded.append(Unrecorded(key, body, follow))
+            if is_act or len(self.unrecorded) < UNRECORDED_MAX:
+                self.unrecorded.append(Unrecorded(key, body, follow, is_act))
                 self.at(now + self.settings.retry_record_seconds, "retry", "")
+            else:
+                self.gap = Gap(self.gap.dropped + 1 if self.gap else 1, self.gap.first_at if self.gap else now, now)
             return refused(problem, now) if refused else []
 
         return self.record(key, body, done=follow, failed=failed)
+
+    def own_up(self, now: float) -> Effects:
+        """Storage takes entries again: how many were dropped is on record."""
+        gap, self.gap = self.gap, None
+        if gap is None:
+            return []
+        details = {"dropped": gap.dropped, "first_at": gap.first_at, "last_at": gap.last_at}
+        return self.record_act("hub/audit.gap", self.entry("audit.gap", HUB, now, details), is_act=True)
+
+    def owe(self, run: Run, kind: str, details: dict[str, Any], now: float) -> Effects:
+        """Record what an event of a run calls for.
+
+        The event is acknowledged and will not come again: should the hub stop before the entry is on record, its next
+        start makes it.
+        """
+        debt, owed = debt_of(kind, details), Owed(kind=kind, at=now, details=self._masked(details))
+        if len(run.owed) < OWED_KEPT_MAX:
+            run.owed[debt] = owed
+        return [] if self.replaying else self.pay(run, debt, owed)
+
+    def pay(self, run: Run, debt: str, owed: Owed) -> Effects:
+        """Record what is owed."""
+
+        def done(_seq: int, _now: float) -> Effects:
+            run.owed.pop(debt, None)
+            self.dirty["run", run.id] = None
+            return []
+
+        return self.record_act(f"run/{run.id}", self.entry(owed.kind, HUB, owed.at, owed.details), done)
 
     def shown(self, text: str, limit: int) -> str:
         """Text of an agent as a row shows it: secrets masked, on one line, nothing in it that drives a terminal."""
@@ -128,7 +192,7 @@ class World:
     def retry_records(self) -> Effects:
         """Offer to storage again what it has not taken."""
         waiting, self.unrecorded = self.unrecorded, []
-        return merged(*(self.record_act(one.key, one.body, one.done) for one in waiting))
+        return merged(*(self.record_act(one.key, one.body, one.done, is_act=one.is_act) for one in waiting))
 
     # -- rows, timers ----------------------------------------------------------------------------------------------
 
@@ -235,6 +299,11 @@ class World:
 
 def _nothing(_seq: int, _now: float) -> Effects:
     return []
+
+
+def debt_of(kind: str, details: dict[str, Any]) -> str:
+    """What an owed entry is known by: its kind, and the call it is about."""
+    return f"{kind} {details.get('call', '')}"
 
 
 def merged(*parts: Effects) -> Effects:

@@ -29,8 +29,10 @@ BEN = Principal(name="ben", role=Role.OPERATOR, origin="127.0.0.1:3")
 EYE = Principal(name="eye", role=Role.OBSERVER, origin="127.0.0.1:4")
 SDK_CAPS = ["hold", "pause", "inject", "takeover", "kill_cooperative"]
 KEY = "the supervisor's"
-RUN = sealed_run_id("run_1", KEY)
-"""The run most tests are about; who says hello as its supervisor has the key."""
+RUN = "run_1"
+"""The run most tests are about; nobody supervises it."""
+SEALED = sealed_run_id("run_1", KEY)
+"""A run that a supervisor holds; who says hello as its supervisor has the key."""
 SUPERVISOR_CAPS = ["kill_process", "freeze"]
 START = 1_000_000.0
 STEP_SECONDS = 0.001
@@ -112,6 +114,8 @@ class Office:
 
     def __init__(self, *, policy: Policy | None = None, settings: DeskSettings | None = None) -> None:
         self.now = START
+        self.run = RUN
+        """The run meant where none is named."""
         self.policy = policy or DefaultPolicy()
         self.settings = settings or DeskSettings()
         self.storage = Storage()
@@ -228,15 +232,16 @@ class Office:
 
     # -- peers and rows --------------------------------------------------------------------------------------------
 
-    def agent(self, run: str = RUN, **about: Any) -> Agent:
+    def agent(self, run: str | None = None, **about: Any) -> Agent:
         """A connected point whose run is described and at work."""
-        agent = Agent(self, run=run, **about)
+        agent = Agent(self, run=run or self.run, **about)
         agent.connect()
         agent.start()
         return agent
 
-    def supervised(self, run: str = RUN) -> tuple[Agent, Agent]:
+    def supervised(self, run: str = SEALED) -> tuple[Agent, Agent]:
         """A run with two points: the SDK in its process, and a supervisor above it."""
+        self.run = run
         supervisor = self.agent(run, point="supervisor", caps=SUPERVISOR_CAPS, state=None)
         return self.agent(run), supervisor
 
@@ -244,15 +249,15 @@ class Office:
         """Someone at a console."""
         return self.operators.setdefault(who.name, Operator(self, who))
 
-    def row(self, run: str = RUN) -> RunRow:
+    def row(self, run: str | None = None) -> RunRow:
         """The row of a run."""
-        return self.desk.run_row(run, self.now)
+        return self.desk.run_row(run or self.run, self.now)
 
-    def approval(self, call: str = "c1", run: str = RUN) -> ApprovalRow | None:
+    def approval(self, call: str = "c1", run: str | None = None) -> ApprovalRow | None:
         """The row of the approval of a call, None when there is none."""
-        return self.desk.approval_row(approval_id(run, call))
+        return self.desk.approval_row(approval_id(run or self.run, call))
 
-    def alerts(self, run: str = RUN) -> list[str]:
+    def alerts(self, run: str | None = None) -> list[str]:
         """The kinds of alert on a run's row."""
         return [alert.kind for alert in self.row(run).alerts]
 
@@ -264,7 +269,7 @@ class Agent:
         self,
         office: Office,
         *,
-        run: str = RUN,
+        run: str | None = None,
         point: str = "sdk",
         gen: str = "g1",
         who: Principal = BOT,
@@ -277,7 +282,7 @@ class Agent:
         lease_seconds: float | None = None,
     ) -> None:
         self.office = office
-        self.run, self.point, self.gen, self.who = run, point, gen, who
+        self.run, self.point, self.gen, self.who = run or office.run, point, gen, who
         self.host, self.pid = host, pid
         self.described = {"agent": agent, "parent": parent, "caps": SDK_CAPS if caps is None else caps}
         if lease_seconds is not None:
@@ -375,7 +380,7 @@ class Agent:
 
     def turn(self, call: str = "m1", **about: Any) -> None:
         """Put a turn of the model before the gate."""
-        self.propose(call, "gpt", {"messages": []}, kind="model_call", **about)
+        self.propose(call, "gpt", {"model": "gpt", "messages": []}, kind="model_call", **about)
 
     def tool(self, call: str, status: str, **about: Any) -> None:
         """Report how a call goes."""
@@ -447,7 +452,7 @@ class Operator:
         """The latest command's answers, as codes and states."""
         return [res.code or res.status for res in self.office.replies.get(f"{self.who.name}#{self.given}", [])]
 
-    def decide(self, answer: str, call: str = "c1", run: str = RUN, **about: Any) -> Res | None:
+    def decide(self, answer: str, call: str = "c1", run: str | None = None, **about: Any) -> Res | None:
         """Decide a held call, quoting what is shown."""
         approval = self.office.approval(call, run)
         assert approval is not None

@@ -10,7 +10,7 @@ from opsconsole.domain.digest import call_digest
 from opsconsole.hub.desk.settings import DeskSettings
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
-from tests.hub.desk.office import ANA, BEN, EYE, RUN, SUPERVISOR_CAPS, Agent, Office
+from tests.hub.desk.office import ANA, BEN, EYE, RUN, Agent, Office
 
 COMPOSED = {"id": "k1", "name": "sql", "args": {"query": "SELECT 1"}}
 
@@ -132,10 +132,10 @@ def test_an_injected_message_nobody_took_in_time_is_not_delivered_later() -> Non
 
 def test_a_freeze_goes_to_the_supervisor() -> None:
     office = Office()
-    supervisor = office.agent(point="supervisor", caps=SUPERVISOR_CAPS)
+    _, supervisor = office.supervised()
     operator = office.operator()
-    operator.ask("freeze", run=RUN)
-    operator.ask("thaw", run=RUN)
+    operator.ask("freeze", run=office.run)
+    operator.ask("thaw", run=office.run)
     assert [str(one.do) for one in supervisor.commands] == ["freeze", "thaw"]
 
 
@@ -289,4 +289,4 @@ def test_secrets_in_an_answer_are_masked_on_the_row_and_whole_for_the_agent() ->
 def test_the_digest_of_an_answer_is_that_of_the_call() -> None:
     office, agent = taken_over()
     office.operator().decide("respond", "m1", text="x")
-    assert agent.verdict("m1").digest == call_digest("gpt", {"messages": []})
+    assert agent.verdict("m1").digest == call_digest("gpt", {"model": "gpt", "messages": []})

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from opsconsole.domain.ids import sealed_run_id
-from tests.hub.desk.office import BEN, EYE, RUN, SDK_CAPS, SUPERVISOR_CAPS, Agent, Office
+from tests.hub.desk.office import BEN, EYE, RUN, SDK_CAPS, SEALED, SUPERVISOR_CAPS, Agent, Office
 
 COOPERATIVE = {"proof": "cooperative", "points": [{"name": "sdk", "ms": 1.5, "outcome": "cancelled"}]}
 PROCESS = {"proof": "process", "points": [{"name": "supervisor.kill", "ms": 9.0, "outcome": "empty"}]}
@@ -22,7 +22,7 @@ def test_a_kill_is_told_to_every_point_at_once_before_it_is_recorded() -> None:
     office = Office()
     agent, supervisor = office.supervised()
     office.hold()
-    office.operator().ask("kill", run=RUN, note="runaway")
+    office.operator().ask("kill", run=office.run, note="runaway")
     assert [len(point.told("kill")) for point in (agent, supervisor)] == [1, 1]
     assert (office.row().state, office.row().kill.status) == ("stopping", "stopping")
     office.release()
@@ -76,7 +76,7 @@ def test_an_unsupervised_run_is_dead_by_its_own_word() -> None:
 def test_under_a_supervisor_only_the_empty_process_tree_is_proof() -> None:
     office = Office()
     agent, supervisor = office.supervised()
-    office.operator().ask("kill", run=RUN)
+    office.operator().ask("kill", run=office.run)
     agent.answer(kill_of(agent), **COOPERATIVE)
     agent.state("killed")
     assert office.row().kill.status == "stopping"
@@ -95,7 +95,7 @@ def test_an_sdk_that_claims_the_proof_of_a_supervisor_is_believed_as_an_sdk() ->
 def test_an_sdk_cannot_prove_a_supervised_run_dead() -> None:
     office = Office()
     agent, _ = office.supervised()
-    office.operator().ask("kill", run=RUN)
+    office.operator().ask("kill", run=office.run)
     agent.answer(kill_of(agent), **PROCESS)
     assert office.row().kill.status == "stopping"
 
@@ -105,7 +105,7 @@ def test_a_supervisor_that_is_lost_leaves_the_kill_unconfirmed() -> None:
     agent, supervisor = office.supervised()
     supervisor.drop()
     office.pass_time(100)
-    office.operator().ask("kill", run=RUN)
+    office.operator().ask("kill", run=office.run)
     agent.answer(kill_of(agent), **COOPERATIVE)
     office.pass_time(16)
     assert office.row().kill.status == "unconfirmed"
@@ -130,7 +130,7 @@ def test_a_kill_without_an_answer_is_unconfirmed_and_later_dead() -> None:
 def test_a_supervisor_that_cannot_prove_it_says_so_at_once() -> None:
     office = Office()
     _, supervisor = office.supervised()
-    office.operator().ask("kill", run=RUN)
+    office.operator().ask("kill", run=office.run)
     supervisor.answer(kill_of(supervisor), proof="none", points=[{"name": "supervisor", "ms": 1, "outcome": "2 left"}])
     assert (office.row().kill.status, office.row().state) == ("unconfirmed", "stopping")
 
@@ -138,7 +138,7 @@ def test_a_supervisor_that_cannot_prove_it_says_so_at_once() -> None:
 def test_a_killed_run_that_reports_failure_was_killed() -> None:
     office = Office()
     _, supervisor = office.supervised()
-    office.operator().ask("kill", run=RUN)
+    office.operator().ask("kill", run=office.run)
     supervisor.state("failed", exit={"code": None, "signal": "SIGKILL", "survivors": 0})
     office.pass_time(1.5)
     row = office.row()
@@ -148,7 +148,7 @@ def test_a_killed_run_that_reports_failure_was_killed() -> None:
 def test_an_exit_with_survivors_proves_nothing() -> None:
     office = Office()
     _, supervisor = office.supervised()
-    office.operator().ask("kill", run=RUN)
+    office.operator().ask("kill", run=office.run)
     supervisor.state("failed", exit={"code": 1, "survivors": 2})
     office.pass_time(16)
     assert office.row().kill.status == "unconfirmed"
@@ -240,12 +240,12 @@ def test_runs_that_call_each_other_parent_are_killed_once_each() -> None:
 
 def test_children_inside_a_proven_dead_process_tree_died_with_it() -> None:
     office = Office()
-    _, supervisor = office.supervised(RUN)
-    office.agent("run_2", parent=RUN, pid=201)
-    office.agent("run_3", parent=RUN, pid=202, host="elsewhere")
-    office.operator().ask("kill", run=RUN)
+    _, supervisor = office.supervised()
+    office.agent("run_2", parent=office.run, pid=201)
+    office.agent("run_3", parent=office.run, pid=202, host="elsewhere")
+    office.operator().ask("kill", run=office.run)
     supervisor.answer(kill_of(supervisor), **PROCESS, killed=[100, 201, 202])
-    assert [office.row(run).state for run in (RUN, "run_2", "run_3")] == ["killed", "killed", "stopping"]
+    assert [office.row(run).state for run in (office.run, "run_2", "run_3")] == ["killed", "killed", "stopping"]
 
 
 def test_a_kill_of_all_leaves_no_run_alive() -> None:
@@ -368,9 +368,9 @@ def test_points_that_answer_for_ever_do_not_fill_the_receipt() -> None:
 def test_a_process_without_the_key_cannot_take_the_supervisors_place() -> None:
     office = Office()
     _, supervisor = office.supervised()
-    forger = Agent(office, run=RUN, point="supervisor", gen="forged", caps=SUPERVISOR_CAPS)
+    forger = Agent(office, run=office.run, point="supervisor", gen="forged", caps=SUPERVISOR_CAPS)
     forger.connect(key=None)
-    office.operator().ask("kill", run=RUN)
+    office.operator().ask("kill", run=office.run)
     assert (len(supervisor.told("kill")), len(forger.told("kill"))) == (1, 0)
     assert ("forged" in office.alerts(), "supervisor.refused" in office.storage.kinds()) == (True, True)
 
@@ -400,9 +400,18 @@ def test_a_supervisor_that_is_cut_off_keeps_its_say_when_another_takes_its_seat_
     office = Office()
     agent, supervisor = office.supervised()
     supervisor.drop()
-    forger = Agent(office, run=RUN, point="supervisor", gen="forged", caps=SUPERVISOR_CAPS)
+    forger = Agent(office, run=office.run, point="supervisor", gen="forged", caps=SUPERVISOR_CAPS)
     forger.connect(key=None)
     forger.drop(clean=True)
-    office.operator().ask("kill", run=RUN)
+    office.operator().ask("kill", run=office.run)
     agent.answer(kill_of(agent), **COOPERATIVE)
     assert office.row().kill.status == "stopping"
+
+
+def test_a_kill_before_the_supervisor_is_heard_waits_for_its_word() -> None:
+    office = Office()
+    agent = office.agent(SEALED)
+    office.operator().ask("kill", run=SEALED)
+    agent.answer(kill_of(agent), **COOPERATIVE)
+    agent.state("killed")
+    assert (office.row(SEALED).kill.status, office.row(SEALED).state) == ("stopping", "stopping")

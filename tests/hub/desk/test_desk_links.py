@@ -135,9 +135,9 @@ def test_a_point_ahead_of_the_hub_does_not_hide_commands_from_another() -> None:
     office.restart()
     agent.cseq, supervisor.cseq = 0, 40
     agent.connect()
-    office.operator().ask("kill", run=RUN)
+    office.operator().ask("kill", run=office.run)
     supervisor.connect()
-    assert (len(supervisor.told("kill")), {one.cmd for one in agent.told("kill")}) == (1, {f"cmd_ana1.{RUN}"})
+    assert (len(supervisor.told("kill")), {one.cmd for one in agent.told("kill")}) == (1, {f"cmd_ana1.{office.run}"})
     agent.acknowledge()
     supervisor.acknowledge()
     agent.drop()

@@ -1,0 +1,58 @@
+"""Commands that may not stand: the same answer when they are given again, on record without filling it; it judges none."""
+
+from __future__ import annotations
+
+from opsconsole.hub.desk.effects import Effects, Reply
+from opsconsole.hub.desk.principal import HUB, Principal
+from opsconsole.hub.desk.refusal import Refusal
+from opsconsole.hub.desk.settings import REFUSALS_KEPT_MAX, REFUSALS_WINDOW_SECONDS
+from opsconsole.hub.desk.state import Receipt
+from opsconsole.hub.desk.world import World, merged
+from opsconsole.protocol.frames import Command, Res
+
+
+def known(world: World, command: str, who: Principal) -> Receipt | None:
+    """What this person was answered when they gave this command, if it was refused."""
+    return world.refusals.get((who.name, command))
+
+
+def refuse(
+    world: World, command: Command, who: Principal, reply_to: str, refusal: Refusal, body_hash: str, now: float
+) -> Effects:
+    """Answer with the refusal; an empty `body_hash` is not remembered."""
+    res = Res(cmd=command.cmd, ok=False, code=refusal.code, message=refusal.message, current=refusal.current)
+    if body_hash:
+        _remember(world, command, who, body_hash, res, now)
+    return [Reply(to=reply_to, res=res), *_record(world, command, who, refusal, now)]
+
+
+def _remember(world: World, command: Command, who: Principal, body_hash: str, res: Res, now: float) -> None:
+    receipt = Receipt(command=command.cmd, do=str(command.do), by=who.name, at=now, body_hash=body_hash)
+    receipt.res = res.model_dump(mode="json", exclude_none=True)
+    world.refusals[who.name, command.cmd] = receipt
+    if len(world.refusals) > REFUSALS_KEPT_MAX:
+        world.refusals.popitem(last=False)
+
+
+def _record(world: World, command: Command, who: Principal, refusal: Refusal, now: float) -> Effects:
+    if not world.refusals_told.admit((who.name, who.token_id, refusal.code), now):
+        return []
+    world.at(now + REFUSALS_WINDOW_SECONDS, "refusals", "")
+    details = {
+        "command": command.cmd,
+        "do": str(command.do),
+        "run": command.run,
+        "approval": command.approval,
+        "code": refusal.code,
+        "why": refusal.message,
+    }
+    return world.record_act(f"run/{command.run or 'none'}", world.entry("command.refused", who, now, details))
+
+
+def tell_repeated(world: World, _key: str, now: float) -> Effects:
+    """Record how many equal refusals followed one that is on record."""
+    counted = [
+        {"of": list(key), "more": more, "seconds": REFUSALS_WINDOW_SECONDS}
+        for key, more in world.refusals_told.ended(now)
+    ]
+    return merged(*(world.record_act("run/none", world.entry("command.refused", HUB, now, one)) for one in counted))

@@ -1,0 +1,34 @@
+"""What one run may take up at the desk: models beyond the bound share a name, and none of their tokens is lost."""
+
+from __future__ import annotations
+
+from opsconsole.hub.desk.fold import MODELS_KEPT_MAX
+from opsconsole.policy.default import DefaultPolicy
+from opsconsole.policy.interface import Limits
+from tests.hub.desk.office import Office
+
+
+def test_a_run_of_countless_models_shows_a_bounded_number_of_them() -> None:
+    office = Office()
+    agent = office.agent()
+    for number in range(MODELS_KEPT_MAX + 50):
+        agent.usage(model=f"model-{number}", input_tokens=1)
+    models = [f"model-{number}" for number in range(MODELS_KEPT_MAX)]
+    assert office.row().models == [*models, "other"]
+
+
+def test_tokens_of_models_beyond_the_bound_count_against_the_limit() -> None:
+    office = Office(policy=DefaultPolicy(run_limits=Limits(tokens=1_000)))
+    agent = office.agent()
+    for number in range(MODELS_KEPT_MAX + 10):
+        agent.usage(model=f"model-{number}", input_tokens=1 if number < MODELS_KEPT_MAX else 100)
+    assert (office.row().input_tokens, office.row().state) == (MODELS_KEPT_MAX + 1_000, "pausing")
+
+
+def test_a_model_known_before_the_bound_keeps_its_own_reading() -> None:
+    office = Office()
+    agent = office.agent()
+    for number in range(MODELS_KEPT_MAX + 1):
+        agent.usage(model=f"model-{number}", input_tokens=1)
+    agent.usage(model="model-0", input_tokens=5)
+    assert office.row().input_tokens == MODELS_KEPT_MAX + 5
