@@ -24,7 +24,7 @@ SHARED_DELTAS_MAX = 64
 """Deltas kept while no row changes: consoles stand at few distinct revisions."""
 
 ROW_BYTES_MAX = FRAME_BYTES_MAX - 65_536
-"""One row, leaving room for the envelope: more than the largest call that may be asked takes with its secrets masked."""
+"""One row, leaving room for the envelope: more than the largest call takes that may be asked, its secrets masked."""
 FIELD_BYTES_MAX = 8_192
 """One field of a row that is larger than that."""
 LEFT_OUT = "left out: too large to show"

@@ -34,7 +34,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "call.changed": ("the arguments of {tool} changed after it was proposed",),
     "call.unpermitted": ("{tool} ran without permission",),
     "override.offline": ("{tool}", " {args}", " ran unseen, as {rule} lets it"),
-    "command.refused": ("{do} refused", ", {code}", ": {why}"),
+    "command.refused": ("{do} refused", ", {code}", ": {why}", "{more} more refusals in {seconds} s", ": {of}"),
     "kill": ("kill {mode}", " of {runs}", ", not known: {unknown}", ": {reason}"),
     "kill.child": ("killed with its parent {parent}",),
     "kill.outcome": ("{status}", ", proof {proof}", ", {total_ms} ms"),
@@ -78,6 +78,8 @@ WORDS: dict[str, tuple[str, ...]] = {
     "storage.recovered": ("storage works again, after {problem}",),
     "events.retention": ("timelines of more than {days} days removed", ": {files}"),
     "audit.resealed": ("new checkpoints, by {actor}", ": {reason}"),
+    "audit.gap": ("{dropped} entries of the hub were dropped while storage took none",),
+    "record.unreadable": ("the hub's record of {of} {id} could not be read",),
     "audit.retention": ("{removed} entries older than {days} days removed", ", by {actor}"),
 } | dict.fromkeys(
     (f"run.{do}" for do in ("pause", "resume", "freeze", "thaw", "inject", "takeover", "release", "annotate")),

@@ -109,6 +109,22 @@ def _same_file(fd: int, path: Path) -> bool:
         return False
 
 
+def is_spoken_for(folder: Path, run: str) -> bool:
+    """Whether a live process of this machine speaks for a run with the SDK."""
+    path = journal_path(folder, run)
+    try:
+        fd = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
 def journal_path(folder: Path, run: str, point: str = "sdk") -> Path:
     """Where the journal of a run's point lies. Raises: ConfigError if `run` is no id."""
     if not is_id(run):

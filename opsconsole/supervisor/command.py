@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 from opsconsole.domain.command import Do
 from opsconsole.errors import SupervisorError
-from opsconsole.sdk.journal import journal_path
+from opsconsole.sdk.journal import is_spoken_for
 from opsconsole.sdk.order import Order
 from opsconsole.supervisor.climb import Cooperative
 from opsconsole.supervisor.receipts import FreezeReceipt, KillReceipt
@@ -131,7 +132,7 @@ def kill_points(receipt: KillReceipt) -> list[dict[str, Any]]:
 
 def sdk_journal(folder: Path, run: str) -> Callable[[], bool]:
     """Tells whether an SDK in the process speaks for the run: it then keeps a journal, and the hub asks it to stop."""
-    return journal_path(folder, run).exists
+    return partial(is_spoken_for, folder, run)
 
 
 async def _let_the_hub_ask() -> bool:

@@ -5,7 +5,9 @@ What is said goes into a journal first, so that it survives the loss of the hub 
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,7 +135,8 @@ class Report:
     ) -> None:
         """How the run ended."""
         self._tell("state", state=state.value, reason=reason, exit=exit, error=error)
-        self._journal.put(ENDED, state.value)
+        with suppress(sqlite3.Error):  # a full disk costs this fact, not the command's exit status
+            self._journal.put(ENDED, state.value)
 
     def close(self) -> bool:
         """Delivers what there is to deliver, for a limited time, and lets go; True if the hub has everything. What it

@@ -153,7 +153,7 @@ def test_steps_add_up_to_the_time_since_the_order_came() -> None:
 def test_of_the_hubs_orders_only_its_own_are_kept_and_all_are_acknowledged(tmp_path: Path, do: Do, kept: int) -> None:
     journal = Journal(tmp_path, "run_A", point=POINT)
     taken: list[Order] = []
-    run = SupervisorRun(journal, on_order=taken.append, wake=lambda urgent: None)
+    run = SupervisorRun(journal, key="secret", on_order=taken.append, wake=lambda urgent: None)
     assert run.command(PointCommand(cmd="cmd_9", run="run_A", cseq=4, do=do)) == 4
     run.act()
     assert (len(taken), len(run.open_orders())) == (kept, kept)

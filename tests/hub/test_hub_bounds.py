@@ -34,7 +34,9 @@ def frames_of(rows: dict[str, dict[str, object]]) -> list[str]:
 
 def run_row(**more: object) -> dict[str, object]:
     times = {"link_since": 1.0, "started_at": 1.0, "progress_at": 2.0}
-    row = RunRow.model_validate({"key": "run_1", "run": "run_1", "agent": "a", "state": "working", "link": "live"} | times)
+    row = RunRow.model_validate(
+        {"key": "run_1", "run": "run_1", "agent": "a", "state": "working", "link": "live"} | times
+    )
     return row.model_dump(mode="json", exclude_none=True) | more
 
 

@@ -74,17 +74,21 @@ def test_one_process_holds_a_run(tmp_path: Path) -> None:
 def test_a_forked_child_does_not_keep_a_run_from_those_after_its_parent(tmp_path: Path) -> None:
     journal = Journal(tmp_path, "run_1")
     reading, writing = os.pipe()
+    forked, told = os.pipe()
     child = os.fork()
     if child == 0:
         os.close(writing)
+        os.write(told, b"x")
         os.read(reading, 1)
         os._exit(0)
     try:
         os.close(reading)
+        os.read(forked, 1)
         journal.close()
         Journal(tmp_path, "run_1").close()
     finally:
-        os.close(writing)
+        for end in (writing, forked, told):
+            os.close(end)
         os.waitpid(child, 0)
 
 

@@ -30,9 +30,11 @@ class Shift:
         self.supervisors: list[Supervisor] = []
         for number in range(stage.chance.randint(1, 3)):
             parent = self.agents[0].run if number and stage.chance.random() < 0.4 else None
-            agent = Agent(stage, self.hub, sealed_run_id(f"run{number + 1}", KEY), parent=parent, pid=10 * (number + 1))
+            run, is_held = f"run{number + 1}", stage.chance.random() < 0.4
+            run = sealed_run_id(run, KEY) if is_held else run
+            agent = Agent(stage, self.hub, run, parent=parent, pid=10 * (number + 1))
             self.agents.append(agent)
-            if stage.chance.random() < 0.4:
+            if is_held:
                 self.supervisors.append(Supervisor(stage, self.hub, agent))
         self.operators = [Operator(stage, self.hub, name) for name in ("ana", "ben")]
 

@@ -6,16 +6,22 @@ The arguments of a held call are kept as they came too: they are what an edit st
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import NoneType
 from typing import Any
 
 from pydantic import ValidationError
 
 from opsconsole.domain.text import CELL_CHARS_MAX, PANE_CHARS_MAX, safe, safe_line
-from opsconsole.protocol.rows import ApprovalRow, RunRow
+from opsconsole.protocol.rows import Alert, ApprovalRow, PointRow, ReceiptLine, RunRow, Waiting
 
 DEPTH_MAX = 40
 """Levels of nesting that are looked into; deeper ones are replaced by a mark (the protocol refuses them earlier)."""
 TOO_DEEP = "… nested too deeply to show"
+
+
+_FIELDS = frozenset(name for row in (RunRow, PointRow, ReceiptLine, Waiting, Alert) for name in row.model_fields)
+_WORDLESS = frozenset({int, float, bool, NoneType})
+"""What needs no look: names of our own, and values that hold no text. A row has dozens, and changes all the time."""
 
 
 class BadRow(ValueError):
@@ -62,7 +68,10 @@ def one_line(value: Any, depth: int = 0) -> Any:
     if isinstance(value, dict):
         if depth >= DEPTH_MAX:
             return TOO_DEEP
-        return {_line(str(key)): _inner(item, depth) for key, item in value.items()}
+        return {
+            key if key in _FIELDS else _line(str(key)): item if type(item) in _WORDLESS else _inner(item, depth)
+            for key, item in value.items()
+        }
     if isinstance(value, list):
         return TOO_DEEP if depth >= DEPTH_MAX else [_inner(item, depth) for item in value]
     return value

@@ -81,7 +81,7 @@ def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float)
 
 
 def _lease(promised: OnHubLost) -> float | None:
-    """The seconds after which the point stops its run by itself; None where it promises none that could be waited for."""
+    """The seconds after which the point stops its run by itself; None where it promises none worth waiting for."""
     seconds = promised.lease_seconds
     return seconds if promised.run == "stop" and seconds is not None and 0 < seconds <= LEASE_SECONDS_MAX else None
 
@@ -95,7 +95,7 @@ def _name(run: Run, event: RunEvent) -> None:
 
 
 def _adopt(world: World, run: Run, parent_id: str) -> bool:
-    """Note whose child a run says it is; gives whether that is news. It has one parent: none leaves a kill by another."""
+    """Note whose child a run says it is; gives whether that is news. It stays: no child leaves a kill."""
     if run.parent is not None or parent_id == run.id:
         return False
     run.parent = parent_id

@@ -1,4 +1,4 @@
-"""Which ended runs leave the board, and the ids that stay behind so that nobody starts them again; the logs keep all."""
+"""Which ended runs leave the board, and the ids that stay so that nobody starts them again; it touches no log."""
 
 from __future__ import annotations
 

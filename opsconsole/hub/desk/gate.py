@@ -162,5 +162,6 @@ def misnamed(kind: CallKind, name: str, args: dict[str, Any] | None) -> str | No
 
 def release_held(world: World, run: Run, now: float) -> Effects:
     """The run goes on: what was held is judged now."""
-    held = [call for call in run.open_calls.values() if call.gate and call.verdict is None and call.held]
+    unjudged = [call for call in run.open_calls.values() if call.gate and not (call.verdict or call.approval)]
+    held = [call for call in unjudged if call.held and not call.asked]
     return merged(*(judge(world, run, call, now) for call in held))

@@ -54,7 +54,7 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
 
 
 def _may_speak(run: Run, point: Point | None, session: Session, item: HelloRun) -> bool:
-    """Whether the run is this principal's. One whose start was never recorded is of the process that its events name."""
+    """Whether the run is this principal's; one whose start was not recorded is of the process that sent its events."""
     if run.owner:
         return run.owner == session.principal.name
     return point is not None and point.gen == item.gen

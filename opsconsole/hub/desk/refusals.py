@@ -1,4 +1,4 @@
-"""Commands that may not stand: the same answer when they are given again, on record without filling it; it judges none."""
+"""Commands that may not stand: answered the same when given again, on record without filling it; it judges none."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def _replay_requested(world: World, entry: dict[str, Any], seq: int, at: float) 
     world.approvals[approval.id] = approval
     run.pending.add(approval.id)
     call = _call_of(run, entry, at)
-    call.approval = approval.id
+    call.approval, call.held = approval.id, None
 
 
 def _call_of(run: Run, entry: dict[str, Any], at: float) -> Call:

@@ -129,7 +129,8 @@ class World:
         return to_json(head | self._masked(details), inf_nan_mode="null")
 
     def _masked(self, details: dict[str, Any]) -> dict[str, Any]:
-        return redact(details, self.mask)[0] | {key: details[key] for key in ADDRESSES & details.keys()}
+        masked, _ = redact(details, self.mask)
+        return {**masked, **{key: details[key] for key in ADDRESSES & details.keys()}}
 
     def record(self, key: str, body: bytes, *, done: Done, failed: Failed, expect: int | None = None) -> Effects:
         """Make an entry durable, then `done`; used by everything that permits."""
@@ -142,7 +143,7 @@ class World:
     ) -> Effects:
         """Record something that has already been done; offered to storage again until it is taken.
 
-        `refused` follows when storage first refuses it. `is_act`: an operator did it; no flood of an agent pushes it out.
+        `refused` follows when storage first refuses it. `is_act`: an operator did it, and no flood pushes it out.
         """
         follow = done or _nothing
 

@@ -168,7 +168,7 @@ def test_turns_of_the_model_count_though_nobody_reports_what_they_used() -> None
     agent = office.agent()
     for number in range(5):
         agent.turn(f"m{number}")
-    assert (office.row().turns, office.row().state) == (4, "paused")
+    assert (office.row().turns, office.row().state) == (5, "paused")
     assert [agent.verdicts(f"m{number}") for number in range(5)] == [["allow"]] * 3 + [[]] * 2
 
 

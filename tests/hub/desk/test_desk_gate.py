@@ -261,7 +261,8 @@ def test_a_call_that_ran_under_the_offline_policy_is_on_record_as_an_override() 
     office = Office()
     agent = office.agent()
     agent.say(
-        {"type": "tool", "id": "c9", "status": "running", "name": "sql", "args": {"query": "x"}, "verdict": "offline"}
+        {"type": "run", "agent": "worker", "on_hub_lost": {"gate": "allow"}},
+        {"type": "tool", "id": "c9", "status": "running", "name": "sql", "args": {"query": "x"}, "verdict": "offline"},
     )
     assert office.storage.kinds("override") == ["override.offline"]
     assert "offline" in office.alerts()

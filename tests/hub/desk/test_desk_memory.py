@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from opsconsole.domain.command import Role
-from opsconsole.hub.desk import desk as desk_module
-from opsconsole.hub.desk import settings
+from opsconsole.hub.desk import forgetting, settings
 from opsconsole.hub.desk.effects import Store
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.records import DeskRecord
@@ -63,9 +62,11 @@ def test_a_lease_that_is_no_time_is_no_lease(seconds: float) -> None:
     office = Office()
     agent = office.agent(lease_seconds=seconds)
     agent.drop()
+    other = office.agent("run_2")
+    other.propose()
     office.operator().ask("kill", run="run_1")
-    office.pass_time(16)
-    assert office.row().kill.status == "unconfirmed"
+    office.pass_time(601)
+    assert (office.row().kill.status, other.verdicts()) == ("unconfirmed", ["deny"])
 
 
 def test_a_run_whose_record_cannot_be_read_is_fenced() -> None:
@@ -75,6 +76,7 @@ def test_a_run_whose_record_cannot_be_read_is_fenced() -> None:
     spoil(office, "run", "run_1")
     office.restart()
     agent.connect()
+    agent.send(agent.frame(agent.journal))
     agent.propose("c1", "read_file", {"path": "a"})
     assert (office.row().state, agent.verdicts("c1"), office.alerts()) == ("stopping", ["deny"], ["unreadable"])
     assert [(fact["of"], fact["id"]) for fact in office.storage.facts("record.unreadable")] == [("run", "run_1")]
@@ -133,7 +135,7 @@ def test_an_owner_whose_name_looks_like_a_secret_still_owns_its_run_after_a_rest
 
 def killed_and_forgotten(monkeypatch: pytest.MonkeyPatch) -> tuple[Office, Agent]:
     """A run that was killed so long ago that it has left the board."""
-    monkeypatch.setattr(desk_module, "RUNS_KEPT_MAX", 1)
+    monkeypatch.setattr(forgetting, "RUNS_KEPT_MAX", 1)
     office = Office()
     agent = office.agent()
     office.operator().ask("kill", run="run_1")
@@ -162,8 +164,8 @@ def test_a_forgotten_run_stays_refused_after_a_restart(monkeypatch: pytest.Monke
 
 
 def test_the_oldest_of_the_forgotten_leave_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(desk_module, "RUNS_KEPT_MAX", 0)
-    monkeypatch.setattr(desk_module, "FORGOTTEN_KEPT_MAX", 2)
+    monkeypatch.setattr(forgetting, "RUNS_KEPT_MAX", 0)
+    monkeypatch.setattr(forgetting, "FORGOTTEN_KEPT_MAX", 2)
     office = Office()
     for number in (1, 2, 3):
         office.agent(f"run_{number}").state("completed")

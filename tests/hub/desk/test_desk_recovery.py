@@ -463,3 +463,19 @@ def test_what_was_replayed_is_in_the_next_records() -> None:
     office.save_records()
     office.restart()
     assert office.row().state == "completed"
+
+
+def test_a_call_held_before_a_restart_and_asked_about_since_is_asked_about_once() -> None:
+    office = Office()
+    agent, operator = office.agent(), office.operator()
+    operator.ask("pause", run=RUN)
+    agent.propose()
+    office.save_records()
+    operator.ask("resume", run=RUN)
+    office.restart()
+    agent.connect()
+    operator.ask("pause", run=RUN)
+    operator.ask("resume", run=RUN)
+    operator.decide("approve")
+    assert len(office.storage.facts("approval.requested")) == 1
+    assert (office.approval().status, set(agent.verdicts())) == ("approved", {"allow"})
