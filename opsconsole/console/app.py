@@ -104,22 +104,7 @@ class ConsoleApp(App[int]):
             dwell=Dwell(),
             kill_key=kill_key,
         )
-        self.runs_panel = RunsPanel(self.context)
-        self.approvals_panel = ApprovalsPanel(self.context)
-        self.run_panel = RunPanel(self.context)
-        self.takeover_panel = TakeoverPanel(self.context)
-        self.audit_panel = AuditPanel(self.context)
-        self.draft_panel = DraftPanel(self.context)
-        panels = (
-            self.runs_panel,
-            self.approvals_panel,
-            self.run_panel,
-            self.takeover_panel,
-            self.audit_panel,
-            HelpPanel(self.context),
-            self.draft_panel,
-        )
-        self.panels: dict[ViewName, Panel] = {panel.view: panel for panel in panels}
+        self.panels = self._make_panels()
         self.receipt = ReceiptPanel(self.context)
         self.prompt = Prompt(self.painter)
         self.header = Lines(self.painter, id="header")
@@ -138,6 +123,25 @@ class ConsoleApp(App[int]):
         self._deaf = False
         self._note_until = float("inf")
         self._link_task: asyncio.Task[None] | None = None
+
+    def _make_panels(self) -> dict[ViewName, Panel]:
+        """Every view, mounted once; which one is seen is a class on it."""
+        self.runs_panel = RunsPanel(self.context)
+        self.approvals_panel = ApprovalsPanel(self.context)
+        self.run_panel = RunPanel(self.context)
+        self.takeover_panel = TakeoverPanel(self.context)
+        self.audit_panel = AuditPanel(self.context)
+        self.draft_panel = DraftPanel(self.context)
+        panels = (
+            self.runs_panel,
+            self.approvals_panel,
+            self.run_panel,
+            self.takeover_panel,
+            self.audit_panel,
+            HelpPanel(self.context),
+            self.draft_panel,
+        )
+        return {panel.view: panel for panel in panels}
 
     def compose(self) -> ComposeResult:
         """Everything, once."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opsconsole.sdk.arguments import ArgumentsRefused, exact
@@ -15,7 +15,11 @@ REQUEST_BYTES_MAX = 65_536
 MESSAGE_BYTES_MAX = 8_000
 """Of one message."""
 TOOLS_MAX = 128
-"""Tools named; their schemas stay with the agent."""
+"""Tools shown."""
+SCHEMA_BYTES_MAX = 2_000
+"""Of one tool's parameters; beyond it an operator gets the name alone."""
+SCHEMAS_BYTES_MAX = 16_384
+"""Of all of them."""
 FIRST_KEPT = 1
 """The first message (the instructions) is always shown, then the newest that fit."""
 
@@ -25,9 +29,9 @@ def shown_request(request: Mapping[str, Any]) -> dict[str, Any]:
     messages = request.get("messages")
     listed = list(messages) if isinstance(messages, list | tuple) else ([messages] if messages is not None else [])
     tools = request.get("tools")
-    names = [_tool_name(tool) for tool in tools[:TOOLS_MAX]] if isinstance(tools, list | tuple) else []
+    offered = _tools(tools[:TOOLS_MAX]) if isinstance(tools, list | tuple) else []
     model = bounded_text(str(request.get("model") or "unknown"), 200)
-    return {"model": model, "messages": _newest(listed), "tools": names}
+    return {"model": model, "messages": _newest(listed), "tools": offered}
 
 
 def _newest(messages: list[Any]) -> list[Any]:
@@ -58,7 +62,25 @@ def _shown(message: Any) -> Any:
     return {"role": bounded_text(str(role or "unknown"), 40), "content": result_text(content, MESSAGE_BYTES_MAX)}
 
 
-def _tool_name(tool: Any) -> str:
-    function = tool.get("function") if isinstance(tool, Mapping) else None
-    name = (function or tool).get("name") if isinstance(function or tool, Mapping) else tool
-    return bounded_text(str(name), 200)
+def _tools(tools: Sequence[Any]) -> list[Any]:
+    """Each tool as `{"name", "parameters"}`, for whoever composes a call; as its name alone where there is no room."""
+    shown: list[Any] = []
+    room = SCHEMAS_BYTES_MAX
+    for tool in tools:
+        inner = tool.get("function") if isinstance(tool, Mapping) else None
+        about = inner if isinstance(inner, Mapping) else tool
+        name = bounded_text(str(about.get("name") if isinstance(about, Mapping) else about), 200)
+        schema = _schema(about) if isinstance(about, Mapping) else None
+        room -= len(schema) if schema else 0
+        shown.append({"name": name, "parameters": json.loads(schema)} if schema and room >= 0 else name)
+    return shown
+
+
+def _schema(about: Mapping[str, Any]) -> str | None:
+    """The JSON text of a tool's parameters, in whichever of the usual places they stand; None beyond the limit."""
+    schema = next((about[key] for key in ("parameters", "input_schema", "inputSchema") if about.get(key)), None)
+    with contextlib.suppress(ArgumentsRefused):
+        text = exact("schema", {"schema": schema}).value()["schema"]
+        encoded = json.dumps(text)
+        return encoded if schema and len(encoded) <= SCHEMA_BYTES_MAX else None
+    return None

@@ -19,6 +19,7 @@ BROAD_HANDLERS_ALLOWED: dict[str, str] = {
     "opsconsole/hub/desk/gate.py": "a policy that fails refuses: it must neither let a call through nor stop the hub",
     "opsconsole/hub/upkeep.py": "one failed round of a periodic task must not end the upkeep",
     "opsconsole/sdk/bounded.py": "a foreign object's repr may raise anything, after its call has succeeded",
+    "opsconsole/sdk/link.py": "whatever breaks a connection, the next must be tried: a kill must find its way",
     "opsconsole/sdk/run.py": "a tool's thread ends here; what it raised is handed to the agent's loop",
     "opsconsole/supervisor/climb.py": "whatever a cooperative stop raises is no consent",
     "storage/opsconsole_storage/group_writer.py": "the writer thread's edge: a defect fails its group, not the store",

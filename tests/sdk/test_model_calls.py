@@ -151,3 +151,16 @@ def test_a_long_conversation_is_shown_from_its_end_and_says_what_is_left_out() -
 def test_a_request_that_is_no_json_is_still_shown(message: Any) -> None:
     (shown,) = shown_request({"model": "gpt", "messages": [message]})["messages"]
     assert set(shown) == {"role", "content"}
+
+
+def test_an_operator_is_shown_the_parameters_of_the_tools_that_a_request_offers() -> None:
+    schema = {"type": "object", "properties": {"path": {"type": "string"}}}
+    shapes = [
+        {"type": "function", "function": {"name": "nested", "parameters": schema}},
+        {"name": "anthropic", "input_schema": schema},
+        {"name": "mcp", "inputSchema": schema},
+        {"name": "large", "parameters": {"description": "x" * 5_000}},
+        "bare",
+    ]
+    named = [{"name": name, "parameters": schema} for name in ("nested", "anthropic", "mcp")]
+    assert shown_request({"model": "gpt", "tools": shapes})["tools"] == [*named, "large", "bare"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from opsconsole.domain.ids import is_sealed
 from opsconsole.domain.proof import Proof, best
-from opsconsole.domain.run import TERMINAL, Author, RunState, Step
+from opsconsole.domain.run import FENCED, HELD, TERMINAL, Author, RunState, Step
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CALL_ENDED, CallKind, CallStatus, advance_call
 from opsconsole.domain.usage import Usage, not_below
@@ -193,11 +193,18 @@ def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: floa
 
 def _proposed(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
     run.doing = world.shown(doing(call, world.mask), 160)
-    run.turns_asked += call.kind is CallKind.MODEL_CALL
+    if run.state not in HELD and run.state not in FENCED:
+        _count_turn(run, call)
     if world.replaying:
         return []
     judged = gate.propose(world, run, call, event, now)
     return judged + (check_limits(world, run, now) if call.kind is CallKind.MODEL_CALL else [])
+
+
+def _count_turn(run: Run, call: Call) -> None:
+    if call.kind is CallKind.MODEL_CALL and not call.counted:
+        call.counted = True
+        run.turns_begun += 1
 
 
 def _new_call(world: World, run: Run, event: ToolEvent, now: float) -> Call:
@@ -243,6 +250,7 @@ def _follow(world: World, run: Run, point: Point, call: Call, event: ToolEvent, 
     if event.verdict == "offline" and call.verdict is None and point.may_run_unseen:
         alarm = outcomes.note_offline(world, run, call, now)
     elif call.gate and event.status in _RAN:
+        _count_turn(run, call)
         alarm = outcomes.check_unpermitted(world, run, call, now)
     if call.status not in CALL_ENDED:
         return alarm

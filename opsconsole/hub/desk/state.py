@@ -77,6 +77,8 @@ class Call:
     """The verdict command, once there is one."""
     permitted: bool = False
     """Whether some verdict let it run."""
+    counted: bool = False
+    """It is one of the run's turns."""
     unpermitted: bool = False
     """Whether it ran though none did."""
     held: str | None = None
@@ -183,8 +185,8 @@ class Run:
     alerts: list[Alert] = field(default_factory=list)
     zombie: bool = False
     audit_seq: int = 0
-    turns_asked: int = 0
-    """Turns of the model that were put before the gate."""
+    turns_begun: int = 0
+    """Turns of the model that the gate took in, or that ran."""
     owed: dict[str, Owed] = field(default_factory=dict)
     """kind and call -> the entry."""
 
@@ -195,8 +197,8 @@ class Run:
 
     @property
     def turns(self) -> int:
-        """Model turns, over all models; not fewer than were asked for, whatever is reported."""
-        return max(self.turns_asked, sum(usage.turns for usage in self.usage.values()))
+        """Model turns, over all models; not fewer than the gate has seen, whatever is reported."""
+        return max(self.turns_begun, sum(usage.turns for usage in self.usage.values()))
 
     @property
     def cost_usd(self) -> float:

@@ -168,8 +168,20 @@ def test_turns_of_the_model_count_though_nobody_reports_what_they_used() -> None
     agent = office.agent()
     for number in range(5):
         agent.turn(f"m{number}")
-    assert (office.row().turns, office.row().state) == (5, "paused")
+    assert (office.row().turns, office.row().state) == (3, "paused")
     assert [agent.verdicts(f"m{number}") for number in range(5)] == [["allow"]] * 3 + [[]] * 2
+
+
+def test_a_turn_that_was_held_counts_when_it_runs() -> None:
+    office = Office()
+    agent, operator = office.agent(), office.operator()
+    operator.ask("pause", run="run_1")
+    agent.turn("m1")
+    assert office.row().turns == 0
+    operator.ask("resume", run="run_1")
+    agent.tool("m1", "running")
+    agent.tool("m1", "completed")
+    assert office.row().turns == 1
 
 
 def test_turns_without_usage_still_count_after_a_restart() -> None:
