@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -78,7 +79,7 @@ def test_the_command_is_told_where_the_hub_is_and_which_run_it_is(shared: Machin
 
 
 def test_a_run_inside_a_run_is_its_child(shared: Machine) -> None:
-    inner = f"{sys.executable} -m opsconsole.cli run --agent inner -- true"
+    inner = f"{shlex.quote(sys.executable)} -m opsconsole.cli run --agent inner -- true"
     assert shared.cli("run", "--agent", "outer", "--", "sh", "-c", inner).returncode == 0
     outer, child = shared.row("outer"), shared.row("inner")
     assert outer is not None

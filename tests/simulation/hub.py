@@ -264,7 +264,8 @@ class Life:
         frame = effect.frame
         if isinstance(frame, PointCommand) and frame.outcome in (Outcome.ALLOW, Outcome.ANSWER):
             row = self.desk.run_row(frame.run)
-            self.stage.demand(row.state not in FENCED, f"{frame.run}: no permission after the fence")
+            is_killed = row.kill is not None and row.state in FENCED
+            self.stage.demand(not is_killed, f"{frame.run}: no permission after the fence")
             self.stage.demand(frame.run not in self.hub.killed, f"{frame.run}: no permission after a recorded kill")
             call = str(frame.call)
             is_on_record = frame.digest in self.disk.permits.get((frame.run, call), ())

@@ -147,7 +147,7 @@ def _accept(
     body = _body(world, frame, fresh, data)
     point.inbox.take(last)
     effects = _store(world, run, point, before + 1, last, body)
-    for event in fresh:
+    for event in fold.latest_readings(fresh):
         effects += fold.fold(world, run, point, event, now)
     if frame.skip:
         world.alert(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from opsconsole.domain.ids import is_sealed
@@ -50,6 +50,19 @@ def fold(world: World, run: Run, point: Point, event: Event, now: float) -> Effe
     if isinstance(event, UnknownEvent):  # also one of a known type that did not validate: kept, and nothing follows
         return []
     return _FOLDS[event.type](world, run, point, event, now) if event.type in _FOLDS else []
+
+
+def latest_readings(events: Sequence[Event]) -> Sequence[Event]:
+    """The events of one frame without readings that a later one of the same frame replaces: they are cumulative."""
+    last = {
+        (event.model, event.served_model, event.provider): index
+        for index, event in enumerate(events)
+        if isinstance(event, UsageEvent)
+    }
+    if len(last) == 0:
+        return events
+    kept = set(last.values())
+    return [event for index, event in enumerate(events) if not isinstance(event, UsageEvent) or index in kept]
 
 
 def new_run(world: World, run_id: str, principal: Principal, now: float) -> Run:
@@ -192,7 +205,7 @@ def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: floa
 
 
 def _proposed(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
-    run.doing = world.shown(doing(call, world.mask), 160)
+    run.doing = safe_line(doing(call, world.mask), limit=160)
     if run.state not in HELD and run.state not in FENCED:
         _count_turn(run, call)
     if world.replaying:
@@ -243,7 +256,7 @@ def _follow(world: World, run: Run, point: Point, call: Call, event: ToolEvent, 
     call.status = advance_call(call.status, event.status)
     if call.status is CallStatus.RUNNING:
         call.since = now
-        run.doing = world.shown(doing(call, world.mask), 160)
+        run.doing = safe_line(doing(call, world.mask), limit=160)
     if call.status in CALL_ENDED:
         run.open_calls.pop(call.id, None)
     alarm: Effects = []

@@ -43,20 +43,20 @@ def begin(
     world: World, run: Run, command: str, who: str, mode: str, reason: str, receipt: Receipt, now: float
 ) -> Effects:
     """Fence one run and its descendants and tell their points; the caller records it afterwards."""
-    effects: Effects = []
-    if run.ended and not outlived(run):
-        receipt.runs[run.id] = _line_of_dead(run)
-    else:
-        effects += _begin_one(world, run, command, who, mode, reason, receipt, now)
+    effects = begin_one(world, run, command, who, mode, reason, receipt, now)
     for child in world.descendants(run):
         if not child.ended or outlived(child):
-            effects += _begin_one(world, child, command, who, mode, f"its parent {run.id} is killed", receipt, now)
+            effects += begin_one(world, child, command, who, mode, f"its parent {run.id} is killed", receipt, now)
     return effects
 
 
-def _begin_one(
+def begin_one(
     world: World, run: Run, command: str, who: str, mode: str, reason: str, receipt: Receipt, now: float
 ) -> Effects:
+    """Fence one run and tell its points; one that is dead gets a line that says so."""
+    if run.ended and not outlived(run):
+        receipt.runs.setdefault(run.id, _line_of_dead(run))
+        return []
     if run.kill and command in run.kill.commands:
         return []
     world.move(run, RunState.STOPPING, Author.OPERATOR, now)
@@ -112,16 +112,17 @@ def fence_newborn(world: World, run: Run, now: float) -> Effects:
     return begin_child(world, run, parent, now) + world.record_act(f"run/{run.id}", body)
 
 
-def begin_child(world: World, run: Run, parent: Run, now: float) -> Effects:
-    """Kill a run with its parent."""
+def begin_child(world: World, run: Run, parent: Run, now: float, command: str | None = None) -> Effects:
+    """Kill a run with its parent, by the command that killed it."""
     kill = parent.kill
     if kill is None or run.ended:
         return []
-    receipt = world.receipts.get(kill.command)
+    command = command or kill.command
+    receipt = world.receipts.get(command)
     if receipt is None:  # so old that it was forgotten; the fence stands all the same
-        receipt = Receipt(command=kill.command, do=str(Do.KILL), by=kill.by, at=now, body_hash="")
+        receipt = Receipt(command=command, do=str(Do.KILL), by=kill.by, at=now, body_hash="")
     reason = f"its parent {parent.id} is killed"
-    return _begin_one(world, run, kill.command, kill.by, kill.mode, reason, receipt, now)
+    return begin_one(world, run, command, kill.by, kill.mode, reason, receipt, now)
 
 
 def on_result(world: World, run: Run, point: Point, res: Res, now: float) -> Effects:

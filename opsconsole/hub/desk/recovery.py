@@ -50,7 +50,8 @@ def _restore_questions(world: World) -> None:
         run.pending.clear()
         for call in run.calls.values():
             call.asked = False
-            if call.approval not in world.approvals:
+            asked_about = world.approvals.get(call.approval or "")
+            if asked_about is None or (asked_about.status not in OPEN and call.verdict is None):
                 call.approval = None
     for approval in world.approvals.values():
         if approval.status in OPEN:

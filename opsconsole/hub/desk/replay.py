@@ -75,6 +75,9 @@ def entry(world: World, seq: int, _key: str, at: float, body: bytes) -> None:
     world.replaying = True
     replay(world, entry, seq, at)
     world.replaying = False
+    run = _run_of(world, entry)
+    if run:
+        run.audit_seq = max(run.audit_seq, seq)
     for kind in ("run", "approval"):  # the next records must hold what was replayed, for their marks will be past it
         if entry.get(kind):
             world.dirty[kind, str(entry[kind])] = None
@@ -106,8 +109,12 @@ def _replay_started(world: World, entry: dict[str, Any], _seq: int, at: float) -
 
 def _replay_requested(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run = _run_of(world, entry)
+    if run is None:
+        return
+    call = _call_of(run, entry, at)
+    call.approval, call.held = entry["approval"], None
     known = world.approvals.get(entry["approval"])
-    if run is None or (known is not None and seq <= known.entry_seq):
+    if known is not None and seq <= known.entry_seq:
         return
     approval = Approval(
         id=entry["approval"],
@@ -133,8 +140,6 @@ def _replay_requested(world: World, entry: dict[str, Any], seq: int, at: float) 
     )
     world.approvals[approval.id] = approval
     run.pending.add(approval.id)
-    call = _call_of(run, entry, at)
-    call.approval, call.held = approval.id, None
 
 
 def _call_of(run: Run, entry: dict[str, Any], at: float) -> Call:
@@ -155,28 +160,38 @@ def _call_of(run: Run, entry: dict[str, Any], at: float) -> Call:
 
 
 def _replay_decided(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
+    """The approval's record and its run's are saved apart: either may already hold the decision."""
     run, approval = _run_of(world, entry), world.approvals.get(entry["approval"])
-    if run is None or approval is None or seq <= approval.entry_seq:
+    if run is None or approval is None:
         return
-    approval.entry_seq = seq
-    if approval.status not in OPEN:
+    answer = Answer(entry["answer"])
+    if seq > approval.entry_seq:
+        approval.entry_seq = seq
+        if approval.status in OPEN:
+            approval.command, approval.edited_args = entry["command"], entry["edited_args"]
+            approval.response = entry["text"] if answer is Answer.RESPOND else None
+            questions.settle(world, approval, ANSWERED[answer], _who(entry).name, entry["note"], at)
+    receipt = world.receipts.get(entry["command"]) or _remember(world, entry, at, [run.id])
+    if approval.command != entry["command"]:
+        receipt.res = decisions.too_late(receipt.command, approval).model_dump(mode="json", exclude_none=True)
         return
-    _remember(world, entry, at, [run.id])
-    answer, call = Answer(entry["answer"]), _call_of(run, entry, at)
-    approval.command = entry["command"]
-    approval.edited_args, approval.response = entry["edited_args"], entry["text"] if answer is Answer.RESPOND else None
-    questions.settle(world, approval, ANSWERED[answer], _who(entry).name, entry["note"], at)
+    _tell_decided(world, run, approval, entry, at)
+
+
+def _tell_decided(world: World, run: Run, approval: Approval, entry: dict[str, Any], at: float) -> None:
+    call, answer = _call_of(run, entry, at), Answer(entry["answer"])
     frame = _verdict_of(run, call, approval, entry, answer)
     call.permitted = call.permitted or frame.outcome is not Outcome.DENY
+    if call.verdict is not None or not is_open(call):
+        return
     if run.state in FENCED and frame.outcome is not Outcome.DENY:
         approval.delivery = Delivery.VOID
         return
     for composed in frame.calls or ():
         run.composed[call_digest(composed.name, composed.args)] = frame.by
-    if call.verdict is None:
-        call.verdict = frame.cmd
-        lost_edit = answer is Answer.EDIT and entry["edited_masked"]
-        world.tell(run, refusal_of(frame) if lost_edit else frame, at)
+    call.verdict = frame.cmd
+    lost_edit = answer is Answer.EDIT and entry["edited_masked"]
+    world.tell(run, refusal_of(frame) if lost_edit else frame, at)
 
 
 def _verdict_of(run: Run, call: Call, approval: Approval, entry: dict[str, Any], answer: Answer) -> PointCommand:
@@ -199,20 +214,27 @@ def _verdict_of(run: Run, call: Call, approval: Approval, entry: dict[str, Any],
 
 def _replay_closed(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run, approval = _run_of(world, entry), world.approvals.get(entry["approval"])
-    if run is None or approval is None or seq <= approval.entry_seq:
+    if run is None or approval is None:
         return
-    approval.entry_seq = seq
-    was_decided = approval.status not in OPEN
-    questions.settle(world, approval, ApprovalStatus(entry["status"]), "hub", entry["why"], at)
-    if was_decided:  # but the run was fenced before that was on record
-        approval.delivery = Delivery.VOID
-        world.progress(run, approval.command, CommandStatus.VOID)
-        receipt = world.receipts.get(approval.command)
-        if receipt:
-            receipt.res = decisions.too_late(receipt.command, approval).model_dump(mode="json", exclude_none=True)
+    if seq > approval.entry_seq:
+        approval.entry_seq = seq
+        if approval.status in OPEN:
+            questions.settle(world, approval, ApprovalStatus(entry["status"]), "hub", entry["why"], at)
+        elif approval.status in ANSWERED.values():
+            _overrule(world, run, approval, entry, at)
     call = run.calls.get(approval.call)
-    if call and call.verdict is None:
+    if call and call.verdict is None and is_open(call) and approval.status is ApprovalStatus(entry["status"]):
         verdicts.deliver(world, run, call, Outcome.DENY, "hub", "gate:restart", at, text=entry["why"])
+
+
+def _overrule(world: World, run: Run, approval: Approval, entry: dict[str, Any], at: float) -> None:
+    """It was decided, but the run was fenced before that was on record."""
+    questions.settle(world, approval, ApprovalStatus(entry["status"]), "hub", entry["why"], at)
+    approval.delivery = Delivery.VOID
+    world.progress(run, approval.command, CommandStatus.VOID)
+    receipt = world.receipts.get(approval.command)
+    if receipt:
+        receipt.res = decisions.too_late(receipt.command, approval).model_dump(mode="json", exclude_none=True)
 
 
 def _replay_handed_back(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
@@ -246,10 +268,11 @@ def _replay_verdict(world: World, entry: dict[str, Any], _seq: int, at: float) -
 
 def _replay_control(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run = _run_of(world, entry)
-    if run is None or entry["command"] in world.receipts:
+    if run is None:
         return
-    _remember(world, entry, at, [run.id])
-    if run.ended:
+    if entry["command"] not in world.receipts:
+        _remember(world, entry, at, [run.id])
+    if run.ended or seq <= run.audit_seq:
         return
     command = Command(
         cmd=entry["command"],
@@ -263,38 +286,37 @@ def _replay_control(world: World, entry: dict[str, Any], seq: int, at: float) ->
     control.RULES[command.do].apply(world, run, command, _who(entry).name, at)
 
 
-def _replay_limit(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
+def _replay_limit(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run = _run_of(world, entry)
-    if run and run.state not in FENCED:
+    if run and run.state not in FENCED and seq > run.audit_seq:
         control.pause_at_limit(world, run, entry["command"], entry["reached"], at)
 
 
-def _replay_lease(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
+def _replay_lease(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run = _run_of(world, entry)
-    if run and run.state not in FENCED and run.baton:
+    if run and run.state not in FENCED and seq > run.audit_seq:
         why = f"the takeover by {entry['holder']} ran out"
         control.pause_by_hub(world, run, entry["command"], why, at, end_takeover=True)
 
 
 def _replay_kill(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
-    if entry["command"] in world.receipts:
-        return
-    receipt = _remember(world, entry | {"do": str(Do.KILL)}, at, [])
-    for run_id in entry["runs"]:
+    command = entry["command"]
+    receipt = world.receipts.get(command) or _remember(world, entry | {"do": str(Do.KILL)}, at, [])
+    for run_id in entry["runs"]:  # the family as it was then: who was born since was not killed by this
         run = world.runs.get(run_id)
         if run:
-            kill.begin(world, run, entry["command"], receipt.by, entry["mode"], entry["reason"], receipt, at)
+            kill.begin_one(world, run, command, receipt.by, entry["mode"], entry["reason"], receipt, at)
 
 
 def _replay_kill_child(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
     run, parent = _run_of(world, entry), world.runs.get(str(entry.get("parent", "")))
     if run and parent:
-        kill.begin_child(world, run, parent, at)
+        kill.begin_child(world, run, parent, at, entry["command"])
 
 
-def _replay_kill_outcome(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
+def _replay_kill_outcome(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run = _run_of(world, entry)
-    if run is None or run.kill is None or run.kill.status == "dead":
+    if run is None or run.kill is None or run.kill.status == "dead" or seq <= run.audit_seq:
         return
     run.kill.lines = [(one["name"], one["ms"], one["outcome"]) for one in entry["points"]]
     run.kill.status, run.kill.proof, run.kill.total_ms = entry["status"], Proof(entry["proof"]), entry["total_ms"]

@@ -135,8 +135,20 @@ class World:
     def record(self, key: str, body: bytes, *, done: Done, failed: Failed, expect: int | None = None) -> Effects:
         """Make an entry durable, then `done`; used by everything that permits."""
         token = self.next_token()
-        self.after_record[token] = (done, failed)
+        self.after_record[token] = (self._noting(key, done), failed)
         return [Record(token=token, key=key, body=body, expect=expect)]
+
+    def _noting(self, key: str, done: Done) -> Done:
+        """`done`, once the run knows how far the audit holds it: a restart replays nothing over what its record has."""
+        kind, _, name = key.partition("/")
+
+        def noted(seq: int, now: float) -> Effects:
+            run = self.runs.get(name) if kind == "run" else None
+            if run:
+                run.audit_seq = max(run.audit_seq, seq)
+            return done(seq, now)
+
+        return noted
 
     def record_act(
         self, key: str, body: bytes, done: Done | None = None, refused: Failed | None = None, *, is_act: bool = False
