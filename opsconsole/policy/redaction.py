@@ -118,6 +118,11 @@ def redact(value: Any, mask: Masker) -> tuple[Any, bool]:
     return masked, masked != value
 
 
+def redact_item(key: str, value: Any, mask: Masker) -> Any:
+    """What stands under `key`, with secrets masked."""
+    return _redact(value, mask, _names_secret(key))
+
+
 def _redact(value: Any, mask: Masker, is_secret: bool = False) -> Any:
     if isinstance(value, str):
         return _keep_masked("", "value", value, mask) if is_secret and value else redact_text(value, mask)

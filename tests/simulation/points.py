@@ -99,10 +99,13 @@ class Point:
         self.is_alive = True
         acked = self.journal.acked
         self.outbox = Outbox(journalled=len(self.journal.events), sent=acked, acked=acked)
+        self._describe()
+        self._connect()
+
+    def _describe(self) -> None:
         if not self.journal.events:
             described = {"type": "run", "agent": "worker", "parent": self.parent, "caps": list(self.caps)}
             self.say({key: value for key, value in described.items() if value is not None})
-        self._connect()
 
     def die(self) -> None:
         """The process is killed with -9."""
@@ -442,6 +445,7 @@ class Supervisor(Point):
         """The process is gone."""
         if self.journal.is_finished:
             return
+        self._describe()
         self.journal.is_finished = True
         state = "completed" if code == 0 else "failed"
         about = {"code": code, "signal": None if code == 0 else "SIGKILL", "survivors": 0}

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from opsconsole.domain.approval import ApprovalStatus
 from opsconsole.domain.run import HELD, RunState
 from opsconsole.domain.tool_call import CallKind
 from opsconsole.hub.desk.state import Approval, Call, Kill, Point, Run
 from opsconsole.hub.desk.world import World
-from opsconsole.policy.redaction import Masker, redact
+from opsconsole.policy.redaction import Masker, redact_item
 from opsconsole.protocol.rows import (
     ApprovalRow,
     Caps,
@@ -158,8 +156,9 @@ def doing(call: Call, mask: Masker) -> str:
     """A call in few words: its tool and its first argument, secrets masked."""
     if call.kind is not CallKind.TOOL_CALL:
         return f"{call.tool} {call.target}".strip()
-    first, _ = redact(dict(islice((call.args or {}).items(), 1)), mask)
-    return f"{call.tool} {next(iter(first.values()), '')}".strip()
+    args = call.args or {}
+    first = next(iter(args), None)
+    return call.tool if first is None else f"{call.tool} {redact_item(first, args[first], mask)}"
 
 
 def _point_row(point: Point) -> PointRow:
