@@ -268,6 +268,7 @@ def stored(world: World, token: int, position: int, now: float) -> Effects:
     if first > point.inbox.stored + 1:  # an earlier batch failed: an acknowledgement would cover what is lost
         return []
     point.inbox.commit(last)
+    world.dirty["run", run.id] = None  # a record from before the commit would forget what was acknowledged
     return [Send(conn=point.conn, frame=links.ack_of(run.id, point.inbox))] if point.conn else []
 
 

@@ -253,6 +253,7 @@ class World:
         run.cseq += 1
         frame = frame.model_copy(update={"cseq": run.cseq})
         expires_at = None if ttl_seconds is None else now + ttl_seconds
+        self.dirty["run", run.id] = None
         run.commands.append(OpenCommand(frame=frame, created_at=now, expires_at=expires_at))
         if len(run.commands) > COMMANDS_KEPT_MAX:
             run.commands.remove(next((one for one in run.commands if one.frame.do is not Do.KILL), run.commands[0]))

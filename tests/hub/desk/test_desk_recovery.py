@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from opsconsole.hub.desk.desk import Desk
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
+from opsconsole.protocol.frames import Welcome
 from tests.hub.desk.office import ANA, BEN, RUN, SDK_CAPS, Agent, Office
 
 MATTERS = {"run", "agent", "parent", "owner", "state", "turns", "input_tokens", "cost_usd", "caps"}
@@ -505,3 +506,30 @@ def test_a_call_held_before_a_restart_and_asked_about_since_is_asked_about_once(
     operator.decide("approve")
     assert len(office.storage.facts("approval.requested")) == 1
     assert (office.approval().status, set(agent.verdicts())) == ("approved", {"allow"})
+
+
+def test_what_was_acknowledged_between_two_records_is_not_forgotten() -> None:
+    office = Office()
+    agent = office.agent()
+    office.save_records()
+    office.hold()
+    agent.state("idle")
+    office.save_records()
+    office.release()
+    office.save_records()
+    office.restart()
+    agent.connect()
+    assert [frame.acked[RUN] for frame in agent.heard if isinstance(frame, Welcome)][-1] == 3
+
+
+def test_a_permission_recorded_between_two_records_is_not_forgotten() -> None:
+    office = Office()
+    agent = office.agent()
+    office.hold()
+    agent.propose("c1", "read_file", {"path": "a"})
+    office.save_records()
+    office.release()
+    office.save_records()
+    office.restart()
+    agent.connect()
+    assert set(agent.verdicts("c1")) == {"allow"}
