@@ -91,12 +91,13 @@ async def _measured(samples: int) -> dict[str, Any]:
             killed: list[float] = []
             receipts: list[float] = []
             while len(killed) < samples:
-                async with _supervised(hub, script, console) as runs:
-                    await asyncio.sleep(SETTLE_SECONDS)
-                    for one in runs:
+                async with _supervised(hub, script, console) as (runs, processes):
+                    for gone, one in enumerate(runs, 1):
+                        await asyncio.sleep(SETTLE_SECONDS)
                         total, receipt = await _kill(console, one)
                         killed.append(total)
                         receipts.append(receipt)
+                        await _ended(processes, gone)
             sent = await load.end()
     return {
         "bare_ms": spread(bare),
@@ -118,7 +119,9 @@ async def _kill(console: Operator, one: str) -> tuple[float, float]:
 
 
 @asynccontextmanager
-async def _supervised(hub: HubProcess, script: Path, console: Operator) -> AsyncIterator[list[str]]:
+async def _supervised(
+    hub: HubProcess, script: Path, console: Operator
+) -> AsyncIterator[tuple[list[str], list[asyncio.subprocess.Process]]]:
     """Some trees under `opsconsole run`, known to the hub and grown to their full height; their runs."""
     mark = f"tree-{secrets.token_hex(4)}"
     environment = os.environ | {"OPSCONSOLE_HUB": hub.url, "OPSCONSOLE_DATA_DIR": str(hub.data_dir)}
@@ -133,12 +136,21 @@ async def _supervised(hub: HubProcess, script: Path, console: Operator) -> Async
             for process in processes:
                 assert process.stdout is not None
                 await process.stdout.readline()
-            yield await _runs_of(console, mark)
+            yield await _runs_of(console, mark), processes
             await asyncio.gather(*(process.wait() for process in processes))
     finally:
         for process in processes:
             if process.returncode is None:
                 process.kill()
+
+
+async def _ended(processes: list[asyncio.subprocess.Process], count: int) -> None:
+    """Wait until so many supervisors have gone: the teardown of one is not part of the next kill."""
+    ends = [asyncio.ensure_future(process.wait()) for process in processes]
+    for nth, end in enumerate(asyncio.as_completed(ends), 1):
+        await end
+        if nth == count:
+            break
 
 
 async def _runs_of(console: Operator, agent: str) -> list[str]:

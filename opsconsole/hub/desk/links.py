@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsconsole.domain.command import CommandStatus
+from opsconsole.domain.command import CommandStatus, Do
 from opsconsole.domain.run import Author, RunState
 from opsconsole.hub.desk import kill, questions, supervision
 from opsconsole.hub.desk.effects import Close as CloseConnection
@@ -43,13 +43,13 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
     run.owner = run.owner or session.principal.name
     session.runs[run.id] = item.gen
     replaced = _replace(world, run, point, session, item, now)
-    is_new_process = point is not None and point.gen != item.gen
+    is_new = point is None or point.gen != item.gen
     point = seat(run, session, item.gen, now)
     return merged(
         replaced,
         world.changed_run(run),
         catch_up(world, run, point, item.cseq, now),
-        kill.remind(world, run, now) if is_new_process else [],
+        _tell_killed(world, run, point, now) if is_new else [],
     )
 
 
@@ -58,6 +58,12 @@ def _may_speak(run: Run, point: Point | None, session: Session, item: HelloRun) 
     if run.owner:
         return run.owner == session.principal.name
     return point is not None and point.gen == item.gen
+
+
+def _tell_killed(world: World, run: Run, point: Point, now: float) -> Effects:
+    """A process or a point that is new to a killed run hears of the kill, which the others may have had long ago."""
+    is_due = any(one.frame.do is Do.KILL and one.is_due(point.name, now) for one in run.commands)
+    return [] if is_due else kill.remind(world, run, now)
 
 
 def seat(run: Run, session: Session, gen: str, now: float) -> Point:

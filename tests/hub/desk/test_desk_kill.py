@@ -415,3 +415,12 @@ def test_a_kill_before_the_supervisor_is_heard_waits_for_its_word() -> None:
     agent.answer(kill_of(agent), **COOPERATIVE)
     agent.state("killed")
     assert (office.row(SEALED).kill.status, office.row(SEALED).state) == ("stopping", "stopping")
+
+
+def test_a_supervisor_that_comes_after_the_sdk_has_had_the_kill_is_told_it_too() -> None:
+    office = Office()
+    agent = office.agent()
+    office.operator().ask("kill", run=RUN)
+    agent.acknowledge()
+    supervisor = office.agent(point="supervisor", caps=["kill_process"], state=None)
+    assert [one.cmd for one in supervisor.told("kill")] == [f"cmd_ana1.{RUN}"]
