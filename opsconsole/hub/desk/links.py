@@ -8,6 +8,7 @@ from opsconsole.hub.desk import kill, questions, supervision
 from opsconsole.hub.desk.effects import Close as CloseConnection
 from opsconsole.hub.desk.effects import Effects, Send
 from opsconsole.hub.desk.principal import HUB
+from opsconsole.hub.desk.settings import POINTS_PER_RUN_MAX
 from opsconsole.hub.desk.state import Point, Run
 from opsconsole.hub.desk.world import Session, World, merged
 from opsconsole.protocol.events import LinkEvent
@@ -36,6 +37,9 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
         return turned_away
     if point and point.conn == session.conn:
         return _again(session, point, item)
+    if point is None and len(run.points) >= POINTS_PER_RUN_MAX:
+        err = Err(code="bad_request", message=f"a run has at most {POINTS_PER_RUN_MAX} points", ref=run.id)
+        return [Send(conn=session.conn, frame=err)]
     if point and item.gen in point.retired:
         return [
             CloseConnection(conn=session.conn, code=Close.SUPERSEDED, reason=f"{run.id}: a newer process speaks for it")

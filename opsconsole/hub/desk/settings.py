@@ -57,3 +57,5 @@ ALERTS_KEPT_MAX = 20
 """Alerts kept on a run's row."""
 UNRECORDED_MAX = 10_000
 """Entries of the hub's own waiting for storage to take them; what an operator did waits however many there are."""
+POINTS_PER_RUN_MAX = 16
+"""Enforcement points of one run; each is on its row, and nobody has a use for more."""

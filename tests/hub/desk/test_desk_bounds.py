@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from opsconsole.hub.desk.fold import MODELS_KEPT_MAX
+from opsconsole.hub.desk.settings import POINTS_PER_RUN_MAX
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
 from tests.hub.desk.office import Office
@@ -32,3 +33,10 @@ def test_a_model_known_before_the_bound_keeps_its_own_reading() -> None:
         agent.usage(model=f"model-{number}", input_tokens=1)
     agent.usage(model="model-0", input_tokens=5)
     assert office.row().input_tokens == MODELS_KEPT_MAX + 5
+
+
+def test_a_run_has_only_so_many_points() -> None:
+    office = Office()
+    for number in range(POINTS_PER_RUN_MAX + 4):
+        office.agent(point=f"point{number}")
+    assert len(office.row().points) == POINTS_PER_RUN_MAX

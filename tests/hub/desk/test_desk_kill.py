@@ -424,3 +424,23 @@ def test_a_supervisor_that_comes_after_the_sdk_has_had_the_kill_is_told_it_too()
     agent.acknowledge()
     supervisor = office.agent(point="supervisor", caps=["kill_process"], state=None)
     assert [one.cmd for one in supervisor.told("kill")] == [f"cmd_ana1.{RUN}"]
+
+
+def test_a_run_named_twice_by_one_connection_is_caught_up_once() -> None:
+    office = Office()
+    agent = office.agent()
+    office.operator().ask("pause", run=RUN)
+    told = len(agent.commands)
+    item = {"run": RUN, "gen": agent.gen, "seq": 0, "cseq": 0}
+    agent.send({"t": "attach", "runs": [item] * 50})
+    assert len(agent.commands) == told
+
+
+def test_a_kill_reaches_a_supervisor_that_was_cut_off_after_its_agent_said_it_was_done() -> None:
+    office = Office()
+    agent, supervisor = office.supervised()
+    agent.state("completed")
+    supervisor.drop()
+    office.operator().ask("kill", run=office.run)
+    supervisor.connect()
+    assert len(supervisor.told("kill")) == 1
