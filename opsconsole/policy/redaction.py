@@ -10,28 +10,8 @@ from typing import Any
 
 from pydantic_core import SchemaValidator, core_schema
 
-MASK_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = (
-    ("github", re.compile(r"\b(?:gh[pousr]_[A-Za-z0-9]{20,255}|github_pat_[A-Za-z0-9_]{22,255})")),
-    ("openai", re.compile(r"\bsk-(?:proj-|svcacct-)?[A-Za-z0-9_\-]{20,200}")),
-    ("aws", re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b")),
-    ("slack", re.compile(r"\bxox[abposr]-[A-Za-z0-9\-]{10,200}")),
-    ("google", re.compile(r"\bAIza[A-Za-z0-9_\-]{35}")),
-    ("stripe", re.compile(r"\b[rs]k_(?:live|test)_[A-Za-z0-9]{16,200}")),
-    ("gitlab", re.compile(r"\bglpat-[A-Za-z0-9_\-]{20,100}")),
-    ("npm", re.compile(r"\bnpm_[A-Za-z0-9]{36}\b")),
-    ("opsconsole", re.compile(r"\bops_[a-z0-9]{4,40}_[A-Za-z0-9_\-]{20,100}")),
-    (
-        "jwt",
-        re.compile(r"(?<![A-Za-z0-9_\-])eyJ[A-Za-z0-9_\-]{8,2000}\.[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]{8,1000}"),
-    ),
-    (
-        "pem",
-        re.compile(
-            r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[A-Za-z0-9+/=\s]{0,16384}"
-            r"(?:-----END [A-Z ]{0,40}PRIVATE KEY-----)?"
-        ),
-    ),
-)
+from opsconsole.policy.redaction_kinds import KINDS, Kind
+
 _WORD = r"(?:passw(?:or)?d|passphrase|secret|token(?!s)|api[_\-]?key)"
 _ANY_WORD = rf"(?:{_WORD}|authorization|cookie|private[_\-]?key|credential)"
 """Words that only a key, or a name before a quoted value, means as such: prose has cookies too."""
@@ -59,8 +39,8 @@ NUMBER_MIN = 1_000
 """Smaller numbers under a secret key are counts."""
 _HINT = SchemaValidator(
     core_schema.str_schema(
-        pattern="(?i)gh[pousr]_|github_pat|sk-|AKIA|ASIA|xox|AIza|k_live_|k_test_|glpat-|npm_|ops_|eyJ|private|bearer"
-        "|basic|passw|passphrase|secret|token(?-i:[^sS])|api[_-]?key|authorization|cookie|credential|://[^\\s/@]*@"
+        pattern="|".join(dict.fromkeys(kind.hint for kind in KINDS))
+        + "|(?i)private|bearer|basic|passw|passphrase|secret|token(?-i:[^sS])|api[_-]?key|authorization|cookie|credential|://[^\\s/@]*@"
     )
 )
 """Every frame is looked over: this engine takes time linear in the text, a tenth of what `re` takes; a counted repeat
@@ -103,8 +83,10 @@ def redact_text(text: str, mask: Masker) -> str:
 
 
 def _masked_once(text: str, mask: Masker) -> str:
-    for kind, pattern in MASK_KINDS:
-        text = pattern.sub(_replacer(kind, mask), text)
+    plain = text if text.isascii() else text.encode(errors="replace").decode()
+    for kind in KINDS:
+        if kind.first_look.isinstance_python(plain):
+            text = kind.pattern.sub(_replacer(kind, mask), text)
     text = _USERINFO.sub(lambda match: _keep_masked(match[1], "url", match[2], mask) + match[3], text)
     text = _AUTHORIZATION.sub(lambda match: _keep_masked(match[1], "authorization", match[2], mask), text)
     for pattern in _ASSIGNED:
@@ -156,8 +138,11 @@ def _is_given(before: Any, item: Any) -> bool:
     return has_option and isinstance(item, str) and not item.startswith("-")
 
 
-def _replacer(kind: str, mask: Masker) -> Callable[[re.Match[str]], str]:
-    return lambda match: mask(kind, match.group())
+def _replacer(kind: Kind, mask: Masker) -> Callable[[re.Match[str]], str]:
+    if kind.is_one is None:
+        return lambda match: mask(kind.name, match.group())
+    is_one = kind.is_one
+    return lambda match: mask(kind.name, match.group()) if is_one(match.group()) else match.group()
 
 
 def _masked_value(match: re.Match[str], mask: Masker) -> str:
