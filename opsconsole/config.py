@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from platformdirs import user_config_dir, user_data_dir
 
 from opsconsole.errors import ConfigError
+from opsconsole.notify.rules import QuietHours
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8787
@@ -72,6 +73,15 @@ class ConsoleOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NotifySettings:
+    """Where messages go that people need away from the console; the addresses hold secrets."""
+
+    urls: tuple[str, ...] = field(default=(), repr=False)
+    quiet: QuietHours | None = None
+    per_minute: int = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Everything, resolved. `hub` is an http or https URL that ends in no slash; `source` says where from."""
 
@@ -83,6 +93,7 @@ class Settings:
     limits: LimitSettings
     kill: KillSettings
     console: ConsoleOptions
+    notify: NotifySettings = NotifySettings()
 
     @property
     def hub_is_local(self) -> bool:
@@ -171,6 +182,17 @@ def _origins(value: Any) -> tuple[str, ...]:
     return tuple(origin.strip() for origin in origins if origin.strip())
 
 
+def _addresses(value: Any) -> tuple[str, ...]:
+    found = value.split() if isinstance(value, str) else value
+    if not isinstance(found, list) or not all(isinstance(one, str) and "://" in one for one in found):
+        raise ValueError("not a list of addresses")
+    return tuple(found)
+
+
+def _quiet_hours(value: Any) -> QuietHours:
+    return QuietHours.parse(_text(value))
+
+
 def _one_of(*words: str) -> Callable[[Any], str]:
     def parse(value: Any) -> str:
         if value not in words:
@@ -206,6 +228,7 @@ _SECONDS = "seconds above 0"
 _MILLISECONDS = "whole milliseconds from 0 to 60000"
 _TRUTH = "true or false"
 _SERVER, _LIMITS, _KILL, _CONSOLE = ServerSettings(), LimitSettings(), KillSettings(), ConsoleOptions()
+_NOTIFY = NotifySettings()
 
 
 def _setting(
@@ -254,6 +277,9 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("console.kill_key", '"once" or "twice"', _one_of("once", "twice"), _CONSOLE.kill_key, short=True),
     _setting("console.mouse", _TRUTH, _boolean, _CONSOLE.mouse, short=True),
     _setting("console.ascii", _TRUTH, _boolean, _CONSOLE.ascii, short=True),
+    _setting("notify.urls", "a list of apprise addresses", _addresses, _NOTIFY.urls, secret=True),
+    _setting("notify.quiet", "hours such as 22:00-07:00", _quiet_hours, _NOTIFY.quiet),
+    _setting("notify.per_minute", "a whole number from 1 to 600", _between(1, 600), _NOTIFY.per_minute),
 )
 """Every setting there is. Flags exist for those that a command offers."""
 
@@ -286,6 +312,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
         limits=LimitSettings(**_table(values, "limits")),
         kill=KillSettings(**_table(values, "kill")),
         console=ConsoleOptions(**_table(values, "console")),
+        notify=NotifySettings(**_table(values, "notify")),
     )
 
 
@@ -359,8 +386,9 @@ def _read_file(flags: Mapping[str, Any], environ: Mapping[str, str]) -> _Written
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
     _check_keys(written)
-    if "token" in written.values and mode & 0o077:
-        raise ConfigError(f"{written.place('token')} holds a token but others may read the file: chmod 600 {path}")
+    for secret in (setting.key for setting in SETTINGS if setting.secret and setting.key in written.values):
+        if mode & 0o077:
+            raise ConfigError(f"{written.place(secret)} holds a secret but others may read the file: chmod 600 {path}")
     return written
 
 

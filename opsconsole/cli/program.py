@@ -34,6 +34,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "audit": ("audit:audit", "Read, verify, prove and export the record."),
     "tokens": ("tokens:tokens", "Create, list and revoke tokens."),
     "backup": ("backup:backup", "Copy the hub's data while it runs."),
+    "notify": ("notify:notify", "Tell people elsewhere what needs them."),
     "hub": ("hub:hub", "Run a hub in the foreground."),
     "run": ("run:run", "Run any command as a supervised agent."),
     "demo": ("demo:demo", "Start a hub, demo agents and the console on them."),

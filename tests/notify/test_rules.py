@@ -1,0 +1,121 @@
+"""What becomes a message, and when it goes out: new things once, in a rate, and nothing left out in silence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from opsconsole.notify.rules import RULES, Message, QuietHours, Throttle, Urgency, message_of
+from opsconsole.protocol.audit_words import WORDS
+
+NOON, NIGHT = 12 * 60, 23 * 60
+
+
+def asked(number: int = 1) -> dict[str, Any]:
+    return {
+        "kind": "approval.requested",
+        "approval": f"apr_{number}",
+        "agent": "billing",
+        "run": "run_1",
+        "tool": "run_sql",
+        "args": {"query": "DROP TABLE users"},
+        "risk": "high",
+        "why": "changes the schema",
+    }
+
+
+def said(about: str, urgency: Urgency = Urgency.NOTICE) -> Message:
+    return Message(title="t", body="b", urgency=urgency, about=about)
+
+
+def test_a_held_call_is_told_with_its_run_its_arguments_and_why() -> None:
+    assert message_of(asked()) == Message(
+        title="opsconsole: A call waits for a decision",
+        body='billing · run_1: held run_sql {"query": "DROP TABLE users"}, risk high: changes the schema',
+        urgency=Urgency.NOTICE,
+        about="approval.requested apr_1",
+    )
+
+
+@pytest.mark.parametrize("kind", ["login", "run.started", "call.outcome", "token.created", "nonsense"])
+def test_what_needs_nobody_is_no_message(kind: str) -> None:
+    assert message_of({"kind": kind, "run": "run_1"}) is None
+
+
+@pytest.mark.parametrize(("status", "is_told"), [("unconfirmed", True), ("dead", False)])
+def test_a_kill_is_told_only_while_it_is_not_confirmed(status: str, is_told: bool) -> None:
+    assert (message_of({"kind": "kill.outcome", "run": "run_1", "status": status}) is not None) is is_told
+
+
+def test_an_agent_cannot_drive_a_telephone_with_its_words() -> None:
+    message = message_of(asked() | {"agent": "a\x1b]52;c;x\x07", "why": "b\r\n\u202eevil"})
+    assert message is not None
+    assert all(char.isprintable() for char in message.body)
+
+
+def test_a_message_is_short_however_long_the_entry() -> None:
+    message = message_of(asked() | {"args": {"query": "x" * 100_000}})
+    assert message is not None
+    assert len(message.body) < 800
+
+
+def test_the_same_thing_about_the_same_subject_is_said_once() -> None:
+    throttle = Throttle(per_minute=10)
+    assert throttle.admit([said("a"), said("a"), said("b")], now=0, minute_of_day=NOON) == [said("a"), said("b")]
+    assert throttle.admit([said("a")], now=599, minute_of_day=NOON) == []
+    assert throttle.admit([said("a")], now=600, minute_of_day=NOON) == [said("a")]
+
+
+def test_a_flood_is_cut_at_the_rate_and_its_size_is_told_later() -> None:
+    throttle = Throttle(per_minute=2)
+    assert len(throttle.admit([said(str(number)) for number in range(9)], now=0, minute_of_day=NOON)) == 2
+    (later,) = throttle.admit([], now=60, minute_of_day=NOON)
+    assert later.body == "7 messages were kept back by the rate or the quiet hours; the console has them all."
+
+
+def test_quiet_hours_keep_back_everything_but_the_critical() -> None:
+    throttle = Throttle(per_minute=10, quiet=QuietHours.parse("22:00-07:00"))
+    loud = said("kill", Urgency.CRITICAL)
+    assert throttle.admit([said("a"), loud], now=0, minute_of_day=NIGHT) == [loud]
+    assert throttle.admit([], now=9 * 3_600, minute_of_day=8 * 60)[0].body.startswith("1 message was kept back")
+
+
+def test_a_critical_message_passes_a_rate_that_is_used_up() -> None:
+    throttle = Throttle(per_minute=1)
+    loud = said("kill", Urgency.CRITICAL)
+    assert throttle.admit([said("a"), said("b"), loud], now=0, minute_of_day=NOON) == [said("a"), loud]
+
+
+@pytest.mark.parametrize(
+    ("hours", "minute", "is_quiet"),
+    [("22:00-07:00", 0, True), ("22:00-07:00", 7 * 60, False), ("01:00-02:00", 90, True), ("05:00-05:00", 300, False)],
+)
+def test_quiet_hours_may_pass_midnight(hours: str, minute: int, is_quiet: bool) -> None:
+    assert QuietHours.parse(hours).hold(minute) is is_quiet
+
+
+@pytest.mark.parametrize("text", ["", "22-7", "25:00-07:00", "22:00", "22:60-07:00", "-1:00-07:00"])
+def test_what_is_no_pair_of_times_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a time of day"):
+        QuietHours.parse(text)
+
+
+def test_every_kind_that_is_told_has_its_words() -> None:
+    assert RULES.keys() <= WORDS.keys()
+
+
+@given(st.lists(st.tuples(st.integers(0, 400), st.sampled_from("abcdef"), st.sampled_from(Urgency)), max_size=60))
+def test_whatever_comes_no_minute_has_more_than_the_rate_of_ordinary_messages(
+    coming: list[tuple[int, str, Urgency]],
+) -> None:
+    throttle = Throttle(per_minute=3)
+    sent = [
+        (at, message.urgency)
+        for at, about, urgency in sorted(coming)
+        for message in throttle.admit([said(about, urgency)], now=at, minute_of_day=NOON)
+    ]
+    ordinary = [at for at, urgency in sent if urgency < Urgency.CRITICAL]
+    assert all(sum(start <= at < start + 60 for at in ordinary) <= 3 for start in ordinary)
