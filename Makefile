@@ -4,7 +4,7 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo test bench lint types docs docs-check screenshots runtime dev clean
+.PHONY: help demo test fuzz bench lint types docs docs-check screenshots runtime dev clean
 
 help: ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | while IFS='|' read -r name what; do \
@@ -15,6 +15,9 @@ demo: runtime ## start a hub, six demo agents and the console on them
 
 test: dev ## run every test, the fast ones first
 	$(PY) -m pytest
+
+fuzz: dev ## search every fuzz target for a minute each (guided by coverage where atheris is installed in .venv)
+	$(PY) -m tests.fuzz
 
 bench: dev ## run the benchmarks and write bench/results.json
 	$(PY) -m bench
