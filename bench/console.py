@@ -1,0 +1,131 @@
+"""How the console feels under load, in a real pseudo-terminal: key to paint, kill key to wire, CPU, memory, bytes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import PIPE, Popen
+
+from bench.result import Row, percentile, spread
+from bench.terminal import Terminal, terminal
+
+PROGRAM = Path(sys.executable).with_name("opsconsole")
+RUNS, UPDATES = 10_000, 5_000
+WIDE, NARROW = (160, 45), (80, 24)
+SLOW_BYTES_PER_SECOND = 32_000.0
+CURSOR = re.compile(rb"\x1b\[(\d+);1H(?:\x1b\[[0-9;]*m)*\xe2\x96\x8c")
+"""The bar that marks the row under the cursor, painted at the beginning of a line."""
+SETTLE_SECONDS = 4.0
+PATIENCE_SECONDS = 10.0
+DWELL_SECONDS = 0.55
+"""A kill key does nothing until its row has been under the cursor for 400 ms."""
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The process that shows the fleet."""
+
+    process: Popen[str]
+    port: int
+
+    def next_command(self) -> float:
+        """When the next command reached the wire's other end, monotonic seconds."""
+        assert self.process.stdout is not None
+        return float(json.loads(self.process.stdout.readline())["at"])
+
+
+@contextlib.contextmanager
+def board(runs: int, updates: int) -> Iterator[Board]:
+    """A fleet, until the block ends."""
+    command = [sys.executable, "-m", "bench.board_server", str(runs), str(updates)]
+    with Popen(command, stdout=PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            yield Board(process, int(json.loads(process.stdout.readline())["port"]))
+        finally:
+            process.kill()
+
+
+@contextlib.contextmanager
+def console(fleet: Board, size: tuple[int, int], bytes_per_second: float | None = None) -> Iterator[Terminal]:
+    """The console on that fleet, its table painted."""
+    with tempfile.TemporaryDirectory() as data_dir:
+        place = {"OPSCONSOLE_HUB": f"http://127.0.0.1:{fleet.port}", "OPSCONSOLE_DATA_DIR": data_dir}
+        environment = os.environ | place | {"OPSCONSOLE_TOKEN": "ops_bench_" + "x" * 32, "TERM": "xterm-256color"}
+        columns, rows = size
+        with terminal(
+            [str(PROGRAM)], environment, columns=columns, rows=rows, bytes_per_second=bytes_per_second
+        ) as shown:
+            shown.seconds_until(CURSOR, time.monotonic(), PATIENCE_SECONDS)
+            shown.rest(SETTLE_SECONDS)
+            yield shown
+
+
+def run(*, is_quick: bool) -> list[Row]:
+    """The rows of this benchmark."""
+    keys, kills, seconds = (30, 5, 3.0) if is_quick else (200, 30, 10.0)
+    rows: list[Row] = []
+    with board(RUNS, UPDATES) as fleet, console(fleet, WIDE) as shown:
+        rows += _keys(shown, keys, "10,000 runs, 5,000 updates/s", 16.0)
+        rows += _kills(shown, fleet, kills, "10,000 runs, 5,000 updates/s", 10.0)
+        rows += _cost(shown, seconds)
+    with board(RUNS, UPDATES) as fleet, console(fleet, NARROW) as shown:
+        rows.append(_bytes(shown, seconds, "busy fleet", 60.0))
+    with board(200, 0) as fleet, console(fleet, NARROW) as shown:
+        rows.append(_bytes(shown, seconds, "idle fleet", 2.0))
+    with board(RUNS, UPDATES) as fleet, console(fleet, WIDE, SLOW_BYTES_PER_SECOND) as shown:
+        rows += _keys(shown, keys // 4, "the same over 32 kB/s", 150.0)
+        rows += _kills(shown, fleet, max(3, kills // 4), "the same over 32 kB/s", 10.0)
+    return rows
+
+
+def _keys(shown: Terminal, count: int, where: str, limit_ms: float) -> list[Row]:
+    samples = []
+    for number in range(count):
+        shown.rest(0.13)
+        key = "j" if number % 20 < 10 else "k"
+        samples.append(1_000 * shown.seconds_until(CURSOR, shown.press(key), PATIENCE_SECONDS))
+    what = f"key to painted cursor, p99, {where}"
+    return [_row(what, percentile(samples, 0.99), "ms", limit_ms, spread(samples))]
+
+
+def _kills(shown: Terminal, fleet: Board, count: int, where: str, limit_ms: float) -> list[Row]:
+    samples = []
+    for _ in range(count):
+        shown.press("j")
+        shown.rest(DWELL_SECONDS)
+        pressed = shown.press("x")
+        samples.append(1_000 * (fleet.next_command() - pressed))
+        shown.rest(0.3)
+        shown.press("\x1b")
+        shown.rest(0.3)
+    what = f"kill key to the command on the wire, p99, {where}"
+    return [_row(what, percentile(samples, 0.99), "ms", limit_ms, spread(samples))]
+
+
+def _cost(shown: Terminal, seconds: float) -> list[Row]:
+    before = shown.cpu_seconds()
+    shown.rest(seconds)
+    share = 100 * (shown.cpu_seconds() - before) / seconds
+    return [
+        _row("CPU of the console, same load", share, "% of a core", 25.0),
+        _row("memory of the console, 10,000 runs", shown.memory_mib(), "MiB", 200.0),
+    ]
+
+
+def _bytes(shown: Terminal, seconds: float, what: str, limit: float) -> Row:
+    before = shown.bytes_read
+    shown.rest(seconds)
+    return _row(f"bytes to an 80x24 terminal, {what}", (shown.bytes_read - before) / seconds / 1_000, "kB/s", limit)
+
+
+def _row(what: str, measured: float, unit: str, limit: float, more: dict[str, float] | None = None) -> Row:
+    return Row(bench="console", what=what, measured=round(measured, 2), unit=unit, limit=limit, more=more or {})
