@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from opsconsole.console.clock import Clock
+from opsconsole.console.view.ingest import is_plain
 from opsconsole.console.view.session import Outcome, Session
 from opsconsole.errors import LocalProtocolError, RemoteProtocolError
 from opsconsole.protocol.connection import Connection
@@ -161,18 +162,18 @@ class HubLink:
             except RemoteProtocolError as error:
                 await socket.close(error.code, str(error)[:100])
                 return error.code, str(error)
-            if frame is not None and (ended := self._handle(frame, now)) is not None:
+            if frame is not None and (ended := self._handle(frame, now, is_plain(data))) is not None:
                 return ended
             spent = self._clock.monotonic() - now
             await asyncio.sleep(min(spent, YIELD_SECONDS_MAX) if spent > FRAME_SECONDS_QUICK else 0)
 
-    def _handle(self, frame: Frame, now: float) -> tuple[int, str] | None:
+    def _handle(self, frame: Frame, now: float, plain: bool) -> tuple[int, str] | None:
         if isinstance(frame, Welcome):
             self._failures = 0
             self._open = True
             self._told_now(Outcome(send=self._session.opened(frame, now=now)))
             return None
-        self._told_now(self._session.received(frame, now=now))
+        self._told_now(self._session.received(frame, now=now, plain=plain))
         return (frame.code, frame.reason) if isinstance(frame, Bye) else None
 
     def _told_now(self, outcome: Outcome) -> None:

@@ -43,16 +43,26 @@ class HeldCall:
         return self.row.key
 
 
-def run_row(raw: dict[str, Any]) -> RunRow:
-    """A run's row with every text safe on one line. Raises: BadRow."""
+def is_plain(data: str | bytes) -> bool:
+    """Whether no text in an encoded frame can hold a character that is not printable ASCII.
+
+    Raw control characters are no JSON, and everything else that is not itself stands behind a backslash.
+    """
+    text = data if isinstance(data, str) else data.decode("ascii", "replace")
+    return text.isascii() and "\\" not in text and "\x7f" not in text
+
+
+def run_row(raw: dict[str, Any], plain: bool = False) -> RunRow:
+    """A run's row with every text safe on one line; of a `plain` frame they are, unless too long. Raises: BadRow."""
+    is_safe = plain and all(len(item) <= CELL_CHARS_MAX for item in raw.values() if type(item) is str)
     try:
-        return RunRow.model_validate(one_line(raw))
+        return RunRow.model_validate(raw if is_safe else one_line(raw))
     except ValidationError as error:
         raise BadRow(_first(error)) from None
 
 
-def held_call(raw: dict[str, Any]) -> HeldCall:
-    """An approval's row with every text safe. Raises: BadRow."""
+def held_call(raw: dict[str, Any], plain: bool = False) -> HeldCall:
+    """An approval's row with every text safe, looked through whatever the frame. Raises: BadRow."""
     try:
         row = ApprovalRow.model_validate(in_pane(raw))
     except ValidationError as error:

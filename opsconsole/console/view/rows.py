@@ -42,7 +42,7 @@ class Rows(Generic[RowT]):
 
     def __init__(
         self,
-        read: Callable[[dict[str, Any]], RowT],
+        read: Callable[[dict[str, Any], bool], RowT],
         changed: Callable[[str, RowT | None, RowT | None], None] = lambda key, before, after: None,
     ) -> None:
         self.by_key: dict[str, RowT] = {}
@@ -58,8 +58,11 @@ class Rows(Generic[RowT]):
         self._parts = 0
         self._leaving: set[str] = set()
 
-    def snap(self, frame: Snap) -> Applied:
-        """Take one part; the view changes at the last one. GAP: parts are missing, ask again."""
+    def snap(self, frame: Snap, *, plain: bool = False) -> Applied:
+        """Take one part; the view changes at the last one. GAP: parts are missing, ask again.
+
+        `plain` says of a frame that every text in it is printable ASCII.
+        """
         if frame.part == 0:
             self._staged, self._parts, self.unreadable = {}, 0, 0
             self.settle()
@@ -67,20 +70,20 @@ class Rows(Generic[RowT]):
             self._staged = None
             return Applied.GAP
         self._parts += 1
-        for row in self._readable(frame.rows):
+        for row in self._readable(frame.rows, plain):
             self._staged[row.key] = row
         if frame.end:
             self._swap(self._staged)
             self.epoch, self.rev, self.complete, self._staged = frame.epoch, frame.rev, True, None
         return Applied.APPLIED
 
-    def delta(self, frame: Delta) -> Applied:
-        """Take the latest rows. GAP: it does not continue from here, ask for a snapshot."""
+    def delta(self, frame: Delta, *, plain: bool = False) -> Applied:
+        """Take the latest rows. GAP: it does not continue from here, ask for a snapshot. `plain` as for `snap`."""
         if self._staged is not None:
             return Applied.IGNORED
         if self.rev is None or frame.from_rev != self.rev:
             return Applied.GAP
-        for row in self._readable(frame.rows):
+        for row in self._readable(frame.rows, plain):
             self._leaving.discard(row.key)
             self._put(row.key, row)
         for key in frame.gone:
@@ -103,11 +106,11 @@ class Rows(Generic[RowT]):
         """The connection went while a snapshot was under way."""
         self._staged = None
 
-    def _readable(self, raw: list[dict[str, Any]]) -> list[RowT]:
+    def _readable(self, raw: list[dict[str, Any]], plain: bool) -> list[RowT]:
         rows = []
         for item in raw:
             try:
-                rows.append(self._read(item))
+                rows.append(self._read(item, plain))
             except BadRow:
                 self.unreadable += 1
         return rows

@@ -119,14 +119,14 @@ class Session:
             frames.append(self._tail(self.timeline, welcome.epoch))
         return frames
 
-    def received(self, frame: Frame, *, now: float) -> Outcome:
-        """Apply one frame of an open connection."""
+    def received(self, frame: Frame, *, now: float, plain: bool = False) -> Outcome:
+        """Apply one frame of an open connection; `plain` says that every text in it is printable ASCII."""
         self.version += 1
         self.link.heard_at = now
         self.board.now = self.clock.at(now)
         outcome = Outcome()
         if isinstance(frame, Snap | Delta):
-            outcome.send = self._rows(frame)
+            outcome.send = self._rows(frame, plain)
         elif isinstance(frame, Res):
             entry = self.outbox.answered(frame, now=now)
             outcome.answered = [] if entry is None else [entry]
@@ -178,11 +178,11 @@ class Session:
             rows.settle()
         return [Notice(text=_late(entry), loud=entry.command.do is Do.KILL) for entry in self.outbox.expire(now=now)]
 
-    def _rows(self, frame: Snap | Delta) -> list[Frame]:
+    def _rows(self, frame: Snap | Delta, plain: bool) -> list[Frame]:
         if frame.sub == BOARD_SUB:
-            return self._apply(frame, self.board.rows, Sub(sub=BOARD_SUB, view="board"))
+            return self._apply(frame, self.board.rows, Sub(sub=BOARD_SUB, view="board"), plain)
         if frame.sub == APPROVALS_SUB:
-            return self._apply(frame, self.queue.rows, Sub(sub=APPROVALS_SUB, view="approvals"))
+            return self._apply(frame, self.queue.rows, Sub(sub=APPROVALS_SUB, view="approvals"), plain)
         if self.timeline is not None and frame.sub == self._tail_sub:
             timeline = self.timeline
             again = Sub(sub=frame.sub, view="run", run=timeline.run)
@@ -190,8 +190,8 @@ class Session:
             return [again] if applied is Applied.GAP else [Ack(sub=frame.sub, rev=frame.rev)]
         return []
 
-    def _apply(self, frame: Snap | Delta, rows: Rows, again: Sub) -> list[Frame]:  # type: ignore[type-arg]
-        applied = rows.snap(frame) if isinstance(frame, Snap) else rows.delta(frame)
+    def _apply(self, frame: Snap | Delta, rows: Rows, again: Sub, plain: bool) -> list[Frame]:  # type: ignore[type-arg]
+        applied = rows.snap(frame, plain=plain) if isinstance(frame, Snap) else rows.delta(frame, plain=plain)
         if applied is Applied.GAP:
             rows.forget_position()
             return [again]
