@@ -36,7 +36,13 @@ MODULES = [pytest.param(path, id=name_of(path)) for path in modules_under(*PRODU
 EVERY_MODULE = [pytest.param(path, id=name_of(path)) for path in modules_under(*PRODUCT, "tests", "bench")]
 PURE_MODULES = [
     pytest.param(path, id=name_of(path))
-    for path in modules_under("opsconsole/domain", "opsconsole/policy", "opsconsole/protocol")
+    for path in modules_under(
+        "opsconsole/domain",
+        "opsconsole/policy",
+        "opsconsole/protocol",
+        "opsconsole/gateway/dialect",
+        "opsconsole/gateway/flow",
+    )
 ]
 
 
