@@ -16,7 +16,7 @@ parser.logger.disabled = True
 """sqlglot warns with the text of the statement; what an agent asks of a database does not belong into a log."""
 
 TEXT_CHARS_MAX = 20_000
-WORDS_MAX = 3_500
+WORDS_MAX = 600
 """Words and signs, those in literals too: each costs some 15 us, whatever the text; queries have under 500."""
 STATEMENTS_MAX = 20
 NESTING_MAX = 30
