@@ -31,7 +31,8 @@ DELTA_USAGE = (
     "server_tool_use",
 )
 """What the usage of `message_delta` may carry (types/message_delta_usage.py of the official client)."""
-NO_USAGE = {"input_tokens": 0, "output_tokens": 0}
+LEAST_USAGE = {"input_tokens": 1, "output_tokens": 1}
+"""What a client is shown of an operator's answer: some refuse one that cost nothing. The hub counts none of it."""
 
 
 def event(body: Mapping[str, Any]) -> bytes:
@@ -77,7 +78,7 @@ def composed(request: Request, *, id: str, words: str, calls: Sequence[ComposedC
         "content": content,
         "stop_reason": "tool_use" if calls else "end_turn",
         "stop_sequence": None,
-        "usage": NO_USAGE,
+        "usage": LEAST_USAGE,
     }
     return streamed(message) if request.streams else written(message)
 
@@ -90,7 +91,7 @@ def streamed(message: Mapping[str, Any]) -> bytes:
         words = block["type"] == "text"
         parts.append(text_block(index, block["text"]) if words else tool_block(index, block, block["input"]))
     delta = {"stop_reason": message["stop_reason"], "stop_sequence": message["stop_sequence"]}
-    parts.append(event({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 0}}))
+    parts.append(event({"type": "message_delta", "delta": delta, "usage": {"output_tokens": 1}}))
     parts.append(event({"type": "message_stop"}))
     return b"".join(parts)
 

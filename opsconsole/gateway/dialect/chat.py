@@ -25,7 +25,8 @@ from opsconsole.gateway.dialect.interface import (
 )
 from opsconsole.gateway.dialect.json_text import text, written, written_text
 
-NO_USAGE = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+LEAST_USAGE = {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
+"""What a client is shown of an operator's answer: some refuse one that cost nothing. The hub counts none of it."""
 
 
 class Chat:
@@ -149,7 +150,7 @@ def _plain(request: Request, id: str, words: str, calls: Sequence[ComposedCall])
     finish = "tool_calls" if calls else "stop"
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": finish}
     opening = {**made_opening(id, request.model), "object": "chat.completion"}
-    return written({**opening, "choices": [choice], "usage": NO_USAGE})
+    return written({**opening, "choices": [choice], "usage": LEAST_USAGE})
 
 
 def _streamed(request: Request, id: str, words: str, calls: Sequence[ComposedCall]) -> bytes:
@@ -160,7 +161,7 @@ def _streamed(request: Request, id: str, words: str, calls: Sequence[ComposedCal
     frames = [chunk_frame(opening, [choice_of(0, delta)]) for delta in deltas]
     frames.append(chunk_frame(opening, [choice_of(0, {}, "tool_calls" if calls else "stop")]))
     if request.asks_usage:
-        frames.append(chunk_frame(opening, [], usage=NO_USAGE))
+        frames.append(chunk_frame(opening, [], usage=LEAST_USAGE))
     return b"".join([*frames, written_frame(DONE)])
 
 

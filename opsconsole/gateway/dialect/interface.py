@@ -313,7 +313,7 @@ class Dialect(Protocol):
         ...
 
     def composed(self, request: Request, *, id: str, text: str, calls: Sequence[ComposedCall]) -> bytes:
-        """A whole answer of an operator, streamed or plain as the client asked, with zero usage."""
+        """A whole answer of an operator, streamed or plain as the client asked, with the least usage that counts."""
         ...
 
     def error(self, failure: Failure) -> bytes:

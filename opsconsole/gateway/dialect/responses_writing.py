@@ -29,13 +29,14 @@ ERROR_TYPES: Mapping[int, str] = {
 """The API's own word for a status; any other is a `server_error`."""
 COMPUTERS = ("computer", "computer_use_preview", "computer-preview")
 """The types of tools that a `computer_call` goes to."""
-NO_USAGE = {
-    "input_tokens": 0,
+LEAST_USAGE = {
+    "input_tokens": 1,
     "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-    "output_tokens": 0,
+    "output_tokens": 1,
     "output_tokens_details": {"reasoning_tokens": 0},
-    "total_tokens": 0,
+    "total_tokens": 2,
 }
+"""What a client is shown of an operator's answer: some refuse one that cost nothing. The hub counts none of it."""
 
 Event = dict[str, Any]
 
@@ -123,7 +124,7 @@ def composed(request: Request, *, id: str, words: str, calls: Sequence[ComposedC
     items: list[dict[str, Any]] = [note_item(id, words)] if words.strip() else []
     items += [composed_item(request, call) for call in calls]
     opening = made_response(request, id)
-    whole = {**opening, "status": "completed", "output": items, "usage": NO_USAGE}
+    whole = {**opening, "status": "completed", "output": items, "usage": LEAST_USAGE}
     if not request.streams:
         return written(whole)
     events = [{"type": f"response.{state}", "response": opening} for state in ("created", "in_progress")]

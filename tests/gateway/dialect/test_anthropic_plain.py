@@ -152,7 +152,7 @@ def test_an_operators_answer_reads_like_the_models(streams: bool) -> None:
             {"type": "tool_use", "id": "toolu_9", "name": "run", "input": {"cmd": "ls ü"}},
         ],
         "stop": "tool_use",
-        "tokens": (0, 0),
+        "tokens": (1, 1),
     }
 
 

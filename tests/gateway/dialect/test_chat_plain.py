@@ -224,7 +224,7 @@ COMPOSED = {
     "content": "I do it.",
     "calls": [("call_1", "run", '{"cmd":"ls ü"}')],
     "stop": "tool_calls",
-    "tokens": (0, 0),
+    "tokens": (1, 1),
 }
 COMPOSED_CALL = ComposedCall(id="call_1", name="run", args={"cmd": "ls ü"})
 

@@ -171,7 +171,7 @@ def test_an_operators_answer_reads_like_the_models(streams: bool) -> None:
             {"runs": "ls", "id": "call_2"},
             {"runs": {"commands": ["ls"]}, "id": "call_3"},
         ],
-        "tokens": (0, 0, 0),
+        "tokens": (1, 1, 2),
     }
 
 
