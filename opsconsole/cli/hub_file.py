@@ -12,7 +12,12 @@ from opsconsole.domain.command import Role
 from opsconsole.errors import ConfigError
 
 HUB_FILE = "hub.json"
-TOKEN_FILES = {Role.OPERATOR: "operator.token", Role.ADMIN: "admin.token", Role.AGENT: "agent.token"}
+TOKEN_FILES = {
+    Role.OPERATOR: "operator.token",
+    Role.ADMIN: "admin.token",
+    Role.AGENT: "agent.token",
+    Role.GATEWAY: "gateway.token",
+}
 FILE_BYTES_MAX = 65_536
 """Both are a few hundred bytes; what is longer is neither."""
 

@@ -1,7 +1,7 @@
 """The approval machine: one exact call, one decision, consumed once; it knows no operators' screens and no storage.
 
     pending ─decide─▶ deciding ─recorded─▶ approved | edited | rejected | responded
-       │                  └─record failed─▶ pending
+       │                  └─record failed, or one yes of several─▶ pending
        ├─expire (hub clock)─▶ expired      counts as a refusal
        └─withdraw / fence ──▶ cancelled    counts as a refusal
 
@@ -51,6 +51,15 @@ ANSWERED = {
     Answer.REJECT: ApprovalStatus.REJECTED,
     Answer.RESPOND: ApprovalStatus.RESPONDED,
 }
+RECORDED: dict[tuple[Answer, bool], ApprovalStatus] = {
+    (answer, True): status for answer, status in ANSWERED.items()
+} | {
+    (Answer.APPROVE, False): ApprovalStatus.PENDING,
+    (Answer.EDIT, False): ApprovalStatus.PENDING,
+    (Answer.REJECT, False): ApprovalStatus.REJECTED,
+}
+"""(answer, whether everybody who must has said yes) -> where its record leads; one no is enough, and who answers in the
+agent's place must be enough alone."""
 ALLOWS = frozenset({ApprovalStatus.APPROVED, ApprovalStatus.EDITED})
 OPEN = frozenset({ApprovalStatus.PENDING, ApprovalStatus.DECIDING})
 SETTLED = frozenset(ANSWERED.values()) | {ApprovalStatus.EXPIRED, ApprovalStatus.CANCELLED}

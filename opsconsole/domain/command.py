@@ -6,9 +6,11 @@ from enum import StrEnum
 
 
 class Role(StrEnum):
-    """What a token may do; operator and admin include observer, admin includes operator."""
+    """What a token may do; operator and admin include observer, admin includes operator, gateway includes agent."""
 
     AGENT = "agent"
+    GATEWAY = "gateway"
+    """Stands between agents and their models: speaks for runs of any owner, and only as the point `gateway`."""
     OBSERVER = "observer"
     OPERATOR = "operator"
     ADMIN = "admin"
@@ -28,6 +30,9 @@ class Do(StrEnum):
     TAKEOVER = "takeover"
     RELEASE = "release"
     ANNOTATE = "annotate"
+    GRANT = "grant"
+    """Say yes to calls still to come."""
+    REVOKE_GRANT = "revoke_grant"
     VERDICT = "verdict"
 
 
@@ -44,6 +49,7 @@ class CommandStatus(StrEnum):
 
 INCLUDES: dict[Role, frozenset[Role]] = {
     Role.AGENT: frozenset({Role.AGENT}),
+    Role.GATEWAY: frozenset({Role.GATEWAY, Role.AGENT}),
     Role.OBSERVER: frozenset({Role.OBSERVER}),
     Role.OPERATOR: frozenset({Role.OPERATOR, Role.OBSERVER}),
     Role.ADMIN: frozenset({Role.ADMIN, Role.OPERATOR, Role.OBSERVER}),

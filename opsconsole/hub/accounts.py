@@ -32,6 +32,7 @@ BOOTSTRAP: dict[str, Role] = {
     "operator.token": Role.OPERATOR,
     "admin.token": Role.ADMIN,
     "agent.token": Role.AGENT,
+    "gateway.token": Role.GATEWAY,
 }
 """File in the data directory -> the role of the token in it: how people and agents of this machine get in."""
 

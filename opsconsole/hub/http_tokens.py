@@ -23,6 +23,8 @@ from opsconsole.hub.sockets import Sockets
 TTL_SECONDS_MAX = 10 * 365 * 86_400.0
 RUNS_A_TURN = 50
 """Runs looked at before the loop may serve others."""
+_STARTERS = frozenset({Role.AGENT, Role.GATEWAY})
+"""Roles whose principals own runs."""
 RUNS_TOLD_MAX = 1_000
 """Runs named when a token is still needed; their number is told whole."""
 
@@ -88,7 +90,7 @@ class Administration:
         row = self._accounts.find(token_id)
         if row is None:
             raise not_found(f"there is no token {token_id}")
-        left = await self._runs_of(row.name) if row.role == Role.AGENT and row.revoked_at is None else []
+        left = await self._runs_of(row.name) if row.role in _STARTERS and row.revoked_at is None else []
         if left and not flag(request, "force"):
             raise _still_needed(row.name, left)
         closed = 0

@@ -11,6 +11,7 @@ from opsconsole.domain.approval import (
     APPROVAL_TRANSITIONS,
     DELIVERY_TRANSITIONS,
     OPEN,
+    RECORDED,
     SETTLED,
     Answer,
     ApprovalStatus,
@@ -29,6 +30,18 @@ def test_the_table_is_this() -> None:
         S.PENDING: {S.DECIDING} | BY_TIME,
         S.DECIDING: answered | {S.PENDING} | BY_TIME,
     } | {status: set() for status in answered | BY_TIME} == APPROVAL_TRANSITIONS
+
+
+def test_one_yes_of_several_settles_nothing_and_one_no_does() -> None:
+    assert {answer: status for (answer, agreed), status in RECORDED.items() if not agreed} == {
+        Answer.APPROVE: S.PENDING,
+        Answer.EDIT: S.PENDING,
+        Answer.REJECT: S.REJECTED,
+    }
+
+
+def test_where_a_record_leads_is_where_the_table_goes() -> None:
+    assert all(may_settle(S.DECIDING, status) for status in RECORDED.values())
 
 
 def test_every_status_is_either_open_or_settled() -> None:

@@ -24,6 +24,7 @@ S = CommandStatus
 def test_roles_include_what_is_below_them_and_an_agent_is_apart() -> None:
     assert {
         Role.AGENT: {Role.AGENT},
+        Role.GATEWAY: {Role.GATEWAY, Role.AGENT},
         Role.OBSERVER: {Role.OBSERVER},
         Role.OPERATOR: {Role.OPERATOR, Role.OBSERVER},
         Role.ADMIN: {Role.ADMIN, Role.OPERATOR, Role.OBSERVER},

@@ -13,7 +13,7 @@ import pytest
 from opsconsole_storage import DiskFull, MemoryStore
 from tests.support.hub import RunningHub, hub_process, mint, running_hub
 
-FILES = {"operator.token": "operator", "admin.token": "admin", "agent.token": "agent"}
+FILES = {"operator.token": "operator", "admin.token": "admin", "agent.token": "agent", "gateway.token": "gateway"}
 
 
 async def kinds(hub: RunningHub, kind: str) -> list[dict[str, Any]]:
@@ -27,7 +27,7 @@ async def test_the_first_start_writes_tokens_that_only_their_owner_can_read(hub:
     for name, role in FILES.items():
         lines = (hub.data_dir / name).read_text().splitlines()
         assert len(lines) == 1
-        if role != "agent":
+        if role not in ("agent", "gateway"):
             async with hub.http(token=lines[0]) as client:
                 assert (await client.get("/v1/info")).json()["role"] == role
 
