@@ -54,6 +54,9 @@ REPLY_SECONDS_MAX = 30.0
 RES_STATUS = {
     "forbidden": 403,
     "not_found": 404,
+    "not_in_group": 403,
+    "excluded": 403,
+    "already_voted": 409,
     "already_settled": 409,
     "digest_mismatch": 409,
     "precondition_failed": 409,
@@ -95,10 +98,12 @@ class Http:
         audit, points, admin = self._audit, self._points, self._administration
         table: tuple[tuple[str, str, Role, Handler], ...] = (
             ("GET", "/v1/info", Role.OBSERVER, self.info),
+            ("GET", "/v1/limits", Role.OBSERVER, self.limits),
             ("GET", "/v1/runs", Role.OBSERVER, self.runs),
             ("GET", "/v1/runs/{run}", Role.OBSERVER, self.run),
             ("GET", "/v1/runs/{run}/events", Role.OBSERVER, self.events),
             ("GET", "/v1/approvals", Role.OBSERVER, self.approvals),
+            ("GET", "/v1/grants", Role.OBSERVER, self.grants),
             ("POST", "/v1/commands", Role.OBSERVER, self.command),
             ("GET", "/v1/commands/{cmd}", Role.OBSERVER, self.command_report),
             ("GET", "/v1/audit", Role.OBSERVER, audit.page),
@@ -174,13 +179,20 @@ class Http:
             {
                 "version": __version__,
                 "epoch": hub.epoch,
+                "policy": hub.policy_name,
                 "policy_hash": hub.policy_hash,
+                "alerts": [alert.model_dump(mode="json") for alert in hub.desk.hub_row().alerts],
                 "started_at": self._started_at,
                 "principal": principal.name,
                 "role": str(principal.role),
                 "time": hub.now(),
             }
         )
+
+    async def limits(self, _request: Request, _principal: Principal) -> Response:
+        """How full the rate limits of models' providers are, by what gateways tell."""
+        rows = [limit.model_dump(mode="json") for limit in self._hub.desk.hub_row().limits]
+        return answer({"rows": rows, "time": self._hub.now()})
 
     # -- runs and approvals ----------------------------------------------------------------------------------------
 
@@ -231,6 +243,11 @@ class Http:
         texts = await self._approvals(run, pending_only=status == "pending")
         feed = self._hub.follows["approvals"].feed
         return spliced("rows", texts[-ROWS_MAX:], epoch=self._hub.epoch, rev=feed.rev, time=self._hub.now())
+
+    async def grants(self, _request: Request, _principal: Principal) -> Response:
+        """Standing grants, and the latest that are over."""
+        now = self._hub.now()
+        return answer({"grants": self._hub.desk.grants(now), "time": now})
 
     async def events(self, request: Request, _principal: Principal) -> Response:
         """A stretch of a run's timeline: after a position, or the newest (before one)."""

@@ -16,7 +16,7 @@ from opsconsole.protocol.frames import Ack, Command, Err, Frame, Hello, Sub, Wel
 from opsconsole.protocol.limits import MINOR, Close
 from opsconsole_storage import Events
 
-URGENCY = {"approvals": 0, "board": 1, "run": 2}
+URGENCY = {"hub": 0, "approvals": 1, "board": 2, "run": 3}
 """view -> whose frame goes first."""
 
 
@@ -24,12 +24,15 @@ class OperatorInputs(Protocol):
     """What an operator's session needs of the hub."""
 
     epoch: str
-    policy_hash: str
     follows: dict[str, Follow]
     tails: Tails
     events: Events
     counts: Counts
 
+    @property
+    def policy_hash(self) -> str: ...
+    @property
+    def policy_name(self) -> str: ...
     def now(self) -> float: ...
     def command(self, command: Command, principal: Principal, reply_to: str) -> None: ...
 
@@ -78,6 +81,7 @@ class OperatorSession(Session):
                 beat_seconds=self.limits.beat_seconds,
                 time=self._hub.now(),
                 policy_hash=self._hub.policy_hash,
+                policy=self._hub.policy_name,
             )
         )
 

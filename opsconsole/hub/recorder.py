@@ -17,6 +17,10 @@ from opsconsole_storage import Batch, Closed, Conflict
 from opsconsole_storage import Store as Storage
 
 PROBLEM_CHARS_MAX = 500
+GATHER_SECONDS = 0.04
+"""Batches are given to the disk at once, but not twice within this: a commit costs as much for one as for many."""
+GATHERED_MAX = 64
+"""Batches for which no more is waited."""
 
 log = logging.getLogger(__name__)
 Stored = Callable[[Store, int], None]
@@ -49,6 +53,7 @@ class Recorder:
         batches_max: int,
         bytes_max: int,
         retry_seconds: float,
+        gather_seconds: float = GATHER_SECONDS,
     ) -> None:
         self.batches_waiting = 0
         self.bytes_waiting = 0
@@ -65,6 +70,10 @@ class Recorder:
         self._retry_seconds = retry_seconds
         self._queue: deque[_Waiting] = deque()
         self._refused: deque[_Waiting] = deque()
+        self._gathered: list[_Waiting] = []
+        self._gathering: asyncio.TimerHandle | None = None
+        self._gather_seconds = gather_seconds
+        self._given_at = 0.0
         self._retry: asyncio.TimerHandle | None = None
         self._relief: asyncio.Event = asyncio.Event()
         self._relief.set()
@@ -99,10 +108,29 @@ class Recorder:
         self.batches_waiting += 1
         self.bytes_waiting += len(effect.body)
         self._weigh()
-        if self._refused:
-            self._refused.append(waiting)
-        else:
-            self._publish(waiting)
+        self._gathered.append(waiting)
+        self._gather()
+
+    def _gather(self) -> None:
+        loop = asyncio.get_running_loop()
+        wait = self._given_at + self._gather_seconds - loop.time()
+        if wait <= 0 or len(self._gathered) >= GATHERED_MAX:
+            self._give()
+        elif self._gathering is None:
+            self._gathering = loop.call_later(wait, self._give)
+
+    def _give(self) -> None:
+        """Give the disk what has gathered; behind what it refused it waits."""
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        self._given_at = asyncio.get_running_loop().time()
+        gathered, self._gathered = self._gathered, []
+        for waiting in gathered:
+            if self._refused:
+                self._refused.append(waiting)
+            else:
+                self._publish(waiting)
 
     def _publish(self, waiting: _Waiting) -> None:
         effect = waiting.effect
@@ -171,6 +199,7 @@ class Recorder:
         """The store is closed: what was not acknowledged is still in the agents' journals."""
         self._queue.clear()
         self._refused.clear()
+        self._gathered.clear()
         self.batches_waiting = self.bytes_waiting = 0
         self._weigh()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from pydantic_core import to_json
@@ -18,6 +18,7 @@ from opsconsole.hub.admission import Fact
 from opsconsole.hub.clock import HubClock
 from opsconsole.hub.desk.desk import Desk
 from opsconsole.hub.desk.effects import Changed, Close, Effects, Record, Reply, Send, Store
+from opsconsole.hub.desk.policies import HUB_KEY
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.feeds import Follow
 from opsconsole.hub.metrics import Counts, Gauges, Metrics
@@ -26,6 +27,7 @@ from opsconsole.hub.records import Marks
 from opsconsole.hub.settings import ShellLimits
 from opsconsole.hub.subscriptions import RowFeed
 from opsconsole.hub.tails import Tails
+from opsconsole.policy.interface import Policy
 from opsconsole.protocol.frames import Command, EventFrame, Frame, Hello, Res
 from opsconsole.protocol.limits import Close as CloseCode
 from opsconsole_storage import Store as Storage
@@ -64,7 +66,6 @@ class Hub:
         storage: Storage,
         clock: HubClock,
         epoch: str,
-        policy_hash: str,
         limits: ShellLimits,
         marks: Marks,
     ) -> None:
@@ -73,7 +74,6 @@ class Hub:
         self.events = storage.events
         self.clock = clock
         self.epoch = epoch
-        self.policy_hash = policy_hash
         self.limits = limits
         self.peers: dict[str, Peer] = {}
         """Agents, by connection."""
@@ -83,6 +83,7 @@ class Hub:
         self.follows = {
             "board": Follow(RowFeed(epoch, self._render_run), limits.board_tick_seconds),
             "approvals": Follow(RowFeed(epoch, self._render_approval), limits.approvals_tick_seconds),
+            "hub": Follow(RowFeed(epoch, self._render_hub), limits.board_tick_seconds),
         }
         self.audit_seq = marks.audit_seq
         self.position = marks.position
@@ -129,6 +130,7 @@ class Hub:
             self.follows["board"].change(run, now)
         for approval in self.desk.approval_ids():
             self.follows["approvals"].change(approval, now)
+        self.follows["hub"].change(HUB_KEY, now)
         self.perform(self.desk.finish_recovery(now), now)
 
     def agent_hello(self, conn: str, principal: Principal, hello: Hello) -> None:
@@ -173,6 +175,26 @@ class Hub:
         """Something for the audit that the shell saw."""
         now = self.now()
         self.perform(self.desk.fact(fact.kind, fact.principal, fact.details, now), now)
+
+    @property
+    def policy_hash(self) -> str:
+        """Of the policy in force."""
+        return self.desk.policy.hash
+
+    @property
+    def policy_name(self) -> str:
+        """What the policy in force calls itself."""
+        return self.desk.policy_name
+
+    def change_policy(self, policy: Policy, diff: str) -> None:
+        """Judge by another policy from now on."""
+        now = self.now()
+        self.perform(self.desk.change_policy(policy, diff, now), now)
+
+    def reject_policy(self, problems: Sequence[str]) -> None:
+        """The policy file cannot be used; the policy in force stays."""
+        now = self.now()
+        self.perform(self.desk.reject_policy(problems, now), now)
 
     async def recorded_fact(self, fact: Fact) -> None:
         """As `fact`, and return once it is durable. Raises: NotRecorded."""
@@ -330,6 +352,9 @@ class Hub:
     def _render_approval(self, key: str, rev: int) -> bytes | None:
         row = self.desk.approval_row(key)
         return None if row is None else to_json(row.model_copy(update={"rev": rev}), exclude_none=True)
+
+    def _render_hub(self, _key: str, rev: int) -> bytes | None:
+        return to_json(self.desk.hub_row().model_copy(update={"rev": rev}), exclude_none=True)
 
     def sweep(self) -> None:
         """Let the feeds forget rows that are gone."""

@@ -28,6 +28,7 @@ from opsconsole.hub.http import Http
 from opsconsole.hub.http_audit import AuditPages
 from opsconsole.hub.http_points import HttpPoints
 from opsconsole.hub.http_tokens import Administration
+from opsconsole.hub.policy_file import PolicyFile, PolicyWatch, remember, remembered
 from opsconsole.hub.prices import PriceList
 from opsconsole.hub.records import Records
 from opsconsole.hub.recovery import Recovered, recover
@@ -36,6 +37,7 @@ from opsconsole.hub.settings import HubSettings
 from opsconsole.hub.sockets import Scope, Sockets
 from opsconsole.hub.upkeep import Keeper, Upkeep
 from opsconsole.policy.default import DefaultPolicy
+from opsconsole.policy.file.policy import FilePolicy, diff
 from opsconsole.policy.interface import Limits
 from opsconsole.policy.redaction import masker
 from opsconsole.protocol.limits import FRAME_BYTES_MAX
@@ -58,12 +60,20 @@ log = logging.getLogger(__name__)
 
 
 class HubSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own, plus a way to cut a peer that takes nothing any more."""
+    """uvicorn's own, plus a way to cut a peer that takes nothing any more, and with fewer words to the kernel."""
 
     async def run_asgi(self) -> None:
         """Give the application `abort` and `refused` in its state."""
         self.scope["state"] |= {"abort": self.abort, "refused": self.refused}
         await super().run_asgi()
+
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message on, and read no further only when many wait: uvicorn would stop and start at each."""
+        has_room = not self.read_paused and self.queue.qsize() < UNREAD_MESSAGES_MAX - 1
+        self.read_paused = self.read_paused or has_room
+        super().send_receive_event_to_app()
+        if has_room:
+            self.read_paused = False
 
     def refused(self) -> None:
         """The upgrade was answered with a refusal: that completes the handshake, which uvicorn does not see."""
@@ -189,11 +199,23 @@ class Service:
         recovered = parts.recovered
         details = {"url": self.url, "version": __version__, "epoch": parts.hub.epoch, "pid": os.getpid()}
         replayed = {"entries_replayed": recovered.entries, "batches_replayed": recovered.batches}
-        policy = {"policy_hash": parts.hub.policy_hash}
+        policy = {"policy": parts.hub.policy_name, "policy_hash": parts.hub.policy_hash}
         parts.hub.fact(Fact(kind="hub.started", principal=None, details=details | replayed | policy))
+        self._tell_policy(parts)
         for name, token_id in parts.made:
             made = {"token_id": token_id, "file": name, "by": "bootstrap"}
             parts.hub.fact(Fact(kind="token.created", principal=None, details=made))
+
+    def _tell_policy(self, parts: Parts) -> None:
+        """A file that was changed while the hub was down is told as the change it is."""
+        policy, before = parts.hub.desk.policy, remembered(self.settings.data_dir)
+        if not isinstance(policy, FilePolicy):
+            return
+        if before is None or before.hash != policy.hash:
+            change = {"name": policy.name, "before": before.hash if before else "", "hash": policy.hash}
+            details = change | {"diff": diff(before, policy)}
+            parts.hub.fact(Fact(kind="policy.changed", principal=None, details=details))
+        remember(self.settings.data_dir, policy)
 
     def not_ready(self) -> str:
         """Why the hub cannot do all of its work; empty when it can."""
@@ -250,11 +272,12 @@ async def _parts(settings: HubSettings, store: Store, clock: HubClock) -> Parts:
     records = Records.open(settings.data_dir)
     try:
         limits = Limits(cost_usd=settings.cost_usd, turns=settings.turns, tokens=settings.tokens)
-        policy = DefaultPolicy(run_limits=limits, ask_ttl_seconds=settings.approval_ttl_seconds)
+        file = PolicyFile(settings.policy, limits) if settings.policy else None
+        default = DefaultPolicy(run_limits=limits, ask_ttl_seconds=settings.approval_ttl_seconds)
         epoch = secrets.token_hex(8)
         desk = Desk(
             epoch=epoch,
-            policy=policy,
+            policy=await asyncio.to_thread(file.read) if file else default,
             price=PriceList(),
             mask=masker(_mask_key(settings)),
             settings=DeskSettings(
@@ -268,7 +291,6 @@ async def _parts(settings: HubSettings, store: Store, clock: HubClock) -> Parts:
             storage=store,
             clock=clock,
             epoch=epoch,
-            policy_hash=policy.hash,
             limits=settings.limits,
             marks=recovered.marks,
         )
@@ -277,6 +299,7 @@ async def _parts(settings: HubSettings, store: Store, clock: HubClock) -> Parts:
         door = Door(accounts, settings.allowed_origins, settings.limits)
         points = HttpPoints(hub)
         keeper = Keeper(hub, records)
+        watch = PolicyWatch(hub, file, settings.data_dir) if file else None
         hub.begin()
         return Parts(
             hub=hub,
@@ -287,7 +310,7 @@ async def _parts(settings: HubSettings, store: Store, clock: HubClock) -> Parts:
             sockets=Sockets(hub, accounts, door),
             points=points,
             keeper=keeper,
-            upkeep=Upkeep(hub, keeper, door, points, settings.events_days),
+            upkeep=Upkeep(hub, keeper, door, points, settings.events_days, watch),
             recovered=recovered,
             made=made,
         )

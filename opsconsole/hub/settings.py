@@ -16,8 +16,8 @@ class ShellLimits:
 
     hello_seconds: float = limits.HELLO_SECONDS_MAX
     beat_seconds: float = limits.BEAT_SECONDS
-    board_tick_seconds: float = 0.05
-    """Changed rows gather this long: twenty pictures a second are more than a person can read."""
+    board_tick_seconds: float = 0.1
+    """Changed rows gather this long: ten pictures a second are more than a person can read."""
     approvals_tick_seconds: float = 0.01
     """The same for held calls: the first is shown at once, a stampede a hundred times a second."""
     agent_frames_per_second: float = 5_000.0
@@ -41,10 +41,14 @@ class ShellLimits:
     storage_bytes_max: int = 64 * 1024 * 1024
     storage_retry_seconds: float = 0.5
     """How often a batch that the disk refused is offered again."""
-    records_seconds: float = 10.0
+    records_seconds: float = 30.0
     """How often the desk's records are saved: the longest history that a restart replays."""
+    records_events: int = 200_000
+    """Events after which they are saved earlier: a few seconds of a restart's replay."""
     records_chunk: int = 200
-    """Records saved without letting the loop go on: a few milliseconds."""
+    """Records of one transaction."""
+    records_slice: int = 20
+    """Records made without letting the loop go on: a millisecond or two."""
     wait_seconds_max: float = 60.0
     """Longest long-poll."""
     http_point_silent_seconds: float = 90.0
@@ -56,6 +60,8 @@ class HubSettings:
     """A hub, as the command line starts it. `port` 0 takes any free port; limits of None are unlimited."""
 
     data_dir: Path
+    policy: Path | None = None
+    """The policy file; None: read-only tools pass and everything else asks."""
     host: str = "127.0.0.1"
     port: int = 8787
     tls_cert: Path | None = None

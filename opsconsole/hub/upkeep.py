@@ -10,11 +10,14 @@ from collections.abc import Awaitable, Callable
 from opsconsole.hub.admission import Door, Fact
 from opsconsole.hub.desk.records import DeskRecord
 from opsconsole.hub.http_points import HttpPoints
+from opsconsole.hub.policy_file import LOOK_SECONDS, PolicyWatch
 from opsconsole.hub.records import Marks, Records
 from opsconsole.hub.server import Hub
 from opsconsole_storage import StorageError
 
 SWEEP_SECONDS = 5.0
+SAVE_LOOK_SECONDS = 1.0
+"""How often it is looked whether the desk's records are to be saved."""
 RETAIN_SECONDS = 3_600.0
 STORAGE_LOOK_SECONDS = 1.0
 
@@ -32,22 +35,40 @@ class Keeper:
         self._unsaved: dict[tuple[str, str], DeskRecord] = {}
         self._saved = Marks(audit_seq=hub.audit_seq, position=hub.position)
         self._saving = asyncio.Lock()
+        self._saved_at = hub.now()
+        self._saved_events = hub.counts.events
+
+    async def save_if_due(self) -> None:
+        """Save when it is time, or so much has happened that a restart would take long."""
+        limits, hub = self._hub.limits, self._hub
+        is_late = hub.now() - self._saved_at >= limits.records_seconds
+        if is_late or hub.counts.events - self._saved_events >= limits.records_events:
+            self._saved_at, self._saved_events = hub.now(), hub.counts.events
+            await self.save()
 
     async def save(self) -> None:
         """One pass: everything that changed, then the marks from which a restart would replay."""
         async with self._saving:
             marks = Marks(audit_seq=self._hub.audit_seq, position=self._hub.position)
-            chunk = self._hub.limits.records_chunk
             is_last = False
             while not is_last:
-                taken = self._hub.desk.take_dirty(chunk)
-                is_last = len(taken) < chunk
-                if not await self._put(taken, marks if is_last else None):
+                is_last = await self._take_chunk()
+                if not await self._put(marks if is_last else None):
                     return
             self._saved = marks
 
-    async def _put(self, taken: list[DeskRecord], marks: Marks | None) -> bool:
-        self._unsaved |= {(record.kind, record.id): record for record in taken}
+    async def _take_chunk(self) -> bool:
+        """Take the records of one transaction; gives whether there are no more. Cut off, it has lost none."""
+        limits = self._hub.limits
+        for _ in range(max(1, limits.records_chunk // limits.records_slice)):
+            taken = self._hub.desk.take_dirty(limits.records_slice)
+            self._unsaved |= {(record.kind, record.id): record for record in taken}
+            if len(taken) < limits.records_slice:
+                return True
+            await asyncio.sleep(0)
+        return False
+
+    async def _put(self, marks: Marks | None) -> bool:
         if not self._unsaved and marks in (None, self._saved):
             return True
         try:
@@ -65,24 +86,35 @@ class Keeper:
 class Upkeep:
     """The periodic work of one hub, as tasks that end with `stop`."""
 
-    def __init__(self, hub: Hub, keeper: Keeper, door: Door, points: HttpPoints, events_days: int | None) -> None:
+    def __init__(
+        self,
+        hub: Hub,
+        keeper: Keeper,
+        door: Door,
+        points: HttpPoints,
+        events_days: int | None,
+        policy: PolicyWatch | None = None,
+    ) -> None:
         self._hub = hub
         self._keeper = keeper
         self._door = door
         self._points = points
         self._events_days = events_days
+        self._policy = policy
         self._tasks: list[asyncio.Task[None]] = []
         self._told_problem = ""
 
     def start(self) -> None:
         """Begin."""
         for seconds, work in (
-            (self._hub.limits.records_seconds, self._keeper.save),
+            (SAVE_LOOK_SECONDS, self._keeper.save_if_due),
             (SWEEP_SECONDS, self._sweep),
             (STORAGE_LOOK_SECONDS, self._look_at_storage),
             (RETAIN_SECONDS, self._retain),
         ):
             self._tasks.append(asyncio.get_running_loop().create_task(_every(seconds, work)))
+        if self._policy is not None:
+            self._tasks.append(asyncio.get_running_loop().create_task(_every(LOOK_SECONDS, self._policy.look)))
         self._tasks.append(asyncio.get_running_loop().create_task(self._retain()))
 
     async def stop(self) -> None:

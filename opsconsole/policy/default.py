@@ -56,6 +56,11 @@ class DefaultPolicy:
             }
         )
 
+    @property
+    def passes_turns(self) -> bool:
+        """Turns are limited by what they use, not by what they ask."""
+        return True
+
     def judge(self, proposal: Proposal) -> Verdict:
         """Allow a listed read-only tool and the turns and handoffs between agents; ask about the rest."""
         if proposal.kind is not CallKind.TOOL_CALL:

@@ -69,6 +69,8 @@ class Escalation:
     group: str
     people: frozenset[str] | None = None
     """The principals in it; None: any operator."""
+    widens: str | None = None
+    """The group whose quorum they may help to meet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +128,11 @@ class Policy(Protocol):
     @property
     def hash(self) -> str:
         """Identifies the exact rules; part of what every decision is bound to."""
+        ...
+
+    @property
+    def passes_turns(self) -> bool:
+        """Whether every turn of the model is allowed whatever it asks: then several may be allowed at once."""
         ...
 
     def judge(self, proposal: Proposal) -> Verdict:

@@ -119,6 +119,12 @@ class ToolEvent(_Event):
     read_only: bool | None = None
     """The tool's own claim, believed only where policy trusts the tool."""
     risk: Risk | None = None
+    server: str | None = Field(default=None, max_length=200)
+    """The MCP server that offers the tool, by the name that policies know it under."""
+    annotations: dict[str, Any] | None = None
+    """What the server says of the tool (`readOnlyHint`, …); believed only where the policy trusts the server."""
+    input_schema: dict[str, Any] | None = None
+    """The JSON Schema of the arguments as the server or the agent gives it; untrusted."""
     target: str | None = Field(default=None, max_length=200)
     """For a handoff: the agent it goes to."""
     ttl_seconds: float | None = Field(default=None, gt=0, le=86_400)

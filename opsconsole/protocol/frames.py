@@ -21,6 +21,7 @@ from opsconsole.protocol.limits import (
     TEXT_BYTES_MAX,
     Close,
 )
+from opsconsole.protocol.rates import RATES_MAX, Rate
 
 Seq = Annotated[int, Field(ge=0, le=2**53)]
 PointName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.\-]{0,63}$")]
@@ -79,6 +80,8 @@ class Welcome(_Frame):
     acked: dict[str, int] = {}
     """run -> last sequence number stored for this point's generation."""
     policy_hash: str = ""
+    policy: str = ""
+    """What the policy calls itself."""
 
 
 class Attach(_Frame):
@@ -133,7 +136,7 @@ class Sub(_Frame):
 
     t: Literal["sub"] = "sub"
     sub: str = Field(max_length=64)
-    view: Literal["board", "approvals", "run"] = "board"
+    view: Literal["board", "approvals", "run", "hub"] = "board"
     run: Id | None = None
     epoch: str | None = None
     rev: Seq | None = None
@@ -189,6 +192,17 @@ class ProposedCall(_Frame):
     args: dict[str, Any]
 
 
+class AskedGrant(_Frame):
+    """A standing grant as an operator asks for it; the tool and the agent are those of the approval."""
+
+    uses: int = Field(ge=1, le=1_000)
+    seconds: float = Field(gt=0, le=7 * 86_400)
+    scope: Literal["run", "agent"] = "run"
+    args: dict[str, Any] | None = None
+    """Argument -> exact value, or `{"like": "ord_*"}` (`*`: one word of letters, digits, `_`, `-` and single dots); as
+    many arguments as a call has. None: exactly those that were shown."""
+
+
 class Command(_Frame):
     """What an operator asks; the client makes the id and sends the same bytes until a `res`."""
 
@@ -211,10 +225,23 @@ class Command(_Frame):
     mode: Literal["ladder", "now"] = "ladder"
     when: Literal["next_step", "interrupt"] = "next_step"
     caps: NewCaps | None = None
+    grant: AskedGrant | None = None
+    grant_id: Id | None = None
+    """The grant to revoke."""
     if_: Precondition | None = Field(default=None, alias="if")
     ttl_seconds: float | None = Field(default=None, gt=0, le=86_400)
 
     model_config = ConfigDict(extra="ignore", populate_by_name=True)
+
+
+class TurnLease(_Frame):
+    """Turns of the model that a gateway may begin without asking, while it hears the hub and nothing stops the run."""
+
+    turns: Annotated[int, Field(ge=1)]
+    usd: float | None = None
+    """What they may reserve together; None is no limit of the run's."""
+    tokens: int | None = None
+    seconds: float
 
 
 class PointCommand(_Frame):
@@ -234,6 +261,8 @@ class PointCommand(_Frame):
     args: dict[str, Any] | None = None
     calls: list[ProposedCall] | None = None
     rule: str = ""
+    lease: TurnLease | None = None
+    """With an allowed turn of the model, to a gateway: further turns under the same verdict."""
     # the rest
     text: str | None = None
     mode: Literal["ladder", "now"] = "ladder"
@@ -272,6 +301,8 @@ class Beat(_Frame):
     echo: float | None = None
     """The peer's last `now`."""
     busy: str | None = Field(default=None, max_length=200)
+    rates: list[Rate] | None = Field(default=None, max_length=RATES_MAX)
+    """A gateway's: how full the providers' limits are; what it leaves out is no longer known."""
 
 
 class Bye(_Frame):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from opsconsole.domain.approval import ApprovalStatus, Delivery
 from opsconsole.domain.proof import Proof
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import CallKind, Risk
+from opsconsole.protocol.rates import LimitRow
 
 LinkStatus = Literal["live", "stale", "lost", "detached"]
 
@@ -100,7 +101,7 @@ class RunRow(_Row):
     name: str = ""
     parent: str | None = None
     children: int = 0
-    labels: dict[str, str] = {}
+    labels: dict[str, str] = Field(default_factory=dict)
     owner: str = ""
     """The principal whose token started it."""
     framework: str = ""
@@ -118,8 +119,8 @@ class RunRow(_Row):
     """Spend over the last minute, hub clock."""
     cost_known: bool = True
     """False when some usage had no price: the true cost is higher than `cost_usd`."""
-    caps: Caps = Caps()
-    models: list[str] = []
+    caps: Caps = Field(default_factory=Caps)
+    models: list[str] = Field(default_factory=list)
     waiting: Waiting | None = None
     doing: str = ""
     """The call it is in, or the last thing it said, on one line."""
@@ -128,16 +129,18 @@ class RunRow(_Row):
     progress_at: float
     """Hub clock of the last event that shows progress; a beat is not progress."""
     ended_at: float | None = None
-    points: list[PointRow] = []
+    points: list[PointRow] = Field(default_factory=list)
     kill: KillRow | None = None
     baton: Baton | None = None
-    alerts: list[Alert] = []
+    alerts: list[Alert] = Field(default_factory=list)
     exit_code: int | None = None
     exit_signal: str | None = None
     restored_from: str | None = None
     checkpoint: str | None = None
     frozen: bool = False
     """Its processes are stopped where they are (SIGSTOP)."""
+    outlived: bool = False
+    """It said that it ended, and the supervisor that holds its processes has not proved them gone."""
     zombie: bool = False
     """Events arrived after its end."""
     rev: int = 0
@@ -181,8 +184,42 @@ class ApprovalRow(_Row):
     delivery: Delivery = Delivery.NONE
     result: str = ""
     """What became of the call, once known."""
+    matched: list[str] = Field(default_factory=list)
+    """Every rule of the policy that matched."""
+    failed: list[str] = Field(default_factory=list)
+    """Every rule that could not be evaluated."""
+    facts: dict[str, Any] = Field(default_factory=dict)
+    """What the hub worked out about the call; secrets masked."""
+    approvers: int = 1
+    """How many people have to say yes, at least."""
+    groups: list[str] = Field(default_factory=list)
+    """Of whom; empty: any operator."""
+    votes: list[str] = Field(default_factory=list)
+    """Who has said yes."""
+    edited_by: str | None = None
+    """Who changed `args`: they are no longer those that the agent proposed."""
     rev: int = 0
 
 
-VIEWS: dict[str, type[RunRow] | type[ApprovalRow]] = {"board": RunRow, "approvals": ApprovalRow}
+class HubRow(_Row):
+    """The hub itself: the only row of its view."""
+
+    key: str
+    policy: str
+    """What the policy in force calls itself."""
+    policy_hash: str
+    policy_since: float
+    """Since when it judges, hub clock; 0: since this start of the hub."""
+    alerts: list[Alert] = Field(default_factory=list)
+    """What is about no single run."""
+    limits: list[LimitRow] = Field(default_factory=list)
+    """How full the rate limits of models' providers are, by what gateways tell."""
+    rev: int = 0
+
+
+VIEWS: dict[str, type[RunRow] | type[ApprovalRow] | type[HubRow]] = {
+    "board": RunRow,
+    "approvals": ApprovalRow,
+    "hub": HubRow,
+}
 """view -> row; the `run` view carries timeline events instead."""

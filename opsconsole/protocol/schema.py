@@ -32,7 +32,7 @@ _EVENTS: tuple[type[BaseModel], ...] = (
     events.LinkEvent,
     events.CommandEvent,
 )
-_ROWS: tuple[type[BaseModel], ...] = (rows.RunRow, rows.ApprovalRow)
+_ROWS: tuple[type[BaseModel], ...] = (rows.RunRow, rows.ApprovalRow, rows.HubRow)
 
 
 def documents() -> dict[str, dict[str, Any]]:

@@ -108,6 +108,12 @@ class Conversation:
         self._control.append(Attach(runs=[HelloRun(**run.greeting())]))
         self._runs.due.set()
 
+    def say(self, frame: Frame) -> None:
+        """One frame that no journal holds."""
+        if self.is_open:
+            self._control.append(frame)
+            self._runs.due.set()
+
     def forget(self, run: str) -> None:
         """The run is left at once."""
         if self.is_open and run in self._announced:

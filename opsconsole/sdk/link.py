@@ -22,6 +22,7 @@ from websockets.typing import Subprotocol
 
 from opsconsole import __version__
 from opsconsole.errors import RemoteProtocolError
+from opsconsole.protocol.frames import Frame
 from opsconsole.protocol.limits import FRAME_BYTES_MAX, HELLO_SECONDS_MAX, SUBPROTOCOL, Close
 from opsconsole.sdk.conversation import Conversation, Refused
 from opsconsole.sdk.gate import LinkView
@@ -91,7 +92,7 @@ class Link:
         self.heard_at = time.monotonic()
         """When the hub was last heard (monotonic), or the start."""
         self.view = LinkView(up=False)
-        self._token, self._point, self._busy, self._tick, self._pace = token, point, busy, tick, pace
+        self._token, self._point, self.busy, self._tick, self._pace = token, point, busy, tick, pace
         self._client = client or f"opsconsole-sdk/{__version__}"
         self._runs: dict[str, PointRun] = {}
         self._leaving: dict[str, _Leaving] = {}
@@ -162,6 +163,10 @@ class Link:
         else:
             self._soon = True
             self._call(self._kick_soon)
+
+    def tell(self, frame: Frame) -> None:
+        """Say something that nobody acknowledges; without a connection it is dropped."""
+        self._call(self._told, frame)
 
     def check(self) -> None:
         """Call `tick` soon: a deadline may have come nearer."""
@@ -266,7 +271,7 @@ class Link:
     async def _once(self) -> float | None:
         """One connection from start to end; gives how long to wait before the next, None for the usual."""
         ws = await self._connected()
-        talk = Conversation(ws, self, point=self._point, client=self._client, busy=self._busy)
+        talk = Conversation(ws, self, point=self._point, client=self._client, busy=self.busy)
         self._conversation = talk
         try:
             await talk.hold()
@@ -311,6 +316,10 @@ class Link:
         if self._conversation:
             self._conversation.forget(run.run)
         then()
+
+    def _told(self, frame: Frame) -> None:
+        if self._conversation:
+            self._conversation.say(frame)
 
     def _kick(self) -> None:
         self.due.set()

@@ -58,6 +58,8 @@ class LiveRun:
         """Set by the twin: asks the body to end, callable from any thread, as often as needed."""
         self.why_not_ended: Callable[[], str] = lambda: "the body went on"
         """Set by the twin: what is known of that."""
+        self.end_told = "ended"
+        """What the answer to a kill says of the end."""
         self.stop_state = RunState.KILLED
         self.lease_over = False
         self.idle = threading.Condition(self.lock)
@@ -124,7 +126,7 @@ class LiveRun:
                 self.flush_growing()
             if self._growing is None:
                 self._growing = Growing(message, role, time.monotonic())
-                self.link.check()
+                self._look()
             if self._growing.add(part):
                 self.flush_growing()
 
@@ -172,6 +174,8 @@ class LiveRun:
 
     def injected(self) -> list[str]:
         """The operator messages since last asked."""
+        if not self.session.has_injected:
+            return []
         with self.lock:
             orders, effects = self.session.take_injected()
             for order in orders:
@@ -196,6 +200,10 @@ class LiveRun:
             self.apply(self.session.order(order, now))
             if self.session.ended:
                 self._answer_kills("had already ended")
+        self._look()
+
+    def _look(self) -> None:
+        """Have `tick` called soon: a deadline may have come nearer."""
         self.link.check()
 
     def propose(self, proposal: Proposal, event: dict[str, Any]) -> Future[Decision]:
@@ -207,7 +215,7 @@ class LiveRun:
             self._proposed[proposal.call] = event
             self.apply(self.session.propose(proposal))
             self.apply(self.session.judge(time.monotonic(), self.view()))
-        self.link.check()
+        self._look()
         return decided
 
     def withdraw(self, call: str) -> bool:
@@ -334,7 +342,7 @@ class LiveRun:
         ms = round((now - (self._killed_at or now)) * 1_000, 1)
         self.point.tell({"type": "note", "level": "error", "text": f"The kill is not obeyed: {outcome}"}, urgent=True)
         for order in self.session.kills:
-            line = [{"name": "sdk", "ms": ms, "outcome": outcome[:200]}]
+            line = [{"name": self.journal.point, "ms": ms, "outcome": outcome[:200]}]
             self.answer(order.cmd, "unconfirmed", "not_ended", outcome, proof="none", points=line)
 
     # -- ending ----------------------------------------------------------------------------------------------------
@@ -388,13 +396,13 @@ class LiveRun:
         (state, reason, stop_reason, error), self._final = self._final, None
         self._say(state, reason, stop_reason=stop_reason, error=error)
         self._keep("ended", str(state))
-        self._answer_kills("ended")
+        self._answer_kills(self.end_told)
 
     def _answer_kills(self, outcome: str) -> None:
         if self._final is not None:
             return
         ms = round((time.monotonic() - (self._killed_at or time.monotonic())) * 1_000, 1)
         for order in self.session.kills:
-            line = [{"name": "sdk", "ms": ms, "outcome": outcome}]
+            line = [{"name": self.journal.point, "ms": ms, "outcome": outcome}]
             self.answer(order.cmd, "applied", proof="cooperative", points=line)
         self.session.kills.clear()

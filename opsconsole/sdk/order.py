@@ -31,10 +31,12 @@ class Order:
     mode: str = "ladder"
     when: str = "next_step"
     epoch: int | None = None
+    lease: dict[str, Any] | None = None
+    """Of the moment: a later process finds none in the journal."""
 
     def to_json(self) -> bytes:
         """For the journal."""
-        return json.dumps(asdict(self)).encode()
+        return json.dumps(asdict(self) | {"lease": None}).encode()
 
 
 _FIELDS = [field.name for field in fields(Order)]
@@ -45,6 +47,8 @@ def order_of(frame: PointCommand) -> Order:
     values = {name: getattr(frame, name) for name in _FIELDS}
     if frame.calls is not None:
         values["calls"] = [call.model_dump() for call in frame.calls]
+    if frame.lease is not None:
+        values["lease"] = frame.lease.model_dump()
     return Order(**values)
 
 

@@ -8,7 +8,7 @@ import logging
 import sqlite3
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from opsconsole.domain.command import Do
@@ -97,6 +97,29 @@ class PointRun:
             self.tell(
                 {"type": "note", "level": "warning", "text": f"{lost} events could not be journalled and are lost"}
             )
+        return True
+
+    def tell_all(self, events: Sequence[dict[str, Any]]) -> bool:
+        """`tell` for several at once, in one transaction: all are kept or all are lost. True if they were kept."""
+        with self.lock:
+            first = self._outbox.journalled + 1
+            now = time.time()
+            bodies = [
+                (seq, event["type"], _encoded({"seq": seq, "ts": now, **event}))
+                for seq, event in enumerate(events, first)
+            ]
+            try:
+                with self.journal.transaction():
+                    for seq, kind, body in bodies:
+                        self.journal.append(seq, kind, body)
+            except sqlite3.Error as error:
+                self.journal.last_seq = first - 1
+                self.lost_events += len(events)
+                log.warning("run %s: %d events could not be journalled: %s", self.run, len(events), error)
+                return False
+            for _ in bodies:
+                self._outbox.emit()
+        self.wake(False)
         return True
 
     def tell_interrupted(self) -> None:

@@ -176,6 +176,11 @@ class Session:
         self._gates.clear()
         return [*effects, Cancel(reason=self.fenced)]
 
+    @property
+    def has_injected(self) -> bool:
+        """Whether an operator said something since last asked."""
+        return bool(self._injects)
+
     def take_injected(self) -> tuple[list[Order], Effects]:
         """The operator messages since last asked; taking them is what applies them."""
         taken = list(self._injects)

@@ -154,14 +154,20 @@ class EventFiles:
             name = f"events-{day}-{again}.db"
         with self._changing:
             before = self.files
+            try:
+                connection = open_day_file(self._directory / name)  # before a reader may look for it
+            except (sqlite3.Error, OSError):
+                self._remove(name)
+                raise
             self.files = (*before, DayFile(name=name, first=position))
             try:
                 self._reserve()
-                return open_day_file(self._directory / name)
             except (sqlite3.Error, OSError):
                 self.files = before
+                connection.close()
                 self._remove(name)
                 raise
+            return connection
 
     def _leave_current(self) -> None:
         if self._current:

@@ -69,7 +69,7 @@ class Machine:
     def start_hub(self) -> None:
         """On the port it had, if it had one."""
         self.hub = subprocess.Popen(
-            [*PROGRAM, "hub", "--port", str(self.port), "--data-dir", str(self.data_dir)],
+            [*PROGRAM, "hub", "--no-gateway", "--port", str(self.port), "--data-dir", str(self.data_dir)],
             env=self.environment,
             stdout=subprocess.DEVNULL,
             stderr=(self.data_dir / "hub.err").open("ab"),

@@ -24,7 +24,17 @@ async def test_info_says_who_asks_whom(hub: RunningHub) -> None:
     async with hub.http() as client:
         info = (await client.get("/v1/info")).json()
     assert (info["version"], info["principal"], info["role"]) == (__version__, "operator@bootstrap", "operator")
-    assert set(info) == {"version", "epoch", "policy_hash", "started_at", "principal", "role", "time"}
+    assert set(info) == {
+        "version",
+        "epoch",
+        "policy",
+        "policy_hash",
+        "alerts",
+        "started_at",
+        "principal",
+        "role",
+        "time",
+    }
 
 
 async def test_runs_are_rows_like_those_of_the_board(hub: RunningHub) -> None:

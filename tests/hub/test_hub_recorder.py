@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from opsconsole.hub.desk.effects import Record, Store
-from opsconsole.hub.recorder import Recorder
+from opsconsole.hub.recorder import GATHERED_MAX, Recorder
 from opsconsole_storage import Batch, Conflict, DiskFull
 from tests.support.hub import eventually
 
@@ -41,7 +41,7 @@ class Told:
             stored=lambda effect, position: self.heard.append((effect.token, position)),
             recorded=lambda token, seq: self.heard.append(("recorded", token, seq)),
             failed=lambda token, problem: self.heard.append(("failed", token, problem)),
-            **({"batches_max": 10, "bytes_max": 1_000, "retry_seconds": 0.0} | limits),
+            **({"batches_max": 10, "bytes_max": 1_000, "retry_seconds": 0.0, "gather_seconds": 0.0} | limits),
         )
 
 
@@ -146,3 +146,31 @@ async def test_it_is_idle_when_everything_is_durable() -> None:
     async with asyncio.timeout(5.0):
         await told.recorder.idle()
     assert told.heard == [(1, 1)]
+
+
+async def test_the_first_batch_is_given_to_the_disk_at_once_and_those_behind_it_gather() -> None:
+    store = SlowStore()
+    told = Told(store, gather_seconds=0.01)
+    for token in (1, 2, 3):
+        told.recorder.store(batch(token), 0.0)
+    assert [published.first_seq for published, _ in store.published] == [1]
+    await eventually(lambda: len(store.published) == 3)
+    assert [published.first_seq for published, _ in store.published] == [1, 2, 3]
+
+
+async def test_many_batches_wait_for_no_more() -> None:
+    store = SlowStore()
+    told = Told(store, gather_seconds=10.0, batches_max=1_000)
+    for token in range(1, GATHERED_MAX + 2):
+        told.recorder.store(batch(token), 0.0)
+    assert len(store.published) == GATHERED_MAX + 1
+
+
+async def test_what_has_gathered_stays_behind_what_was_refused_meanwhile() -> None:
+    store = SlowStore()
+    told = Told(store, gather_seconds=0.01, retry_seconds=0.05)
+    told.recorder.store(batch(1), 0.0)
+    told.recorder.store(batch(2), 0.0)
+    store.published[0][1].set_exception(DiskFull("no space"))
+    await eventually(lambda: len(store.published) == 3)
+    assert [published.first_seq for published, _ in store.published] == [1, 1, 2]

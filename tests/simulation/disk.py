@@ -41,6 +41,8 @@ class Disk:
     """What survives the hub, and the queues that do not."""
 
     stage: Stage
+    needs_two: Callable[[str], bool] = lambda _call: False
+    """Calls on which two people decide."""
     entries: list[Entry] = field(default_factory=list)
     batches: list[Batch] = field(default_factory=list)
     records: dict[tuple[str, str], DeskRecord] = field(default_factory=dict)
@@ -51,6 +53,8 @@ class Disk:
     """Commands that some committed entry names."""
     permits: dict[tuple[str, str], set[str]] = field(default_factory=dict)
     """(run, call) -> digests that some committed entry allows."""
+    agreed: dict[tuple[str, str], tuple[str, frozenset[str]]] = field(default_factory=dict)
+    """(run, call) -> the digest that people say yes to, and who does, by the committed entries."""
     ends: set[str] = field(default_factory=set)
     """Runs whose end is on record."""
     told: Told | None = None
@@ -121,15 +125,25 @@ class Disk:
         self.batches.append(Batch(len(self.batches) + 1, at, item))
         return len(self.batches)
 
+    def _count_yes(self, key: tuple[str, str], kind: str, fact: dict[str, Any]) -> None:
+        """Somebody says yes to exact arguments; those who said yes to others do not count."""
+        is_edit = fact["edited_args"] is not None
+        digest = call_digest(fact["tool"], fact["edited_args"]) if is_edit else fact["call_digest"]
+        before, voters = self.agreed.get(key, ("", frozenset()))
+        voters = (voters if before == digest else frozenset()) | {fact["who"]["principal"]}
+        self.agreed[key] = (digest, voters)
+        if kind == "approval.decided" and len(voters) >= (2 if self.needs_two(key[1]) else 1):
+            self.permits.setdefault(key, set()).add(digest)
+
     def _index(self, fact: dict[str, Any]) -> None:
         if fact.get("command"):
             self.commands.add(fact["command"])
         kind, key = fact["kind"], (fact.get("run", ""), fact.get("call", ""))
         if kind == "call.verdict" and fact["outcome"] == "allow":
             self.permits.setdefault(key, set()).add(fact["call_digest"])
-        if kind == "approval.decided" and fact["answer"] == "approve":
-            self.permits.setdefault(key, set()).add(fact["call_digest"])
-        if kind == "approval.decided" and fact["answer"] == "edit":
-            self.permits.setdefault(key, set()).add(call_digest(fact["tool"], fact["edited_args"]))
+        if kind == "approval.requested":
+            self.agreed.pop(key, None)
+        if kind in ("approval.voted", "approval.decided") and fact["answer"] in ("approve", "edit"):
+            self._count_yes(key, kind, fact)
         if kind in ("run.ended", "run.given_up") or (kind == "kill.outcome" and fact["status"] == "dead"):
             self.ends.add(fact["run"])

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from pydantic_core import to_json
 
-from opsconsole.domain.run import FENCED, TERMINAL
+from opsconsole.domain.run import FENCED, HELD, TERMINAL
 from opsconsole.domain.tool_call import Outcome
 from opsconsole.domain.usage import Usage
 from opsconsole.hub.desk.desk import Desk
@@ -15,7 +16,7 @@ from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.settings import DeskSettings
 from opsconsole.hub.subscriptions import RowFeed, RowSubscriber
 from opsconsole.policy.default import DefaultPolicy
-from opsconsole.policy.interface import Limits
+from opsconsole.policy.interface import Decision, Limits, Proposal, Quorum, Verdict
 from opsconsole.policy.redaction import masker
 from opsconsole.protocol.connection import Connection, Phase
 from opsconsole.protocol.frames import Ack, Bye, Command, Frame, Hello, PointCommand, Sub, Welcome
@@ -26,7 +27,27 @@ from tests.simulation.wire import End, Wire
 SETTINGS = DeskSettings(
     approval_ttl_seconds=15.0, takeover_lease_seconds=10.0, command_ttl_seconds=20.0, kill_unconfirmed_seconds=5.0
 )
-POLICY = DefaultPolicy(run_limits=Limits(turns=6))
+PAIR = frozenset({"ana", "ben"})
+
+
+class PairPolicy(DefaultPolicy):
+    """The default, but that every third call needs two people."""
+
+    def judge(self, proposal: Proposal) -> Verdict:
+        """The default's word, asked of two where it is so."""
+        verdict = super().judge(proposal)
+        if verdict.decision is not Decision.ASK or not needs_two(proposal.call):
+            return verdict
+        return replace(verdict, quorums=(Quorum(approvers=2, group="pair", people=PAIR),))
+
+
+def needs_two(call: str) -> bool:
+    """Whether a call is one of those that two people decide on."""
+    return call.endswith(("1", "4", "7"))
+
+
+POLICY = PairPolicy(run_limits=Limits(turns=6))
+OTHER_POLICY = PairPolicy(run_limits=Limits(turns=6), ask_ttl_seconds=14.0)
 FLUSH_SECONDS = {"board": 0.05, "approvals": 0.0}
 SAVE_SECONDS = 4.0
 SAVE_CHUNK = 3
@@ -43,13 +64,15 @@ class Hub:
 
     def __init__(self, stage: Stage) -> None:
         self.stage = stage
-        self.disk = Disk(stage)
+        self.disk = Disk(stage, needs_two)
         self.lives = 0
         self.life: Life | None = None
         self.killed: set[str] = set()
         """Runs of which some operator was told that their kill is on record."""
         self.ended: set[str] = set()
         """Runs whose end was on record once."""
+        self.unkept: set[str] = set()
+        """Commands that storage refused, and whose refusal is on record as soon as it takes entries again."""
 
     def start(self) -> None:
         """Start the hub."""
@@ -65,6 +88,7 @@ class Hub:
         life, self.life = self.life, None
         life.is_over = True
         self.disk.crash()
+        self.unkept &= self.disk.commands  # what only memory held is gone with it
         for end in list(life.ends.values()):
             end.wire.cut()
 
@@ -264,6 +288,7 @@ class Life:
         frame = effect.frame
         if isinstance(frame, PointCommand) and frame.outcome in (Outcome.ALLOW, Outcome.ANSWER):
             row = self.desk.run_row(frame.run)
+            self.stage.demand(row.state not in HELD, f"{frame.run}: no permission is told while it is {row.state}")
             is_killed = row.kill is not None and row.state in FENCED
             self.stage.demand(not is_killed, f"{frame.run}: no permission after the fence")
             self.stage.demand(frame.run not in self.hub.killed, f"{frame.run}: no permission after a recorded kill")
@@ -277,10 +302,12 @@ class Life:
 
     def _reply(self, effect: Reply) -> None:
         res = effect.res
-        if res.ok and res.status == "recorded":
+        if res.ok and res.status in ("recorded", "voted"):
             self.stage.demand(res.cmd in self.disk.commands, f"{res.cmd}: what is called recorded is on the disk")
             if res.cmd.startswith("kill_"):
                 self.hub.killed.add(res.cmd.split("-")[1])
+        if res.code == "storage_failed":
+            self.hub.unkept.add(res.cmd)
         end = self.ends.get(effect.to)
         if end:
             end.send(res)
@@ -302,6 +329,8 @@ class Life:
         return {key: render(key, 0) or b"" for key in keys}
 
     def _changed(self, effect: Changed) -> None:
+        if effect.view not in self.feeds:
+            return
         self.feeds[effect.view].change(effect.key, self.stage.clock)
         if effect.view == "board" and effect.key in self.disk.ends:
             state = self.desk.run_row(effect.key).state

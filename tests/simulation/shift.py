@@ -8,7 +8,7 @@ from typing import Any
 from opsconsole.domain.approval import ANSWERED, Answer
 from opsconsole.domain.ids import sealed_run_id
 from opsconsole.domain.run import TERMINAL
-from tests.simulation.hub import Hub
+from tests.simulation.hub import OTHER_POLICY, POLICY, Hub
 from tests.simulation.operators import Operator
 from tests.simulation.points import KEY, Agent, Point, Supervisor
 from tests.simulation.stage import Stage
@@ -50,6 +50,8 @@ class Shift:
         self._calm_down()
         stage.play(WILD_SECONDS + CALM_SECONDS)
         self._check_ends()
+        lost = self.hub.unkept - self.hub.disk.commands
+        stage.demand(not lost, f"what storage refused is on record once it takes entries again: {lost}")
         self.hub.kill()
         self.hub.start()
         stage.play(stage.now + LAST_SECONDS)
@@ -67,6 +69,7 @@ class Shift:
             "the hub": self._kill_hub,
             "an agent": self._kill_agent,
             "the disk is full": lambda: self._trouble("is_full", 0.5, 3.0),
+            "another policy": self._change_policy,
             "the disk is slow": lambda: self._trouble("is_slow", 1.0, 5.0),
         }
         what = self.stage.chance.choice(sorted(happen))
@@ -93,6 +96,12 @@ class Shift:
         if self.hub.life:
             self.hub.kill()
             self.stage.soon(0.1, 4.0, self.hub.start)
+
+    def _change_policy(self) -> None:
+        life = self.hub.life
+        if life:
+            other = OTHER_POLICY if life.desk.policy is POLICY else POLICY
+            life.step(lambda now: life.desk.change_policy(other, "", now))
 
     def _kill_agent(self) -> None:
         alive = [agent for agent in self.agents if agent.is_alive]
@@ -137,7 +146,8 @@ class Shift:
         for operator in self.operators:
             for approval, answer in operator.decided.items():
                 row = self.hub.life.desk.approval_row(approval)
-                is_kept = row is not None and row.status == ANSWERED[Answer(answer)]
+                wanted = "edited" if answer == "approve" and row and row.edited_by else ANSWERED[Answer(answer)]
+                is_kept = row is not None and row.status == wanted
                 self.stage.demand(is_kept, f"{approval}: {answer} by {operator.name} stands, not {row and row.status}")
 
     def _check_journals(self) -> None:

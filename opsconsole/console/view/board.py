@@ -15,6 +15,7 @@ from opsconsole.console.view.ingest import run_row
 from opsconsole.console.view.rows import Rows
 from opsconsole.console.view.status import (
     NEEDS_ME,
+    PROOF_SECONDS,
     RECENT_FAILURE_SECONDS,
     STALLED_SECONDS,
     Rank,
@@ -135,7 +136,8 @@ class Board:
 def bucket(row: RunRow) -> str:
     """The word a run is counted under."""
     if row.state in TERMINAL:
-        return row.state.value if is_dead(row) else RunState.STOPPING.value
+        is_open = row.kill is not None and not row.kill.status.endswith("dead")
+        return row.state.value if is_dead(row) else RunState.STOPPING.value if is_open else "unknown"
     if is_frozen(row):
         return "frozen"
     if row.link != "live":
@@ -156,6 +158,8 @@ def _within(status: Status, row: RunRow) -> float:
 def _until(status: Status, row: RunRow) -> float:
     if status.rank is Rank.WORKING and row.state is RunState.WORKING:
         return row.progress_at + STALLED_SECONDS
+    if status.rank is Rank.STOPPING and row.outlived:
+        return status.since + PROOF_SECONDS
     if status.rank is Rank.FAILED:
         return status.since + RECENT_FAILURE_SECONDS
     return math.inf

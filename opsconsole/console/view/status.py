@@ -14,6 +14,8 @@ from opsconsole.protocol.rows import RunRow
 
 STALLED_SECONDS = 120.0
 """Without progress for this long, a run that claims to work is drawn as stalled; slow model calls take a minute."""
+PROOF_SECONDS = 15.0
+"""A process ends soon after its agent's last word; after this long without proof a person should look."""
 RECENT_FAILURE_SECONDS = 600.0
 """How long a failed run stays among those that need a person."""
 
@@ -83,8 +85,8 @@ def status_of(row: RunRow, *, now: float, zone: tzinfo) -> Status:
 
 
 def is_dead(row: RunRow) -> bool:
-    """Whether the run has ended; where somebody kills it, its own word for that is not enough."""
-    return row.state in TERMINAL and (row.kill is None or row.kill.status in _PROVEN)
+    """Whether the run has ended; where somebody kills it or supervises it, its own word for that is not enough."""
+    return row.state in TERMINAL and not row.outlived and (row.kill is None or row.kill.status in _PROVEN)
 
 
 def is_frozen(row: RunRow) -> bool:
@@ -123,6 +125,15 @@ def _ended(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
     recent = row.state is RunState.FAILED and now - ended < RECENT_FAILURE_SECONDS
     rank = Rank.FAILED if recent else Rank.ENDED
     return Status(glyph=glyph, word=word, tone=tone, rank=rank, now=_how_it_ended(row), since=ended)
+
+
+def _outlived(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
+    if not row.outlived or row.state not in TERMINAL or (row.kill is not None and row.kill.status not in _PROVEN):
+        return None
+    ended = row.ended_at if row.ended_at is not None else row.progress_at
+    rank = Rank.STOPPING if now - ended < PROOF_SECONDS else Rank.UNKNOWN
+    text = f"{_ENDS[row.state][1]} by its own word: process not proven gone"
+    return Status(glyph="◌", word="ended?", tone="warn", rank=rank, now=text, since=ended)
 
 
 def _stopping(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
@@ -181,10 +192,11 @@ def _held(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
 
 
 def _capped(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
-    if row.state not in (RunState.PAUSED, RunState.PAUSING) or not over_a_cap(row):
+    limits = [alert for alert in row.alerts if alert.kind == "limit"]
+    if row.state not in (RunState.PAUSED, RunState.PAUSING) or not (limits or over_a_cap(row)):
         return None
     since = row.waiting.since if row.waiting else row.progress_at
-    text = row.reason or "a cap is reached"
+    text = row.reason or (limits[-1].text if limits else "a cap is reached")
     return Status(glyph="$", word="capped", tone="warn", rank=Rank.CAPPED, now=text, since=since)
 
 
@@ -211,6 +223,7 @@ _JUDGES: tuple[Callable[[RunRow, float, tzinfo], Status | None], ...] = (
     _unconfirmed,
     _zombie,
     _ended,
+    _outlived,
     _stopping,
     _frozen,
     _unknown,

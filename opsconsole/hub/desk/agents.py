@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from opsconsole.domain.approval import Delivery
 from opsconsole.domain.command import CommandStatus, Do, Role, may
 from opsconsole.errors import RemoteProtocolError
-from opsconsole.hub.desk import control, fold, kill, links, questions, records, supervision
+from opsconsole.hub.desk import control, fold, gate, gateway, kill, links, questions, rates, records, supervision
 from opsconsole.hub.desk.effects import Changed, Effects, Send, Store
 from opsconsole.hub.desk.effects import Close as CloseConnection
 from opsconsole.hub.desk.principal import Principal
@@ -36,10 +36,14 @@ from opsconsole.protocol.limits import Close
 
 def hello(world: World, conn: str, principal: Principal, hello: Hello, now: float) -> Effects:
     """A point introduces itself and its runs."""
+    point = hello.point or "sdk"
+    turned_away = gateway.turn_away(conn, principal, point)
+    if turned_away is not None:
+        return turned_away
     session = Session(
         conn=conn,
         principal=principal,
-        point=hello.point or "sdk",
+        point=point,
         host=hello.proc.host,
         pid=hello.proc.pid,
     )
@@ -100,6 +104,8 @@ def _acked(world: World, session: Session, run_id: str, gen: str) -> int:
 
 
 def _events(world: World, session: Session, frame: EventFrame, data: bytes, now: float) -> Effects:
+    if frame.run in session.waiting:
+        return []  # it is asked for them when it is let in
     if session.runs.get(frame.run) != frame.gen:
         message = "attach this run first, under the generation it is sent with"
         return [Send(conn=session.conn, frame=Err(code="not_attached", message=message, ref=frame.run))]
@@ -149,6 +155,8 @@ def _accept(
     effects = _store(world, run, point, before + 1, last, body)
     for event in fold.latest_readings(fresh):
         effects += fold.fold(world, run, point, event, now)
+    fold.say_doing(world, run)
+    effects += gate.settle(world, run, now)
     if frame.skip:
         world.alert(
             run,
@@ -207,7 +215,8 @@ def _journalled(world: World, session: Session, frame: Ack) -> Effects:
         return []
     effects: Effects = []
     for command in run.commands:
-        if command.frame.cseq <= frame.cseq and command.frame.do is Do.VERDICT and command.frame.call:
+        is_heard = command.frame.cseq <= frame.cseq and command.is_for(point.name)
+        if is_heard and command.frame.do is Do.VERDICT and command.frame.call:
             effects += questions.on_delivery(world, run, command.frame.call, Delivery.DELIVERED)
     links.acknowledge(world, run, point, frame.cseq)
     return effects
@@ -249,7 +258,7 @@ def _beat(world: World, session: Session, frame: Beat, now: float) -> Effects:
             if point.busy != busy:
                 point.busy = busy
                 effects += world.changed_run(run)
-    return effects
+    return effects if frame.rates is None else effects + rates.told(world, session, frame.rates, now)
 
 
 def _seat_of(world: World, session: Session, run_id: str | None) -> tuple[Run | None, Point | None]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from opsconsole.domain.approval import Answer, ApprovalStatus
 from opsconsole.domain.command import NEEDS, CommandStatus, Do, may
 from opsconsole.domain.digest import NotCanonical, digest
-from opsconsole.hub.desk import control, decisions, kill, refusals
+from opsconsole.hub.desk import control, decisions, gateway, grants, kill, refusals
 from opsconsole.hub.desk.effects import Effects, Reply
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.refusal import Refusal
@@ -49,7 +50,36 @@ def _dispatch(world: World, command: Command, who: Principal, body_hash: str, re
         return _kill(world, command, who, receipt, reply_to, now)
     if command.do in (Do.DECIDE, Do.CLAIM):
         return _decide(world, command, who, receipt, reply_to, now)
+    if command.do in (Do.GRANT, Do.REVOKE_GRANT):
+        return _grant(world, command, who, receipt, reply_to, now)
     return _control(world, command, who, receipt, reply_to, now)
+
+
+def _grant(world: World, command: Command, who: Principal, receipt: Receipt, reply_to: str, now: float) -> Effects:
+    """A grant stands once it is on record; it ends at once."""
+    is_new = command.do is Do.GRANT
+    grant = grants.check(world, command, who, now) if is_new else grants.find(world, command, now)
+    receipt.waiting.append(reply_to)
+    world.remember(receipt)
+    more = grants.command_details(command, grant) | {"command_digest": receipt.body_hash}
+    body = world.entry("grant.given" if is_new else "grant.revoked", who, now, more)
+    ok = Res(cmd=command.cmd, ok=True, status="recorded", current={"grant": grant.id})
+    if not is_new:
+        grant.revoked = str(more["why"])
+        world.dirty["grant", grant.id] = None
+        return _acted(world, receipt, f"grant/{grant.id}", body, ok, now)
+
+    def done(_seq: int, then: float) -> Effects:
+        grants.put(world, grant)
+        return grants.revoke_stale(world, then) + _answer(world, receipt, ok)
+
+    def failed(problem: str, then: float) -> Effects:
+        world.receipts.pop(command.cmd, None)
+        refusal = Refusal("storage_failed", problem, {})
+        told = _answer(world, receipt, refusals.res_of(command, refusal))
+        return told + refusals.record(world, command, who, refusal, then)
+
+    return world.record(f"grant/{grant.id}", body, done=done, failed=failed)
 
 
 def _again(world: World, known: Receipt, body_hash: str, reply_to: str) -> Effects:
@@ -107,21 +137,32 @@ def _decide(world: World, command: Command, who: Principal, receipt: Receipt, re
         "seconds_to_decide": round(now - approval.requested_at, 3),
         "command_digest": receipt.body_hash,
     }
-    body = world.entry("approval.decided", who, now, details)
+    is_enough = decisions.is_enough(command, who, subject)
+    details |= decisions.vote_details(world, command, who, subject, is_enough)
+    body = world.entry("approval.decided" if is_enough else "approval.voted", who, now, details)
     receipt.runs[approval.run] = line_of(approval.run)
     receipt.waiting.append(reply_to)
     world.remember(receipt)
-    key, ok = f"approval/{approval.id}", Res(cmd=command.cmd, ok=True, status="recorded")
+    key = f"approval/{approval.id}"
     if command.answer is Answer.REJECT:
         told = decisions.apply(world, command, who, subject, now)
-        return told + _acted(world, receipt, key, body, ok, now)
+        return told + _acted(world, receipt, key, body, Res(cmd=command.cmd, ok=True, status="recorded"), now)
     decisions.begin(approval)
-    done, failed = _decided(world, command, who, receipt, subject, ok)
+    if is_enough:
+        apply = functools.partial(decisions.apply, world, command, who, subject)
+    else:
+        apply = functools.partial(decisions.vote, world, command, who, subject, details["anew"])
+    done, failed = _decided(world, command, who, receipt, subject, apply)
     return world.record(key, body, done=done, failed=failed, expect=approval.entry_seq)
 
 
 def _decided(
-    world: World, command: Command, who: Principal, receipt: Receipt, subject: decisions.Subject, ok: Res
+    world: World,
+    command: Command,
+    who: Principal,
+    receipt: Receipt,
+    subject: decisions.Subject,
+    apply: Callable[[float], Effects],
 ) -> tuple[Callable[[int, float], Effects], Callable[[str, float], Effects]]:
     approval = subject.approval
 
@@ -131,12 +172,14 @@ def _decided(
             decisions.voided(approval)
             world.progress(subject.run, command.cmd, CommandStatus.VOID)
             return _answer(world, receipt, decisions.too_late(command.cmd, approval)) + world.changed_approval(approval)
-        return decisions.apply(world, command, who, subject, now) + _answer(world, receipt, ok)
+        told = apply(now)
+        return told + _answer(world, receipt, decisions.res_of(command.cmd, approval))
 
     def failed(problem: str, now: float) -> Effects:
         world.receipts.pop(command.cmd, None)
-        res = Res(cmd=command.cmd, ok=False, code="storage_failed", message=f"not decided: {problem}")
-        return _answer(world, receipt, res) + decisions.undo(world, approval)
+        refusal = Refusal("storage_failed", f"not decided: {problem}", {})
+        told = _answer(world, receipt, refusals.res_of(command, refusal))
+        return told + decisions.undo(world, approval) + refusals.record(world, command, who, refusal, now)
 
     return done, failed
 
@@ -148,7 +191,8 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
     _check_precondition(command, run)
     control.check(run, command, who)
     rule = control.RULES[command.do]
-    details = control.details(run, command) | {"command_digest": receipt.body_hash}
+    receipt.side = gateway.side_of(run, command.do)
+    details = control.details(run, command) | {"command_digest": receipt.body_hash, "side": receipt.side}
     body = world.entry(f"run.{command.do}", who, now, details)
     receipt.runs[run.id] = line_of(run.id)
     receipt.waiting.append(reply_to)
@@ -168,14 +212,16 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
             _check_precondition(command, run)
             control.check(run, command, who)
         except Refusal as refusal:
-            res = Res(cmd=command.cmd, ok=False, code=refusal.code, message=refusal.message, current=refusal.current)
+            res = refusals.res_of(command, refusal)
             world.progress(run, command.cmd, CommandStatus.VOID)
             return _answer(world, receipt, res)
         return act(then) + _answer(world, receipt, ok)
 
-    def failed(problem: str, _now: float) -> Effects:
+    def failed(problem: str, then: float) -> Effects:
         world.receipts.pop(command.cmd, None)
-        return _answer(world, receipt, Res(cmd=command.cmd, ok=False, code="storage_failed", message=problem))
+        refusal = Refusal("storage_failed", problem, {})
+        told = _answer(world, receipt, refusals.res_of(command, refusal))
+        return told + refusals.record(world, command, who, refusal, then)
 
     return world.record(f"run/{run.id}", body, done=done, failed=failed)
 

@@ -10,8 +10,9 @@ from opsconsole.domain.command import CommandStatus, Do
 from opsconsole.domain.ids import joined_id
 from opsconsole.domain.run import FENCED, HELD, Author, RunState
 from opsconsole.domain.tool_call import CallKind
-from opsconsole.hub.desk import gate, questions
+from opsconsole.hub.desk import budget, gate, history, questions, verdicts
 from opsconsole.hub.desk.effects import Effects
+from opsconsole.hub.desk.limits import pause_by_hub
 from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.refusal import Refusal
 from opsconsole.hub.desk.state import Run
@@ -57,7 +58,7 @@ def _check_resume(run: Run, command: Command, _who: Principal) -> None:
     if run.state not in HELD:
         raise Refusal("precondition_failed", f"the run is {run.state}, not paused", {"state": str(run.state)})
     limits = raised(run.limits, command)
-    still = tripped(run.spent, limits)
+    still = tripped(run.spent, limits) or budget.too_large(run, limits)
     if still:
         raise Refusal(
             "precondition_failed", f"still over its limit: {still}; raise it with the resume", {"tripped": still}
@@ -109,31 +110,6 @@ def raised(limits: Limits, command: Command) -> Limits:
     )
 
 
-def check_limits(world: World, run: Run, now: float) -> Effects:
-    """Pause a run that has reached a limit; once per limit reached."""
-    if run.state in FENCED or run.state in HELD:
-        return []
-    reached = tripped(run.spent, run.limits)
-    if reached is None:
-        return []
-    run.hub_seq += 1
-    command = joined_id(f"cmd_limit_{run.hub_seq}", run.id)
-    details = {"run": run.id, "agent": run.agent, "reached": reached, "command": command}
-    return (
-        pause_at_limit(world, run, command, reached, now)
-        + world.record_act(f"run/{run.id}", world.entry("limit.tripped", HUB, now, details))
-        + world.note_command(run, command, Do.PAUSE, "hub", "recorded", now, reached)
-        + world.changed_run(run)
-    )
-
-
-def pause_at_limit(world: World, run: Run, command: str, reached: str, now: float) -> Effects:
-    """The run has spent what it may."""
-    run.tripped = reached
-    world.alert(run, "limit", f"paused at its limit: {reached}", "critical", now)
-    return pause_by_hub(world, run, command, f"limit: {reached}", now)
-
-
 def details(run: Run, command: Command) -> dict[str, Any]:
     """What the audit holds of a command; enough to deliver it again after a restart."""
     return {
@@ -164,7 +140,9 @@ def _frame(run: Run, command: Command, by: str, text: str | None = None) -> Poin
 
 def _tell(world: World, run: Run, command: Command, by: str, now: float, text: str | None = None) -> Effects:
     ttl = (command.ttl_seconds or world.settings.command_ttl_seconds) if RULES[command.do].expires else None
-    return world.tell(run, _frame(run, command, by, text), now, ttl) + world.changed_run(run)
+    receipt = world.receipts.get(command.cmd)
+    side = receipt.side if receipt else ""
+    return world.tell(run, _frame(run, command, by, text), now, ttl, side) + world.changed_run(run)
 
 
 def _pause(world: World, run: Run, command: Command, by: str, now: float) -> Effects:
@@ -178,11 +156,12 @@ def _resume(world: World, run: Run, command: Command, by: str, now: float) -> Ef
     run.tripped, run.paused_by = None, ""
     run.alerts = [alert for alert in run.alerts if alert.kind != "limit"]
     world.move(run, RunState.RESUMING, Author.OPERATOR, now)
-    told = _tell(world, run, command, by, now)
+    told = _tell(world, run, command, by, now) + verdicts.release(world, run, now)
     return told + ([] if world.replaying else gate.release_held(world, run, now))
 
 
 def _plain(world: World, run: Run, command: Command, by: str, now: float) -> Effects:
+    history.tell(world, run, command.text)
     return _tell(world, run, command, by, now)
 
 
@@ -197,6 +176,8 @@ def _takeover(world: World, run: Run, command: Command, by: str, now: float) -> 
     _prolong(world, run, until)
     run.baton = Baton(by=by, since=now, until=until, epoch=run.epoch)
     world.at(until, "baton", run.id)
+    receipt = world.receipts.get(command.cmd)
+    run.steered_by = receipt.side if receipt else ""
     return _tell(world, run, command, by, now)
 
 
@@ -249,19 +230,6 @@ def baton_due(world: World, run_id: str, now: float) -> Effects:
         + _hold_model_calls(world, run, now)
         + world.changed_run(run)
     )
-
-
-def pause_by_hub(world: World, run: Run, command: str, why: str, now: float, *, end_takeover: bool = False) -> Effects:
-    """The hub pauses a run by itself."""
-    if end_takeover:
-        run.epoch += 1
-        run.baton = None
-        run.composed.clear()
-    world.move(run, RunState.PAUSING, Author.HUB, now)
-    run.paused_by = why
-    epoch = run.epoch if end_takeover else None
-    frame = PointCommand(cmd=command, run=run.id, cseq=0, do=Do.PAUSE, by="hub", text=why, epoch=epoch)
-    return world.tell(run, frame, now)
 
 
 def _hold_model_calls(world: World, run: Run, now: float) -> Effects:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from opsconsole.domain.approval import ANSWERED, Answer, ApprovalStatus, Delivery
+from opsconsole.domain.approval import ANSWERED, RECORDED, Answer, ApprovalStatus, Delivery
+from opsconsole.domain.command import CommandStatus
 from opsconsole.domain.digest import NotCanonical, call_digest, canonical
 from opsconsole.domain.run import FENCED
 from opsconsole.domain.tool_call import CallKind, Outcome
-from opsconsole.hub.desk import gate, questions, verdicts
+from opsconsole.hub.desk import gate, history, people, questions, verdicts, votes
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.refusal import Refusal
-from opsconsole.hub.desk.state import Approval, Call, Run
+from opsconsole.hub.desk.state import Approval, Call, Run, Vote
 from opsconsole.hub.desk.world import World
-from opsconsole.policy.interface import Decision
+from opsconsole.policy.interface import Decision, Verdict
 from opsconsole.policy.redaction import redact
 from opsconsole.protocol.frames import Command, Res
 from opsconsole.protocol.limits import ARGS_BYTES_MAX
@@ -38,6 +39,8 @@ class Subject:
     approval: Approval
     run: Run
     call: Call
+    verdict: Verdict | None = None
+    """The policy's word on edited arguments."""
 
 
 def check(world: World, command: Command, who: Principal, now: float) -> Subject:
@@ -59,8 +62,7 @@ def check(world: World, command: Command, who: Principal, now: float) -> Subject
         raise Refusal("already_settled", "it has expired", {"status": "expired"})
     if approval.rule == "takeover" and run.baton and run.baton.by != who.name:
         raise Refusal("forbidden", f"{run.baton.by} has taken this run over", {"by": run.baton.by})
-    _check_answer(world, command, subject, now)
-    return subject
+    return replace(subject, verdict=_check_answer(world, command, subject, who, now))
 
 
 def _find(world: World, command: Command) -> Subject:
@@ -74,7 +76,7 @@ def _find(world: World, command: Command) -> Subject:
     return Subject(approval, run, call)
 
 
-def _check_answer(world: World, command: Command, subject: Subject, now: float) -> None:
+def _check_answer(world: World, command: Command, subject: Subject, who: Principal, now: float) -> Verdict | None:
     approval = subject.approval
     if command.answer is None:
         raise Refusal("bad_request", "a decision needs an answer: approve, edit, reject or respond", {})
@@ -84,11 +86,13 @@ def _check_answer(world: World, command: Command, subject: Subject, now: float) 
         raise Refusal("bad_request", "a response needs a text", {})
     if command.calls and approval.kind is not CallKind.MODEL_CALL:
         raise Refusal("bad_request", "calls can be composed only in answer to a model call", {})
-    if command.answer is Answer.EDIT:
-        _check_edit(world, command, subject, now)
+    votes.check(approval, command.answer, who.name)
+    if command.answer is Answer.APPROVE and votes.is_lost(subject.call, approval):
+        raise Refusal("precondition_failed", votes.LOST_EDIT, {})
+    return _check_edit(world, command, subject, now) if command.answer is Answer.EDIT else None
 
 
-def _check_edit(world: World, command: Command, subject: Subject, now: float) -> None:
+def _check_edit(world: World, command: Command, subject: Subject, now: float) -> Verdict:
     if not subject.approval.may_edit:
         raise Refusal("bad_request", "this call may not be edited", {})
     if command.args is None:
@@ -106,12 +110,16 @@ def _check_edit(world: World, command: Command, subject: Subject, now: float) ->
     verdict = gate.judge_edit(world, subject.run, subject.call, command.args, now)
     if verdict.decision is Decision.DENY:
         raise Refusal("policy_denied", verdict.reason, {"rule": verdict.rule})
+    if verdict.decision is Decision.ASK and not verdict.may_edit:
+        raise Refusal("policy_denied", f"rule {verdict.rule} lets nobody edit such a call", {"rule": verdict.rule})
+    return verdict
 
 
 def details(world: World, command: Command, subject: Subject) -> dict[str, Any]:
     """What the audit holds of a decision; enough to deliver it again after a restart."""
-    approval = subject.approval
-    edited, edited_masked = redact(command.args, world.mask) if command.args is not None else (None, False)
+    approval, call, answer = subject.approval, subject.call, answer_of(command, subject.approval)
+    args = _edited(command, subject)
+    edited, edited_masked = redact(args, world.mask) if args is not None else (None, False)
     return {
         "approval": approval.id,
         "run": approval.run,
@@ -119,9 +127,9 @@ def details(world: World, command: Command, subject: Subject) -> dict[str, Any]:
         "call": approval.call,
         "tool": approval.tool,
         "digest": approval.digest,
-        "call_digest": approval.call_digest,
+        "call_digest": call.call_digest,
         "policy": approval.policy_hash,
-        "answer": str(command.answer),
+        "answer": str(answer),
         "args": approval.args,
         "edited_args": edited,
         "edited_masked": edited_masked,
@@ -133,9 +141,60 @@ def details(world: World, command: Command, subject: Subject) -> dict[str, Any]:
     }
 
 
+def answer_of(command: Command, approval: Approval) -> Answer:
+    """What is decided: who says yes to arguments that somebody else has edited decides for the edit."""
+    answer = command.answer or Answer.REJECT
+    return Answer.EDIT if answer is Answer.APPROVE and approval.edited_by is not None else answer
+
+
+def _edited(command: Command, subject: Subject) -> dict[str, Any] | None:
+    """The whole new arguments that a decision lets run, or None where those that were proposed may."""
+    if command.answer is Answer.EDIT:
+        return command.args
+    if answer_of(command, subject.approval) is Answer.EDIT:
+        return votes.edited_args(subject.call, subject.approval)
+    return None
+
+
 def begin(approval: Approval) -> None:
     """A decision is on its way to the disk: no other may start."""
     approval.status = ApprovalStatus.DECIDING
+
+
+def is_enough(command: Command, who: Principal, subject: Subject) -> bool:
+    """Whether this answer decides; else it is one of several that are needed."""
+    answer = command.answer or Answer.REJECT
+    return answer is Answer.REJECT or votes.is_enough(subject.approval, answer, who.name, subject.verdict)
+
+
+def vote_details(world: World, command: Command, who: Principal, subject: Subject, is_enough: bool) -> dict[str, Any]:
+    """What the audit holds of a yes where several may be needed, beside what it holds of every decision."""
+    approval, verdict = subject.approval, subject.verdict
+    if command.answer is Answer.REJECT or not (approval.quorums or (verdict and verdict.quorums)):
+        return {} if is_enough else {"anew": None}
+    anew = None
+    if not is_enough and verdict is not None:
+        anew = votes.asked_anew(world, subject.run, subject.call, command.args or {}, verdict)
+    before = [] if command.answer is Answer.EDIT else votes.voters(approval)
+    return {"votes": [*before, who.name], "approvers": people.wanted(approval.quorums)} | (
+        {} if is_enough else {"anew": anew}
+    )
+
+
+def vote(
+    world: World, command: Command, who: Principal, subject: Subject, anew: dict[str, Any] | None, now: float
+) -> Effects:
+    """One yes of several stands: the approval waits for the others."""
+    approval, run, call = subject.approval, subject.run, subject.call
+    approval.status = RECORDED[command.answer or Answer.REJECT, False]
+    votes.count(approval, Vote(by=who.name, at=now, command=command.cmd), anew)
+    if anew is not None:
+        call.edited = command.args
+        history.note_change(world, call, command.args or {}, subject.verdict.facts if subject.verdict else {})
+    world.at(approval.expires_at, "expire", approval.id)
+    world.progress(run, command.cmd, CommandStatus.APPLIED)
+    noted = world.note_command(run, command.cmd, command.do, who.name, "voted", now, approval.tool)
+    return noted + world.changed_approval(approval)
 
 
 def undo(world: World, approval: Approval) -> Effects:
@@ -149,8 +208,16 @@ def undo(world: World, approval: Approval) -> Effects:
 def apply(world: World, command: Command, who: Principal, subject: Subject, now: float) -> Effects:
     """A decision stands: settle the approval and tell the agent."""
     approval, run, call = subject.approval, subject.run, subject.call
-    answer = command.answer or Answer.REJECT
-    approval.edited_args = redact(command.args, world.mask)[0] if answer is Answer.EDIT else None
+    answer, edited = answer_of(command, approval), _edited(command, subject)
+    if answer is Answer.EDIT and edited is None:
+        return questions.close(world, approval, ApprovalStatus.CANCELLED, votes.LOST_EDIT, "gate:restart", now)
+    if answer is not Answer.REJECT:
+        earlier = [] if command.answer is Answer.EDIT else approval.votes
+        approval.votes = [*earlier, Vote(by=who.name, at=now, command=command.cmd)]
+    history.tell(world, run, command.text)
+    if answer is Answer.EDIT and subject.verdict is not None:
+        history.note_change(world, call, edited or {}, subject.verdict.facts)
+    approval.edited_args = redact(edited, world.mask)[0] if answer is Answer.EDIT else None
     approval.response = redact(command.text, world.mask)[0] if answer is Answer.RESPOND else None
     approval.command = command.cmd
     settled = questions.settle(world, approval, ANSWERED[answer], who.name, command.note or "", now)
@@ -165,10 +232,11 @@ def apply(world: World, command: Command, who: Principal, subject: Subject, now:
         approval.rule,
         now,
         text=_words(command, answer, who),
-        args=command.args if answer is Answer.EDIT else None,
+        args=edited if answer is Answer.EDIT else None,
         calls=command.calls if answer is Answer.RESPOND else None,
     )
     noted = world.note_command(run, command.cmd, command.do, who.name, str(approval.status), now, approval.tool)
+    call.edited = None
     return told + noted + settled
 
 
@@ -182,6 +250,14 @@ def voided(approval: Approval) -> None:
     """A decision was recorded after the run had been fenced: it reaches nobody."""
     if approval.delivery is Delivery.NONE:
         approval.delivery = Delivery.VOID
+
+
+def res_of(command: str, approval: Approval) -> Res:
+    """The answer to a yes that is on record."""
+    if approval.status is not ApprovalStatus.PENDING:
+        return Res(cmd=command, ok=True, status="recorded")
+    current = {"votes": votes.voters(approval), "approvers": people.wanted(approval.quorums)}
+    return Res(cmd=command, ok=True, status="voted", current=current)
 
 
 def too_late(command: str, approval: Approval) -> Res:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,12 +15,17 @@ from opsconsole.hub.desk import (
     control,
     fold,
     forgetting,
+    gate,
+    grants,
     kill,
     links,
+    policies,
     questions,
+    rates,
     records,
     recovery,
     refusals,
+    reminders,
     replay,
     rows,
 )
@@ -85,7 +90,7 @@ class Desk:
 
     def agent_gone(self, conn: str, why: str, clean: bool, now: float) -> Effects:
         """A point's connection ended."""
-        return links.gone(self._world, conn, why, clean, now)
+        return rates.gone(self._world, conn) + links.gone(self._world, conn, why, clean, now)
 
     # -- operators -------------------------------------------------------------------------------------------------
 
@@ -97,6 +102,26 @@ class Desk:
         """Something the shell saw: a login, a refusal at the door, a token made or revoked, the hub's own start."""
         who = principal or HUB
         return self._world.record_act(f"hub/{kind}", self._world.entry(kind, who, now, details))
+
+    # -- the policy ------------------------------------------------------------------------------------------------
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        return self._world.policy
+
+    @property
+    def policy_name(self) -> str:
+        """What it calls itself."""
+        return policies.name_of(self._world.policy)
+
+    def change_policy(self, policy: Policy, diff: str, now: float) -> Effects:
+        """Judge by this policy from now on; `diff` is for the record."""
+        return policies.change(self._world, policy, diff, now)
+
+    def reject_policy(self, problems: Sequence[str], now: float) -> Effects:
+        """A new policy could not be read: keep the old one and tell everybody."""
+        return policies.reject(self._world, problems, now)
 
     # -- durability ------------------------------------------------------------------------------------------------
 
@@ -151,6 +176,15 @@ class Desk:
         """The row of an approval that is on record, or None."""
         record = self._world.approvals.get(approval)
         return rows.approval_row(record) if record and record.visible else None
+
+    def grants(self, now: float) -> list[dict[str, Any]]:
+        """Standing grants and those that are over, oldest first."""
+        found = self._world.grants.values()
+        return [grants.details(one) | {"state": grants.state_of(one, now)} for one in found]
+
+    def hub_row(self) -> Any:
+        """The row of the hub itself."""
+        return policies.hub_row(self._world)
 
     def run_ids(self, live_only: bool = False) -> list[str]:
         """Every run on the board, or those that have not ended."""
@@ -221,12 +255,16 @@ class Desk:
 
 _TIMERS: dict[str, Callable[[World, str, float], Effects]] = {
     "expire": questions.expire,
+    "remind": reminders.remind,
+    "grants": grants.tell_revoked,
+    "escalate": reminders.escalate,
     "kill": kill.due,
     "lost": links.check_lost,
     "give_up": links.give_up,
     "baton": control.baton_due,
     "command": control.expire_commands,
     "burn": fold.burn_due,
+    "lease": gate.lease_over,
     "answer": lambda world, key, _now: commands.answer_unrecorded(world, key),
     "resend": lambda world, key, _now: agents.ask_again(world, key),
     "retry": lambda world, _key, _now: world.retry_records(),

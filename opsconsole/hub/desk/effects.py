@@ -7,7 +7,7 @@ from typing import Literal
 
 from opsconsole.protocol.frames import Frame, Res
 
-View = Literal["board", "approvals"]
+View = Literal["board", "approvals", "hub"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from opsconsole.domain.command import Role
 from opsconsole.domain.ids import is_sealed
 from opsconsole.domain.proof import Proof, best
 from opsconsole.domain.run import FENCED, HELD, TERMINAL, Author, RunState, Step
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CALL_ENDED, CallKind, CallStatus, advance_call
 from opsconsole.domain.usage import Usage, not_below
-from opsconsole.hub.desk import gate, kill, outcomes, questions
-from opsconsole.hub.desk.control import check_limits
-from opsconsole.hub.desk.effects import Effects
+from opsconsole.hub.desk import budget, gate, history, kill, outcomes, questions
+from opsconsole.hub.desk.effects import Changed, Effects
+from opsconsole.hub.desk.gateway import is_alone, may_name
+from opsconsole.hub.desk.limits import check_limits
 from opsconsole.hub.desk.principal import Principal
-from opsconsole.hub.desk.rows import burn, doing, forget_spent
+from opsconsole.hub.desk.rows import burn_falls_at, doing, forget_spent
 from opsconsole.hub.desk.settings import CALLS_KEPT_MAX, OPEN_CALLS_MAX
-from opsconsole.hub.desk.state import Call, Point, Run
-from opsconsole.hub.desk.supervision import SUPERVISOR, believed_caps, is_supervised
+from opsconsole.hub.desk.state import GATEWAY, Call, Point, Reserve, Run
+from opsconsole.hub.desk.supervision import believed_caps, is_supervised
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.events import (
     Event,
@@ -65,26 +67,37 @@ def latest_readings(events: Sequence[Event]) -> Sequence[Event]:
     return [event for index, event in enumerate(events) if not isinstance(event, UsageEvent) or index in kept]
 
 
+def say_doing(world: World, run: Run) -> None:
+    """A frame has been read: the last thing it told is what the run does, masked."""
+    latest, run.latest = run.latest, None
+    if latest is None or run.ended:
+        return
+    said = world.shown(latest, 160) if isinstance(latest, str) else safe_line(doing(*latest, world.mask), limit=160)
+    run.doing = said
+
+
 def new_run(world: World, run_id: str, principal: Principal, now: float) -> Run:
     """A run nobody had spoken of."""
     run = Run(id=run_id, owner=principal.name, started_at=now, progress_at=now, state_since=now)
+    run.unclaimed = principal.role is Role.GATEWAY
     run.supervised = is_sealed(run_id)
     world.runs[run_id] = run
+    history.begin(world, run)
     run.children |= world.orphans.pop(run_id, set())
     return run
 
 
 def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float) -> Effects:
-    if not (run.described and point.name == SUPERVISOR and len(run.points) > 1):
-        _name(run, event)
-    run.framework = safe_line(event.framework, limit=100) if event.framework else run.framework
+    knows = may_name(run, point.name)
+    if knows:
+        _name(run, point, event)
     run.restored_from = event.restored_from or run.restored_from
     if event.caps is not None:
         point.caps = believed_caps(point, event.caps)
     if event.on_hub_lost:
         point.may_run_unseen = event.on_hub_lost.gate == "allow"
         point.lease_seconds = _lease(event.on_hub_lost)
-    adopted = bool(event.parent) and _adopt(world, run, event.parent or "")
+    adopted = bool(event.parent) and (knows or point.name != GATEWAY) and _adopt(world, run, event.parent or "")
     if run.described:
         return kill.fence_newborn(world, run, now) if adopted else []
     run.described = True
@@ -99,12 +112,15 @@ def _lease(promised: OnHubLost) -> float | None:
     return seconds if promised.run == "stop" and seconds is not None and 0 < seconds <= LEASE_SECONDS_MAX else None
 
 
-def _name(run: Run, event: RunEvent) -> None:
-    """What the run is called; a supervisor, which knows only a command line, yields to whoever else has named it."""
+def _name(run: Run, point: Point, event: RunEvent) -> None:
+    """What the run is called. What a gateway guessed is dropped whole when somebody knows."""
+    was_guessed = run.named_by == GATEWAY and point.name != GATEWAY
+    run.named_by = point.name
+    run.framework = safe_line(event.framework, limit=100) if event.framework else run.framework
     run.agent = safe_line(event.agent, limit=200)
     run.name = safe_line(event.name, limit=500) if event.name is not None else run.name
-    if event.labels:
-        run.labels = {safe_line(k, limit=100): safe_line(v, limit=200) for k, v in event.labels.items()}
+    if event.labels or was_guessed:
+        run.labels = {safe_line(k, limit=100): safe_line(v, limit=200) for k, v in (event.labels or {}).items()}
 
 
 def _adopt(world: World, run: Run, parent_id: str) -> bool:
@@ -141,6 +157,8 @@ def _fold_state(world: World, run: Run, point: Point, event: StateEvent, now: fl
     was_stopping = run.state is RunState.STOPPING
     if event.exit is not None:
         run.exit_code, run.exit_signal = event.exit.code, event.exit.signal
+    if point.name == GATEWAY and event.state in TERMINAL and not is_alone(run):
+        return []  # it sees no process: others tell when the run ends
     target = _believed(run, author, event.state)
     if author is Author.AGENT and was_stopping and target in TERMINAL and is_supervised(run):
         return world.changed_run(run)  # its body ended; whether its processes did, the supervisor tells
@@ -195,7 +213,7 @@ def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: floa
     run.progress_at = now
     call = run.calls.get(event.id)
     if call is None:
-        call = _new_call(world, run, event, now)
+        call = _new_call(world, run, point, event, now)
         if event.gate and event.status is CallStatus.PROPOSED:
             return _proposed(world, run, call, event, now)
         return _follow(world, run, point, call, event, now)
@@ -205,22 +223,16 @@ def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: floa
 
 
 def _proposed(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
-    run.doing = safe_line(doing(call, world.mask), limit=160)
+    run.latest = (call, call.args)
     if run.state not in HELD and run.state not in FENCED:
-        _count_turn(run, call)
+        budget.count_turn(run, call)
     if world.replaying:
         return []
     judged = gate.propose(world, run, call, event, now)
     return judged + (check_limits(world, run, now) if call.kind is CallKind.MODEL_CALL else [])
 
 
-def _count_turn(run: Run, call: Call) -> None:
-    if call.kind is CallKind.MODEL_CALL and not call.counted:
-        call.counted = True
-        run.turns_begun += 1
-
-
-def _new_call(world: World, run: Run, event: ToolEvent, now: float) -> Call:
+def _new_call(world: World, run: Run, point: Point, event: ToolEvent, now: float) -> Call:
     call = Call(
         id=event.id,
         kind=event.kind,
@@ -235,11 +247,23 @@ def _new_call(world: World, run: Run, event: ToolEvent, now: float) -> Call:
         risk_claimed=event.risk,
         ttl_seconds=event.ttl_seconds,
         target=safe_line(event.target or "", limit=200),
+        point=point.name,
+        reserve=_reserve_of(event),
+        server=event.server,
+        annotations=event.annotations or {},
+        input_schema=event.input_schema,
     )
     run.calls[call.id] = call
     run.open_calls[call.id] = call
     _drop_oldest(run)
     return call
+
+
+def _reserve_of(event: ToolEvent) -> Reserve | None:
+    try:
+        return budget.reserve_of(event.kind, event.args)
+    except ValueError:  # the gate refuses it
+        return None
 
 
 def _drop_oldest(run: Run) -> None:
@@ -253,21 +277,25 @@ def _drop_oldest(run: Run) -> None:
 
 
 def _follow(world: World, run: Run, point: Point, call: Call, event: ToolEvent, now: float) -> Effects:
+    had_ended = call.status in CALL_ENDED
     call.status = advance_call(call.status, event.status)
     if call.status is CallStatus.RUNNING:
         call.since = now
-        run.doing = safe_line(doing(call, world.mask), limit=160)
+        run.latest = (call, call.args)
+    budget.follow(run, call)
     if call.status in CALL_ENDED:
         run.open_calls.pop(call.id, None)
     alarm: Effects = []
     if event.verdict == "offline" and call.verdict is None and point.may_run_unseen:
         alarm = outcomes.note_offline(world, run, call, now)
     elif call.gate and event.status in _RAN:
-        _count_turn(run, call)
+        budget.count_turn(run, call)
         alarm = outcomes.check_unpermitted(world, run, call, now)
-    if call.status not in CALL_ENDED:
+    if call.status not in CALL_ENDED or had_ended:
         return alarm
-    call.args = None
+    call.args = call.input_schema = None
+    history.shown(world, run, event)
+    history.ended(world, run, call)
     return alarm + outcomes.after_call(world, run, call, event, now)
 
 
@@ -295,10 +323,11 @@ def _fold_usage(world: World, run: Run, _point: Point, event: UsageEvent, now: f
 
 
 def watch_burn(world: World, run: Run, now: float) -> None:
-    """Show the burn rate fall: without news from the run nobody would look at its row again."""
-    if not run.burning and not world.replaying:
+    """Show the burn rate fall when a reading leaves its window: nobody would look at a quiet run's row again."""
+    falls_at = burn_falls_at(world, run, now)
+    if falls_at is not None and not run.burning and not world.replaying:
         run.burning = True
-        world.at(now + world.settings.burn_refresh_seconds, "burn", run.id)
+        world.at(max(falls_at, now + world.settings.burn_refresh_seconds), "burn", run.id)
 
 
 def burn_due(world: World, run_id: str, now: float) -> Effects:
@@ -307,9 +336,9 @@ def burn_due(world: World, run_id: str, now: float) -> Effects:
     if run is None:
         return []
     run.burning = False
-    if not run.ended and burn(world, run, now) > 0:
+    if not run.ended:
         watch_burn(world, run, now)
-    return world.changed_run(run)
+    return [Changed(view="board", key=run.id)]
 
 
 def _price(world: World, run: Run, model: str, usage: Usage, event: UsageEvent, now: float) -> None:
@@ -341,8 +370,9 @@ def _check_served(world: World, run: Run, model: str, event: UsageEvent, now: fl
 
 def _fold_message(world: World, run: Run, _point: Point, event: MessageEvent, now: float) -> Effects:
     run.progress_at = now
+    history.shown(world, run, event)
     if event.text and event.role == "assistant":
-        run.doing = world.shown(event.text, 160)
+        run.latest = event.text
     return []
 
 

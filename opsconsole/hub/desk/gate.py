@@ -15,14 +15,14 @@ from opsconsole.domain.digest import NotCanonical, call_digest, canonical
 from opsconsole.domain.ids import verdict_id
 from opsconsole.domain.run import FENCED, HELD
 from opsconsole.domain.tool_call import CallKind, Outcome, Risk
-from opsconsole.hub.desk import questions, verdicts
+from opsconsole.hub.desk import budget, grants, history, people, questions, verdicts
 from opsconsole.hub.desk.effects import Effects, Send
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.settings import OPEN_CALLS_MAX
-from opsconsole.hub.desk.state import Call, Run
+from opsconsole.hub.desk.state import Call, Grant, Run
 from opsconsole.hub.desk.verdicts import call_details, refuse
 from opsconsole.hub.desk.world import World, merged
-from opsconsole.policy.interface import Decision, Proposal, Verdict
+from opsconsole.policy.interface import UNKNOWN_HISTORY, Decision, Proposal, Verdict
 from opsconsole.protocol.events import ToolEvent
 from opsconsole.protocol.frames import PointCommand
 from opsconsole.protocol.limits import ARGS_BYTES_MAX
@@ -67,11 +67,13 @@ def propose_again(world: World, run: Run, call: Call, event: ToolEvent, now: flo
         return [] if call.asked or call.approval or call.held else judge(world, run, call, now)
     if not any(one.frame.cmd == call.verdict for one in run.commands):
         return refuse(world, run, call, "This call has had its verdict.", "gate:repeated", now)
+    for point in run.points.values():
+        verdicts.keep_back(run, point.name, now)
     return [
         Send(conn=point.conn, frame=one.frame)
         for one in run.commands
         for point in run.points.values()
-        if one.frame.cmd == call.verdict and point.conn and point.name not in one.done
+        if one.frame.cmd == call.verdict and point.conn and one.is_due(point.name, now)
     ]
 
 
@@ -98,13 +100,43 @@ def judge(world: World, run: Run, call: Call, now: float) -> Effects:
 
 def _obey(world: World, run: Run, call: Call, verdict: Verdict, now: float) -> Effects:
     if verdict.decision is Decision.DENY:
-        return refuse(world, run, call, verdict.reason, verdict.rule, now)
+        return refuse(world, run, call, verdict.reason, verdict.rule, now, verdict=verdict)
+    history.note_change(world, call, call.args or {}, verdict.facts)
     composer = run.composed.pop(call.call_digest, None) if call.kind is CallKind.TOOL_CALL else None
+    if verdict.decision is Decision.ALLOW and call.kind is CallKind.MODEL_CALL:
+        return budget.admit(world, run, call, verdict.rule, now)
     if verdict.decision is Decision.ALLOW:
-        return verdicts.allow(world, run, call, verdict.rule, "policy", now)
-    if composer:
-        return verdicts.allow(world, run, call, "takeover:composed", composer, now)
+        return verdicts.allow(world, run, call, verdict.rule, "policy", now, verdict)
+    if composer and people.suffices(verdict.quorums, verdict.not_by, composer):
+        return verdicts.allow(world, run, call, "takeover:composed", composer, now, verdict)
+    grant = grants.fitting(world, run, call, verdict, now)
+    if grant is not None:
+        return _use(world, run, call, verdict, grant, now)
     return questions.ask(world, run, call, verdict, now)
+
+
+def _use(world: World, run: Run, call: Call, verdict: Verdict, grant: Grant, now: float) -> Effects:
+    """A standing grant answers: its use is counted at once and on record before the allow is."""
+    grant.used += 1
+    world.dirty["grant", grant.id] = None
+    call.asked = True
+
+    def done(_seq: int, then: float) -> Effects:
+        call.asked = False
+        if call.verdict is not None:
+            return []
+        if run.state in HELD or run.state in FENCED:
+            return judge(world, run, call, then)
+        if grant.revoked is not None:
+            return questions.ask(world, run, call, verdict, then)
+        return verdicts.allow(world, run, call, f"grant:{grant.id}", grant.by, then, verdict)
+
+    def failed(_problem: str, then: float) -> Effects:
+        call.asked = False
+        return [] if call.verdict is not None else questions.ask(world, run, call, verdict, then)
+
+    body = world.entry("grant.used", HUB, now, grants.use_details(run, call, grant))
+    return world.record(f"grant/{grant.id}", body, done=done, failed=failed)
 
 
 def _ask_policy(world: World, run: Run, call: Call, now: float, args: dict[str, Any] | None = None) -> Verdict:
@@ -119,12 +151,22 @@ def _ask_policy(world: World, run: Run, call: Call, now: float, args: dict[str, 
         risk_claimed=call.risk_claimed,
         labels=run.labels,
         now=now,
+        server=call.server,
+        annotations=call.annotations,
+        schema=call.input_schema,
+        starter=starter_of(run),
+        history=history.of(world, run) if call.kind is CallKind.TOOL_CALL else UNKNOWN_HISTORY,
     )
     try:
         return world.policy.judge(proposal)
     except Exception as error:  # a policy that fails refuses: it must never let a call through or take the hub down
         reason = f"The policy failed: {type(error).__name__}"
         return Verdict(decision=Decision.DENY, rule="policy:error", reason=reason, risk=Risk.CRITICAL)
+
+
+def starter_of(run: Run) -> str | None:
+    """The principal who started the run; a gateway starts runs of others, who are not known yet."""
+    return None if run.unclaimed else run.owner or None
 
 
 def judge_edit(world: World, run: Run, call: Call, args: dict[str, Any], now: float) -> Verdict:
@@ -139,12 +181,35 @@ def _unreadable(call: Call, event: ToolEvent) -> str | None:
     try:
         if len(canonical(event.args)) > ARGS_BYTES_MAX:
             return f"The arguments are larger than {ARGS_BYTES_MAX} bytes: nobody could read what is asked."
+        if len(canonical({"of": event.annotations, "schema": event.input_schema})) > ARGS_BYTES_MAX:
+            return f"What is told of the tool is larger than {ARGS_BYTES_MAX} bytes."
         computed = call_digest(event.name or "", event.args)
     except NotCanonical as error:
         return f"The arguments have no canonical form: {error}."
     if computed != event.digest:
         return "The digest does not match the arguments."
+    try:
+        budget.reserve_of(event.kind, event.args)
+    except ValueError as error:
+        return f"The reservation cannot be read: {error}."
     return misnamed(event.kind, event.name or "", event.args)
+
+
+def settle(world: World, run: Run, now: float) -> Effects:
+    """Turns are over: those that waited for them are judged again, in order."""
+    if not run.settled:
+        return []
+    return merged(*(judge(world, run, call, now) for call in budget.settle(world, run)))
+
+
+def lease_over(world: World, key: str, now: float) -> Effects:
+    """Turns that a gateway was let begin ahead are over: those that waited for them are judged again."""
+    run_id, _, name = key.partition(" ")
+    run = world.runs.get(run_id)
+    if run is None or name not in run.reserved:
+        return []
+    run.settled.append(name)
+    return settle(world, run, now)
 
 
 def misnamed(kind: CallKind, name: str, args: dict[str, Any] | None) -> str | None:

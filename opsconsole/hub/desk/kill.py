@@ -14,8 +14,9 @@ from opsconsole.domain.proof import Proof, best
 from opsconsole.domain.run import Author, RunState
 from opsconsole.hub.desk import questions
 from opsconsole.hub.desk.effects import Effects
+from opsconsole.hub.desk.gateway import is_alone
 from opsconsole.hub.desk.principal import HUB
-from opsconsole.hub.desk.state import Kill, Point, Receipt, Run
+from opsconsole.hub.desk.state import GATEWAY, Kill, Point, Receipt, Run
 from opsconsole.hub.desk.supervision import is_supervised
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.frames import Command, PointCommand, Res
@@ -134,7 +135,7 @@ def on_result(world: World, run: Run, point: Point, res: Res, now: float) -> Eff
     kill.lines += lines or [(point.name, (now - kill.sent_at) * 1000, res.status)]
     del kill.lines[LINES_MAX:]
     kill.answered.add(point.name)
-    proof = _claimed(point, res)
+    proof = _claimed(run, point, res)
     kill.proof = best(kill.proof, proof)
     if proof is Proof.NONE and res.proof is not None and "kill_process" in point.caps and kill.status != "dead":
         kill.status = "unconfirmed"
@@ -143,9 +144,11 @@ def on_result(world: World, run: Run, point: Point, res: Res, now: float) -> Eff
     return effects + settle_if_dead(world, run, now)
 
 
-def _claimed(point: Point, res: Res) -> Proof:
+def _claimed(run: Run, point: Point, res: Res) -> Proof:
     """The proof a point may give: only one that holds the process can have seen it gone."""
     proof = Proof(res.proof or "none")
+    if point.name == GATEWAY and not is_alone(run):
+        return Proof.NONE
     return Proof.COOPERATIVE if proof is Proof.PROCESS and not point.trusted else proof
 
 
@@ -250,7 +253,7 @@ def _lease_over_at(world: World, run: Run) -> float | None:
     """
     over = 0.0
     for point in run.points.values():
-        if point.link == "detached":
+        if point.link == "detached" or (point.name == GATEWAY and not is_alone(run)):
             continue
         if point.conn is not None or point.lease_seconds is None or "kill_process" in point.caps:
             return None

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from opsconsole.domain.command import CommandStatus, Do
+from opsconsole.domain.command import CommandStatus, Do, Role
 from opsconsole.domain.run import Author, RunState
-from opsconsole.hub.desk import kill, questions, supervision
+from opsconsole.hub.desk import budget, gate, gateway, kill, questions, supervision, verdicts
 from opsconsole.hub.desk.effects import Close as CloseConnection
 from opsconsole.hub.desk.effects import Effects, Send
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.settings import POINTS_PER_RUN_MAX
-from opsconsole.hub.desk.state import Point, Run
+from opsconsole.hub.desk.state import OpenCommand, Point, Run
 from opsconsole.hub.desk.world import Session, World, merged
 from opsconsole.protocol.events import LinkEvent
 from opsconsole.protocol.frames import Ack, Err, HelloRun
@@ -30,6 +30,9 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
         return []
     point = run.points.get(session.point)
     if not _may_speak(run, point, session, item):
+        if not run.owner and point is None:
+            session.waiting[run.id] = item
+            return []
         return [Send(conn=session.conn, frame=Err(code="forbidden", message="this run is another's", ref=run.id))]
     turned_away = supervision.turn_away(world, run, point, session, now)
     if turned_away is not None:
@@ -44,13 +47,17 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
         return [
             CloseConnection(conn=session.conn, code=Close.SUPERSEDED, reason=f"{run.id}: a newer process speaks for it")
         ]
-    run.owner = run.owner or session.principal.name
+    claimed = gateway.claim(world, run, session, now)
     session.runs[run.id] = item.gen
     replaced = _replace(world, run, point, session, item, now)
     is_new = point is None or point.gen != item.gen
     point = seat(run, session, item.gen, now)
+    freed = gate.settle(world, run, now) if is_new else []
     return merged(
         replaced,
+        claimed,
+        freed,
+        _let_in(world, run, now),
         world.changed_run(run),
         catch_up(world, run, point, item.cseq, now),
         _tell_killed(world, run, point, now) if is_new else [],
@@ -58,10 +65,29 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
 
 
 def _may_speak(run: Run, point: Point | None, session: Session, item: HelloRun) -> bool:
-    """Whether the run is this principal's; one whose start was not recorded is of the process that sent its events."""
+    """Whether the run is this principal's; one whose start was not recorded is of the process that sent its events.
+
+    A gateway sees the traffic of everybody's runs.
+    """
+    if session.principal.role is Role.GATEWAY or gateway.may_claim(run, session):
+        return True
     if run.owner:
         return run.owner == session.principal.name
     return point is not None and point.gen == item.gen
+
+
+def _let_in(world: World, run: Run, now: float) -> Effects:
+    """The owner of a run is known again: who waited for that speaks for it now, or is turned away."""
+    effects: Effects = []
+    for other in list(world.sessions.values()) if run.owner else ():
+        item = other.waiting.pop(run.id, None)
+        if item is None:
+            continue
+        effects += attach(world, other, item, now)
+        seated = run.points.get(other.point)
+        if seated is not None and seated.conn == other.conn:
+            effects.append(Send(conn=other.conn, frame=ack_of(run.id, seated.inbox, want=True)))
+    return effects
 
 
 def _tell_killed(world: World, run: Run, point: Point, now: float) -> Effects:
@@ -74,6 +100,7 @@ def seat(run: Run, session: Session, gen: str, now: float) -> Point:
     """The session's point of this run, live from now on; a new generation starts a new count."""
     point = run.points.setdefault(session.point, Point(name=session.point, gen=gen, link_since=now))
     if point.gen != gen:
+        budget.leave(run, point.name)
         point.retire(point.gen)
         point.gen, point.inbox, point.cseq = gen, Inbox(), 0
     if point.link != "live":
@@ -101,6 +128,7 @@ def catch_up(world: World, run: Run, point: Point, cseq: int, now: float) -> Eff
     if point.met:
         acknowledge(world, run, point, cseq)
     point.met = True
+    verdicts.keep_back(run, point.name, now)
     run.cseq = max(run.cseq, cseq)
     due = [command for command in run.commands if command.is_due(point.name, now)]
     renumbered = [command for command in due if command.frame.cseq <= cseq]
@@ -121,11 +149,17 @@ def acknowledge(world: World, run: Run, point: Point, cseq: int) -> None:
     point.cseq = max(point.cseq, cseq)
     present = {name for name, one in run.points.items() if one.link != "detached"}
     for command in run.commands:
-        if command.frame.cseq <= cseq:
+        if command.frame.cseq <= cseq and command.is_for(point.name):
             command.done.add(point.name)
             world.progress(run, command.frame.cmd, CommandStatus.DELIVERED)
-    run.commands = [command for command in run.commands if not present <= command.done]
+    run.commands = [command for command in run.commands if not _is_done(command, present)]
     world.dirty["run", run.id] = None
+
+
+def _is_done(command: OpenCommand, present: set[str]) -> bool:
+    """Whether everyone present whom it is for has acknowledged it; what is for nobody who is there waits."""
+    wanted = {name for name in present if command.is_for(name)}
+    return bool(wanted) and wanted <= command.done
 
 
 def gone(world: World, conn: str, why: str, clean: bool, now: float) -> Effects:
@@ -149,6 +183,7 @@ def gone(world: World, conn: str, why: str, clean: bool, now: float) -> Effects:
 def detach(world: World, session: Session, run_id: str, now: float) -> Effects:
     """A point leaves one run on purpose."""
     session.runs.pop(run_id, None)
+    session.waiting.pop(run_id, None)
     run = world.runs.get(run_id)
     point = run.points.get(session.point) if run else None
     if run is None or point is None or point.conn != session.conn:

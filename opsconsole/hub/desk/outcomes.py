@@ -8,9 +8,8 @@ from opsconsole.domain.ids import verdict_id
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CallKind, CallStatus, Outcome
 from opsconsole.hub.desk.effects import Effects
-from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.questions import on_delivery, withdrawn
-from opsconsole.hub.desk.state import Approval, Call, Run
+from opsconsole.hub.desk.state import Approval, Call, Owed, Run
 from opsconsole.hub.desk.verdicts import call_details
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.redaction import redact
@@ -23,13 +22,11 @@ RESULT_CHARS_MAX = 2_000
 
 def after_call(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
     """A call ended: what became of a decided one is on record; one given up before its verdict is withdrawn."""
-    if world.replaying:
-        return []
     approval = world.approvals.get(call.approval or "")
     if approval is None:
         return []
     if approval.status is ApprovalStatus.PENDING:
-        return withdrawn(world, run, call, now)
+        return [] if world.replaying else withdrawn(world, run, call, now)
     result = redact(safe_line(event.error or event.result or "", limit=RESULT_CHARS_MAX), world.mask)[0]
     noted = note_result(world, run, approval, call.status, result)
     details = call_details(run, call) | {
@@ -38,8 +35,7 @@ def after_call(world: World, run: Run, call: Call, event: ToolEvent, now: float)
         "result": result,
         "duration_ms": event.duration_ms,
     }
-    body = world.entry("call.outcome", HUB, now, details)
-    return noted + world.record_act(f"run/{run.id}", body)
+    return noted + world.owe(run, "call.outcome", details, now)
 
 
 def note_result(world: World, run: Run, approval: Approval, status: CallStatus, result: str) -> Effects:
@@ -50,6 +46,14 @@ def note_result(world: World, run: Run, approval: Approval, status: CallStatus, 
         reached = Delivery.VOID if status is CallStatus.DENIED else Delivery.APPLIED
         effects += on_delivery(world, run, approval.call, reached)
     return effects
+
+
+def show_owed(world: World, run: Run, owed: Owed) -> Effects:
+    """Show on its approval what became of a call, where a restart has that from the run alone."""
+    approval = world.approvals.get(str(owed.details.get("approval", "")))
+    if owed.kind != "call.outcome" or approval is None or approval.result:
+        return []
+    return note_result(world, run, approval, CallStatus(owed.details["status"]), str(owed.details["result"]))
 
 
 def check_unpermitted(world: World, run: Run, call: Call, now: float) -> Effects:

@@ -6,24 +6,22 @@ from typing import Any
 
 from opsconsole.domain.approval import ALLOWS, OPEN, ApprovalStatus, Delivery, advance_delivery
 from opsconsole.domain.command import CommandStatus
-from opsconsole.domain.digest import approval_digest
 from opsconsole.domain.ids import approval_id
-from opsconsole.domain.tool_call import CallKind, Outcome, max_risk
+from opsconsole.domain.tool_call import Outcome
+from opsconsole.hub.desk import asking, people, reminders
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.settings import ENDED_APPROVALS_KEPT_MAX
 from opsconsole.hub.desk.state import Approval, Call, Run
-from opsconsole.hub.desk.verdicts import deliver, refuse, withdraw_permits
+from opsconsole.hub.desk.verdicts import deliver, grounds, refuse, withdraw_held, withdraw_permits
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.interface import Verdict
-from opsconsole.policy.redaction import redact
 
 
 def ask(world: World, run: Run, call: Call, verdict: Verdict, now: float) -> Effects:
     """Open an approval; operators see it once its request is on record."""
-    masked_args, masked = redact(call.args or {}, world.mask)
-    policy_hash = world.policy.hash
     ttl = min(verdict.ttl_seconds or world.settings.approval_ttl_seconds, call.ttl_seconds or float("inf"))
+    asked = asking.of(world, run, call, call.args or {}, call.call_digest, verdict)
     approval = Approval(
         id=approval_id(run.id, call.id),
         run=run.id,
@@ -31,25 +29,19 @@ def ask(world: World, run: Run, call: Call, verdict: Verdict, now: float) -> Eff
         call=call.id,
         kind=call.kind,
         tool=call.tool,
-        args=masked_args,
-        masked=masked,
-        digest=approval_digest(run=run.id, call=call.id, call_digest=call.call_digest, policy_hash=policy_hash),
-        call_digest=call.call_digest,
-        policy_hash=policy_hash,
-        risk=max_risk(verdict.risk, call.risk_claimed),
-        rule=verdict.rule,
-        why=verdict.reason,
         agent_reason=call.agent_reason,
-        may_edit=verdict.may_edit and call.kind is not CallKind.MODEL_CALL,
         requested_at=now,
         expires_at=now + ttl,
+        remind_at=now + _remind_after(verdict, ttl) if verdict.quorums else None,
+        escalations=[one for one in verdict.escalations if one.after_seconds < ttl],
+        **asked,
     )
     is_first = approval.id not in world.approvals
     world.approvals[approval.id] = approval
     call.approval = approval.id
     call.asked = True
     run.pending.add(approval.id)
-    world.at(approval.expires_at, "expire", approval.id)
+    reminders.arm(world, approval)
 
     def done(seq: int, then: float) -> Effects:
         call.asked = False
@@ -63,8 +55,13 @@ def ask(world: World, run: Run, call: Call, verdict: Verdict, now: float) -> Eff
             return []
         return refuse(world, run, call, f"The question could not be recorded: {problem}", "gate:storage", then)
 
-    body = world.entry("approval.requested", HUB, now, request_details(approval))
+    body = world.entry("approval.requested", HUB, now, request_details(approval) | grounds(run, call, verdict))
     return world.record(f"approval/{approval.id}", body, done=done, failed=failed, expect=0 if is_first else None)
+
+
+def _remind_after(verdict: Verdict, ttl: float) -> float:
+    """At the policy's time, else when half of the time is over."""
+    return min(verdict.remind_seconds or ttl / 2, ttl)
 
 
 def request_details(approval: Approval) -> dict[str, Any]:
@@ -76,18 +73,11 @@ def request_details(approval: Approval) -> dict[str, Any]:
         "call": approval.call,
         "call_kind": str(approval.kind),
         "tool": approval.tool,
-        "args": approval.args,
-        "masked": approval.masked,
-        "digest": approval.digest,
-        "call_digest": approval.call_digest,
-        "policy": approval.policy_hash,
-        "risk": str(approval.risk),
-        "rule": approval.rule,
-        "why": approval.why,
         "agent_reason": approval.agent_reason,
-        "may_edit": approval.may_edit,
         "expires_at": approval.expires_at,
-    }
+        "remind_at": approval.remind_at,
+        "escalations": people.written_escalations(approval.escalations),
+    } | asking.written({name: getattr(approval, name) for name in asking.FIELDS})
 
 
 def settle(world: World, approval: Approval, status: ApprovalStatus, by: str, note: str, now: float) -> Effects:
@@ -127,8 +117,10 @@ def expire(world: World, approval_key: str, now: float) -> Effects:
 
 def cancel_all(world: World, run: Run, why: str, now: float) -> Effects:
     """Nothing of this run waits any more: approvals are cancelled and calls refused."""
+    effects, withdrawn = withdraw_held(world, run, now)
     withdraw_permits(run)
-    effects: Effects = []
+    for call_id in withdrawn:
+        effects += on_delivery(world, run, call_id, Delivery.VOID)
     for approval_key in sorted(run.pending):
         approval = world.approvals[approval_key]
         effects += close(world, approval, ApprovalStatus.CANCELLED, f"Cancelled: {why}.", "gate:cancelled", now)

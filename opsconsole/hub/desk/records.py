@@ -13,7 +13,7 @@ from pydantic_core import from_json, to_json
 from opsconsole.domain.approval import OPEN
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import CallStatus, Outcome
-from opsconsole.hub.desk.state import Approval, Call, OpenCommand, Receipt, Run
+from opsconsole.hub.desk.state import Approval, Call, Grant, OpenCommand, Receipt, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.redaction import Masker, redact
 from opsconsole.protocol.frames import PointCommand
@@ -32,11 +32,15 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "run": TypeAdapter(Run),
     "approval": TypeAdapter(Approval),
     "receipt": TypeAdapter(Receipt),
+    "grant": TypeAdapter(Grant),
     "forgotten": TypeAdapter(str),
 }
 
 
-_LEFT_OUT: dict[str, Any] = {"run": {"open_calls": True, "calls": {"__all__": {"args"}}}, "receipt": {"waiting"}}
+_LEFT_OUT: dict[str, Any] = {
+    "run": {"latest": True, "open_calls": True, "calls": {"__all__": {"args", "edited", "input_schema"}}},
+    "receipt": {"waiting"},
+}
 """Not kept: arguments of open calls, which only memory ever holds unmasked, and what is worked out from the rest."""
 
 
@@ -97,7 +101,13 @@ def _fenced(run: str, body: bytes) -> Run:
 
 
 def _tables(world: World) -> dict[str, OrderedDict[str, Any]]:
-    return {"run": world.runs, "approval": world.approvals, "receipt": world.receipts, "forgotten": world.forgotten}
+    return {
+        "run": world.runs,
+        "approval": world.approvals,
+        "receipt": world.receipts,
+        "grant": world.grants,
+        "forgotten": world.forgotten,
+    }
 
 
 def _body(world: World, kind: str, key: str) -> bytes | None:

@@ -6,7 +6,20 @@ from opsconsole.domain.approval import OPEN, ApprovalStatus
 from opsconsole.domain.digest import NotCanonical, call_digest
 from opsconsole.domain.run import FENCED
 from opsconsole.domain.tool_call import CallKind, CallStatus
-from opsconsole.hub.desk import control, fold, gate, kill, questions, verdicts
+from opsconsole.hub.desk import (
+    control,
+    fold,
+    gate,
+    grants,
+    history,
+    kill,
+    limits,
+    outcomes,
+    questions,
+    reminders,
+    verdicts,
+    votes,
+)
 from opsconsole.hub.desk.effects import Changed, Effects
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.records import is_open
@@ -18,11 +31,13 @@ def finish(world: World, now: float) -> Effects:
     """Links are stale until heard, timers run again, and what was left open is taken up where it stood."""
     world.after_record.clear()
     world.after_store.clear()
+    world.histories.clear()
+    history.resume(world)
     _restore_questions(world)
-    effects = _tell_unreadable(world, now)
+    effects = _tell_unreadable(world, now) + grants.revoke_stale(world, now)
     for run in world.runs.values():
         for debt, owed in list(run.owed.items()):
-            effects += world.pay(run, debt, owed)
+            effects += world.pay(run, debt, owed) + outcomes.show_owed(world, run, owed)
         _restore_family(world, run)
         effects += _finish_run(world, run, now)
         effects += world.changed_run(run) if not run.ended else [Changed(view="board", key=run.id)]
@@ -56,7 +71,7 @@ def _restore_questions(world: World) -> None:
     for approval in world.approvals.values():
         if approval.status in OPEN:
             approval.status = ApprovalStatus.PENDING
-            world.at(approval.expires_at, "expire", approval.id)
+            reminders.arm(world, approval)
             asked = world.runs.get(approval.run)
             if asked:
                 asked.pending.add(approval.id)
@@ -84,7 +99,7 @@ def _finish_run(world: World, run: Run, now: float) -> Effects:
     if run.state in FENCED:
         return questions.cancel_all(world, run, f"the run is {run.state}", now)
     given_back = control.hand_back(world, run, "hub", now) if run.baton is None else []
-    return control.check_limits(world, run, now) + given_back + _take_up(world, run, now)
+    return limits.check_limits(world, run, now) + given_back + _take_up(world, run, now)
 
 
 def _restore_links(world: World, run: Run, now: float) -> None:
@@ -109,6 +124,9 @@ def _take_up(world: World, run: Run, now: float) -> Effects:
         asked = run.calls.get(world.approvals[approval_key].call)
         if asked and not is_open(asked):
             effects += questions.withdrawn(world, run, asked, now)
+        elif asked and votes.is_lost(asked, world.approvals[approval_key]):
+            lost = world.approvals[approval_key]
+            effects += questions.close(world, lost, ApprovalStatus.CANCELLED, votes.LOST_EDIT, "gate:restart", now)
     for call in list(run.open_calls.values()):
         if not call.gate or call.verdict or call.approval or call.status is not CallStatus.PROPOSED:
             continue

@@ -20,10 +20,15 @@ def refuse(
     world: World, command: Command, who: Principal, reply_to: str, refusal: Refusal, body_hash: str, now: float
 ) -> Effects:
     """Answer with the refusal; an empty `body_hash` is not remembered."""
-    res = Res(cmd=command.cmd, ok=False, code=refusal.code, message=refusal.message, current=refusal.current)
+    res = res_of(command, refusal)
     if body_hash:
         _remember(world, command, who, body_hash, res, now)
     return [Reply(to=reply_to, res=res), *_record(world, command, who, refusal, now)]
+
+
+def res_of(command: Command, refusal: Refusal) -> Res:
+    """A refusal as the command's answer."""
+    return Res(cmd=command.cmd, ok=False, code=refusal.code, message=refusal.message, current=refusal.current)
 
 
 def _remember(world: World, command: Command, who: Principal, body_hash: str, res: Res, now: float) -> None:
@@ -38,6 +43,11 @@ def _record(world: World, command: Command, who: Principal, refusal: Refusal, no
     if not world.refusals_told.admit((who.name, who.token_id, refusal.code), now):
         return []
     world.at(now + REFUSALS_WINDOW_SECONDS, "refusals", "")
+    return record(world, command, who, refusal, now)
+
+
+def record(world: World, command: Command, who: Principal, refusal: Refusal, now: float) -> Effects:
+    """Record a refusal; while storage takes nothing it waits, as what somebody did."""
     details = {
         "command": command.cmd,
         "do": str(command.do),
@@ -46,7 +56,8 @@ def _record(world: World, command: Command, who: Principal, refusal: Refusal, no
         "code": refusal.code,
         "why": refusal.message,
     }
-    return world.record_act(f"run/{command.run or 'none'}", world.entry("command.refused", who, now, details))
+    body = world.entry("command.refused", who, now, details)
+    return world.record_act(f"run/{command.run or 'none'}", body, is_act=refusal.code == "storage_failed")
 
 
 def tell_repeated(world: World, _key: str, now: float) -> Effects:

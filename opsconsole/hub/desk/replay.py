@@ -13,13 +13,29 @@ from opsconsole.domain.command import CommandStatus, Do, Role
 from opsconsole.domain.digest import call_digest
 from opsconsole.domain.ids import verdict_id
 from opsconsole.domain.proof import Proof
-from opsconsole.domain.run import FENCED, Author, RunState
-from opsconsole.domain.tool_call import CallKind, CallStatus, Outcome, Risk
-from opsconsole.hub.desk import control, decisions, fold, kill, outcomes, questions, verdicts
+from opsconsole.domain.run import FENCED, HELD, Author, RunState
+from opsconsole.domain.tool_call import CallKind, CallStatus, Outcome
+from opsconsole.hub.desk import (
+    asking,
+    budget,
+    control,
+    decisions,
+    fold,
+    gate,
+    grants,
+    kill,
+    limits,
+    outcomes,
+    people,
+    questions,
+    reminders,
+    verdicts,
+    votes,
+)
 from opsconsole.hub.desk.commands import line_of
 from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.records import is_open, refusal_of
-from opsconsole.hub.desk.state import Approval, Call, Point, Receipt, Run
+from opsconsole.hub.desk.state import GATEWAY, Approval, Call, Point, Receipt, Run, Vote
 from opsconsole.hub.desk.supervision import point_of_gen
 from opsconsole.hub.desk.world import World, debt_of
 from opsconsole.protocol.events import parse_timeline
@@ -37,12 +53,13 @@ def batch(world: World, run_id: str, gen: str, first_seq: int, count: int, at: f
     if run_id in world.forgotten:
         return
     if run is None:
-        run = fold.new_run(world, run_id, HUB, at)
-        run.owner = ""
+        run = _unknown_run(world, run_id, at)
+        run.unclaimed = name == GATEWAY
     point = run.points.setdefault(name, Point(name=name, gen=generation, link_since=at, heard_at=at))
     if point.gen != generation:
         if generation in point.retired:
             return
+        budget.leave(run, name)
         point.retire(point.gen)
         point.gen, point.cseq = generation, 0
         point.inbox.received = point.inbox.stored = 0
@@ -55,6 +72,8 @@ def batch(world: World, run_id: str, gen: str, first_seq: int, count: int, at: f
     for event in _events(world, run, body, at):
         if event.seq > point.inbox.stored:
             fold.fold(world, run, point, event, at)
+    fold.say_doing(world, run)
+    gate.settle(world, run, at)
     world.replaying = False
     point.inbox.take(last)
     point.inbox.commit(last)
@@ -83,6 +102,12 @@ def entry(world: World, seq: int, _key: str, at: float, body: bytes) -> None:
             world.dirty[kind, str(entry[kind])] = None
 
 
+def _unknown_run(world: World, run_id: str, at: float) -> Run:
+    run = fold.new_run(world, run_id, HUB, at)
+    run.owner = ""
+    return run
+
+
 def _events(world: World, run: Run, body: bytes, at: float) -> list[Any]:
     try:
         return parse_timeline(body)
@@ -103,8 +128,15 @@ def _who(entry: dict[str, Any]) -> Principal:
 def _replay_started(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
     if entry["run"] in world.forgotten:
         return
-    run = _run_of(world, entry) or fold.new_run(world, str(entry["run"]), HUB, at)
-    run.owner = str(entry.get("owner", "")) or run.owner
+    run = _run_of(world, entry) or _unknown_run(world, str(entry["run"]), at)
+    if not run.owner:  # else its record has it, or a claim that was recorded before its start
+        run.owner, run.unclaimed = str(entry.get("owner", "")), entry.get("point") == GATEWAY
+
+
+def _replay_claimed(world: World, entry: dict[str, Any], _seq: int, _at: float) -> None:
+    run = _run_of(world, entry)
+    if run:
+        run.owner, run.unclaimed = str(entry["owner"]), False
 
 
 def _replay_requested(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
@@ -123,18 +155,12 @@ def _replay_requested(world: World, entry: dict[str, Any], seq: int, at: float) 
         call=entry["call"],
         kind=CallKind(entry["call_kind"]),
         tool=entry["tool"],
-        args=entry["args"],
-        masked=entry["masked"],
-        digest=entry["digest"],
-        call_digest=entry["call_digest"],
-        policy_hash=entry["policy"],
-        risk=Risk(entry["risk"]),
-        rule=entry["rule"],
-        why=entry["why"],
         agent_reason=entry["agent_reason"],
-        may_edit=entry["may_edit"],
         requested_at=at,
         expires_at=entry["expires_at"],
+        remind_at=entry.get("remind_at"),
+        escalations=people.read_escalations(entry.get("escalations", [])),
+        **asking.read(entry),
         visible=True,
         entry_seq=seq,
     )
@@ -170,6 +196,7 @@ def _replay_decided(world: World, entry: dict[str, Any], seq: int, at: float) ->
         if approval.status in OPEN:
             approval.command, approval.edited_args = entry["command"], entry["edited_args"]
             approval.response = entry["text"] if answer is Answer.RESPOND else None
+            _count_last(approval, entry, answer, at)
             questions.settle(world, approval, ANSWERED[answer], _who(entry).name, entry["note"], at)
     receipt = world.receipts.get(entry["command"]) or _remember(world, entry, at, [run.id])
     if approval.command != entry["command"]:
@@ -178,10 +205,73 @@ def _replay_decided(world: World, entry: dict[str, Any], seq: int, at: float) ->
     _tell_decided(world, run, approval, entry, at)
 
 
+def _count_last(approval: Approval, entry: dict[str, Any], answer: Answer, at: float) -> None:
+    """The yes that decided is the last one; of an edit that decided, the only one."""
+    if answer is Answer.REJECT:
+        return
+    by = _who(entry).name
+    earlier = approval.votes if len(entry.get("votes", ())) > 1 else []
+    approval.votes = [*earlier, Vote(by=by, at=at, command=entry["command"])]
+
+
+def _replay_voted(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
+    run, approval = _run_of(world, entry), world.approvals.get(entry["approval"])
+    if run is None or approval is None:
+        return
+    receipt = world.receipts.get(entry["command"]) or _remember(world, entry, at, [run.id])
+    if seq <= approval.entry_seq:
+        return
+    approval.entry_seq = seq
+    if approval.status not in OPEN:
+        receipt.res = decisions.too_late(receipt.command, approval).model_dump(mode="json", exclude_none=True)
+        world.progress(run, receipt.command, CommandStatus.VOID)
+        return
+    votes.count(approval, Vote(by=_who(entry).name, at=at, command=entry["command"]), entry["anew"])
+    receipt.res = decisions.res_of(receipt.command, approval).model_dump(mode="json", exclude_none=True)
+    world.progress(run, receipt.command, CommandStatus.APPLIED)
+
+
+def _replay_reminded(world: World, entry: dict[str, Any], _seq: int, _at: float) -> None:
+    approval = world.approvals.get(entry["approval"])
+    if approval:
+        approval.remind_at = None
+
+
+def _replay_escalated(world: World, entry: dict[str, Any], _seq: int, _at: float) -> None:
+    approval = world.approvals.get(entry["approval"])
+    if approval:
+        reminders.widen(approval, entry["to"])
+
+
+def _replay_given(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
+    if entry["command"] not in world.receipts:
+        _remember(world, entry, at, [])
+    if entry["grant"] not in world.grants:
+        grants.put(world, grants.read(entry))
+
+
+def _replay_used(world: World, entry: dict[str, Any], _seq: int, _at: float) -> None:
+    grant = world.grants.get(entry["grant"])
+    if grant:
+        grant.used = max(grant.used, entry["used"])
+        world.dirty["grant", grant.id] = None
+
+
+def _replay_revoked(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
+    if entry.get("command") and entry["command"] not in world.receipts:
+        _remember(world, entry, at, [])
+    grant = world.grants.get(entry["grant"])
+    if grant:
+        grant.revoked = entry["why"]
+        world.ended_grants.pop(grant.id, None)
+        world.dirty["grant", grant.id] = None
+
+
 def _tell_decided(world: World, run: Run, approval: Approval, entry: dict[str, Any], at: float) -> None:
     call, answer = _call_of(run, entry, at), Answer(entry["answer"])
     frame = _verdict_of(run, call, approval, entry, answer)
-    call.permitted = call.permitted or frame.outcome is not Outcome.DENY
+    if run.state not in HELD:
+        call.permitted = call.permitted or frame.outcome is not Outcome.DENY
     if call.verdict is not None or not is_open(call):
         return
     if run.state in FENCED and frame.outcome is not Outcome.DENY:
@@ -189,9 +279,8 @@ def _tell_decided(world: World, run: Run, approval: Approval, entry: dict[str, A
         return
     for composed in frame.calls or ():
         run.composed[call_digest(composed.name, composed.args)] = frame.by
-    call.verdict = frame.cmd
     lost_edit = answer is Answer.EDIT and entry["edited_masked"]
-    world.tell(run, refusal_of(frame) if lost_edit else frame, at)
+    verdicts.pronounce(world, run, call, refusal_of(frame) if lost_edit else frame, at)
 
 
 def _verdict_of(run: Run, call: Call, approval: Approval, entry: dict[str, Any], answer: Answer) -> PointCommand:
@@ -259,7 +348,7 @@ def _replay_verdict(world: World, entry: dict[str, Any], _seq: int, at: float) -
     is_allow = entry["outcome"] == "allow"
     if is_allow:
         run.composed.pop(call.call_digest, None)
-        call.permitted = True
+        call.permitted = call.permitted or run.state not in HELD
     if call.verdict is not None or not is_open(call) or (is_allow and run.state in FENCED):
         return
     text, outcome = (None, Outcome.ALLOW) if is_allow else (entry.get("why"), Outcome.DENY)
@@ -289,14 +378,14 @@ def _replay_control(world: World, entry: dict[str, Any], seq: int, at: float) ->
 def _replay_limit(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run = _run_of(world, entry)
     if run and run.state not in FENCED and seq > run.audit_seq:
-        control.pause_at_limit(world, run, entry["command"], entry["reached"], at)
+        limits.pause_at_limit(world, run, entry["command"], entry["reached"], at)
 
 
 def _replay_lease(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     run = _run_of(world, entry)
     if run and run.state not in FENCED and seq > run.audit_seq:
         why = f"the takeover by {entry['holder']} ran out"
-        control.pause_by_hub(world, run, entry["command"], why, at, end_takeover=True)
+        limits.pause_by_hub(world, run, entry["command"], why, at, end_takeover=True)
 
 
 def _replay_kill(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
@@ -351,6 +440,7 @@ def _remember(world: World, entry: dict[str, Any], at: float, runs: list[str]) -
         by=_who(entry).name,
         at=at,
         body_hash=entry["command_digest"],
+        side=entry.get("side", ""),
         res={"cmd": entry["command"], "ok": True, "status": "recorded"},
         runs={one: line_of(one) for one in runs},
     )
@@ -360,8 +450,15 @@ def _remember(world: World, entry: dict[str, Any], at: float, runs: list[str]) -
 
 _REPLAYS: dict[str, Callable[[World, dict[str, Any], int, float], None]] = {
     "run.started": _replay_started,
+    "run.claimed": _replay_claimed,
     "approval.requested": _replay_requested,
+    "approval.voted": _replay_voted,
+    "grant.given": _replay_given,
+    "grant.used": _replay_used,
+    "grant.revoked": _replay_revoked,
     "approval.decided": _replay_decided,
+    "approval.reminded": _replay_reminded,
+    "approval.escalated": _replay_escalated,
     "approval.expired": _replay_closed,
     "approval.cancelled": _replay_closed,
     "call.verdict": _replay_verdict,

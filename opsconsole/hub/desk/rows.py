@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from opsconsole.domain.approval import ApprovalStatus
 from opsconsole.domain.run import HELD, RunState
 from opsconsole.domain.tool_call import CallKind
+from opsconsole.hub.desk import kill, people
 from opsconsole.hub.desk.state import Approval, Call, Kill, Point, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.redaction import Masker, redact_item
@@ -41,6 +44,13 @@ def burn(world: World, run: Run, now: float) -> float:
         return 0.0
     base = run.spend[0][1] if run.spend[0][0] <= since else 0.0
     return max(0.0, run.cost_usd - base)
+
+
+def burn_falls_at(world: World, run: Run, now: float) -> float | None:
+    """When the next reading leaves the window, which lowers the rate; None when the rate is zero and stays so."""
+    since = now - world.settings.burn_window_seconds
+    left = next((at for at, _ in run.spend if at > since), None)
+    return None if left is None else left + world.settings.burn_window_seconds
 
 
 def forget_spent(world: World, run: Run, now: float) -> float:
@@ -114,6 +124,7 @@ def run_row(world: World, run: Run, now: float) -> RunRow:
         restored_from=run.restored_from,
         checkpoint=run.checkpoint,
         frozen=run.frozen and not run.ended,
+        outlived=kill.outlived(run),
         zombie=run.zombie,
     )
 
@@ -149,14 +160,22 @@ def approval_row(approval: Approval) -> ApprovalRow:
         response=None if deciding else approval.response,
         delivery=approval.delivery,
         result=approval.result,
+        matched=approval.matched,
+        failed=approval.failed,
+        facts=approval.facts,
+        approvers=people.wanted(approval.quorums),
+        groups=people.groups(approval.quorums) if approval.quorums else [],
+        votes=[vote.by for vote in approval.votes],
+        edited_by=approval.edited_by,
+        may_respond=people.wanted(approval.quorums) == 1 and len(approval.quorums) <= 1,
     )
 
 
-def doing(call: Call, mask: Masker) -> str:
+def doing(call: Call, args: dict[str, Any] | None, mask: Masker) -> str:
     """A call in few words: its tool and its first argument, secrets masked."""
     if call.kind is not CallKind.TOOL_CALL:
         return f"{call.tool} {call.target}".strip()
-    args = call.args or {}
+    args = args or {}
     first = next(iter(args), None)
     return call.tool if first is None else f"{call.tool} {redact_item(first, args[first], mask)}"
 
@@ -173,15 +192,15 @@ def _point_row(point: Point) -> PointRow:
     )
 
 
-def _kill_row(kill: Kill) -> KillRow:
+def _kill_row(killing: Kill) -> KillRow:
     return KillRow(
-        command=kill.command,
-        by=kill.by,
-        mode=kill.mode,  # type: ignore[arg-type]
-        reason=kill.reason,
-        sent_at=kill.sent_at,
-        status=kill.status,  # type: ignore[arg-type]
-        proof=kill.proof,
-        points=[ReceiptLine(name=name, ms=ms, outcome=outcome) for name, ms, outcome in kill.lines],
-        total_ms=kill.total_ms,
+        command=killing.command,
+        by=killing.by,
+        mode=killing.mode,  # type: ignore[arg-type]
+        reason=killing.reason,
+        sent_at=killing.sent_at,
+        status=killing.status,  # type: ignore[arg-type]
+        proof=killing.proof,
+        points=[ReceiptLine(name=name, ms=ms, outcome=outcome) for name, ms, outcome in killing.lines],
+        total_ms=killing.total_ms,
     )

@@ -28,7 +28,7 @@ class DeskSettings:
     """How long the giver of a stop waits at most to hear that it was done, recorded or not."""
     burn_window_seconds: float = 60.0
     burn_refresh_seconds: float = 5.0
-    """How often a rate that falls is shown again."""
+    """How often at most a rate that falls is shown again."""
 
 
 OPEN_CALLS_MAX = 256
@@ -53,6 +53,10 @@ REFUSAL_KEYS_MAX = 200
 """Different refusals told singly in that time; more are counted together."""
 ENDED_APPROVALS_KEPT_MAX = 2_000
 """Settled approvals on the queue's view; the oldest leave first (the audit keeps them)."""
+GRANTS_MAX = 500
+"""Grants that stand at once; each is looked at when a policy asks."""
+GRANTS_OVER_KEPT_MAX = 500
+"""Grants that are over and still listed; the oldest leave first (the audit keeps them)."""
 ALERTS_KEPT_MAX = 20
 """Alerts kept on a run's row."""
 UNRECORDED_MAX = 10_000

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from opsconsole.domain.approval import ApprovalStatus, Delivery
 from opsconsole.domain.proof import Proof
 from opsconsole.domain.run import TERMINAL, RunState
 from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
 from opsconsole.domain.usage import Usage
-from opsconsole.policy.interface import Limits, Spent
+from opsconsole.policy.interface import Escalation, Limits, Quorum, Spent
 from opsconsole.protocol.frames import PointCommand
 from opsconsole.protocol.outbox import Inbox
 from opsconsole.protocol.rows import Alert, Baton, LinkStatus
 
+GATEWAY = "gateway"
+"""The point between agents and their models; a token of that role has no other, and no other token has it."""
 RETIRED_KEPT_MAX = 64
 """Generations of a point remembered, so that an old process does not come back; each is one restart of it."""
+
+
+Side = Literal["", "gateway", "others"]
+"""Whom a command is for: every point, or where it must be done once, the gateway or all the others."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -54,6 +60,14 @@ class Point:
         self.retired = [*self.retired, gen][-RETIRED_KEPT_MAX:]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """What a turn of the model may use at most, by its point's word; `usd` of None where no price is known."""
+
+    usd: float | None = None
+    tokens: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class Call:
     """One call that a point proposed or reported."""
@@ -67,11 +81,22 @@ class Call:
     args: dict[str, Any] | None = None
     """Unmasked while the call is open and this process has seen the proposal; else None."""
     call_digest: str = ""
+    edited: dict[str, Any] | None = None
+    """Unmasked arguments that operators vote on instead of these; like these in memory only."""
     agent_reason: str = ""
     read_only_claimed: bool = False
     risk_claimed: Risk | None = None
     ttl_seconds: float | None = None
     target: str = ""
+    point: str = ""
+    """Which point told of it first."""
+    reserve: Reserve | None = None
+    server: str | None = None
+    """The MCP server that offers the tool, by the point's word."""
+    annotations: dict[str, Any] = field(default_factory=dict)
+    input_schema: dict[str, Any] | None = None
+    schema_change: str | None = None
+    """Masked SQL of this call, which changes a schema if the call succeeds."""
     approval: str | None = None
     verdict: str | None = None
     """The verdict command, once there is one."""
@@ -82,7 +107,7 @@ class Call:
     unpermitted: bool = False
     """Whether it ran though none did."""
     held: str | None = None
-    """Why the gate gives no verdict yet: `pause`."""
+    """Why the call waits although nobody is asked: `pause`, or `budget`."""
     asked: bool = False
     """A verdict or approval is being recorded."""
 
@@ -96,10 +121,17 @@ class OpenCommand:
     expires_at: float | None = None
     done: set[str] = field(default_factory=set)
     """Points that acknowledged it."""
+    side: Side = ""
+    is_held: bool = False
+    """A permit given while the run is paused: told when it goes on, and numbered then."""
+
+    def is_for(self, point: str) -> bool:
+        """Whether that point is to carry it out, now."""
+        return not self.is_held and (not self.side or (point == GATEWAY) == (self.side == GATEWAY))
 
     def is_due(self, point: str, now: float) -> bool:
         """Whether it is still to be told to that point."""
-        return point not in self.done and (self.expires_at is None or now < self.expires_at)
+        return self.is_for(point) and point not in self.done and (self.expires_at is None or now < self.expires_at)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -140,6 +172,10 @@ class Run:
     children: set[str] = field(default_factory=set)
     labels: dict[str, str] = field(default_factory=dict)
     owner: str = ""
+    unclaimed: bool = False
+    """A gateway started it; whoever else speaks for it first is its owner."""
+    named_by: str = ""
+    """The point whose word on its name, agent and labels stands."""
     framework: str = ""
     restored_from: str | None = None
     checkpoint: str | None = None
@@ -173,11 +209,15 @@ class Run:
     hub_seq: int = 0
     epoch: int = 0
     baton: Baton | None = None
+    steered_by: Side = ""
+    """Whom the takeover was told, who must hear of its end."""
     composed: dict[str, str] = field(default_factory=dict)
     """call digest -> operator who composed that call while answering as the model; consumed once."""
     paused_by: str = ""
     state_since: float = 0.0
     doing: str = ""
+    latest: tuple[Call, dict[str, Any] | None] | str | None = None
+    """What it does by the frame that is being read, unmasked: the last of it becomes `doing` when the frame is over."""
     supervised: bool = False
     """A supervisor holds its processes, by its sealed id: no other word on them is proof, even before it is heard."""
     frozen: bool = False
@@ -186,9 +226,19 @@ class Run:
     zombie: bool = False
     audit_seq: int = 0
     turns_begun: int = 0
-    """Turns of the model that the gate took in, or that ran."""
+    """Turns of the model that the gate took in, or that ran, as the points in the agent's process tell."""
+    gateway_turns: int = 0
+    """The same as a gateway tells: it sees the turns that the others see."""
+    reserved: dict[str, Reserve] = field(default_factory=dict)
+    """call -> what that turn, which is under way, may still use."""
+    leases: int = 0
+    """Leases of turns given so far: each has a reservation of its own name."""
+    settled: list[str] = field(default_factory=list)
+    """Turns that ended within the frame that is being read: what they used may stand behind their end."""
     owed: dict[str, Owed] = field(default_factory=dict)
     """kind and call -> the entry."""
+    schema_changes: list[str] = field(default_factory=list)
+    """SQL that changed a schema and succeeded, masked."""
 
     @property
     def ended(self) -> bool:
@@ -198,7 +248,7 @@ class Run:
     @property
     def turns(self) -> int:
         """Model turns, over all models; not fewer than the gate has seen, whatever is reported."""
-        return max(self.turns_begun, sum(usage.turns for usage in self.usage.values()))
+        return max(self.turns_begun, self.gateway_turns, sum(usage.turns for usage in self.usage.values()))
 
     @property
     def cost_usd(self) -> float:
@@ -213,6 +263,15 @@ class Run:
             turns=self.turns,
             tokens=sum(usage.tokens for usage in self.usage.values()),
         )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """One person's yes to a held call, on record."""
+
+    by: str
+    at: float
+    command: str
 
 
 @dataclass(slots=True, kw_only=True)
@@ -253,6 +312,41 @@ class Approval:
     result: str = ""
     entry_seq: int = 0
     """The last audit entry under this approval's key."""
+    matched: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    """Masked."""
+    quorums: list[Quorum] = field(default_factory=list)
+    """Every one has to be met; none: one operator decides."""
+    not_by: list[str] = field(default_factory=list)
+    votes: list[Vote] = field(default_factory=list)
+    edited_by: str | None = None
+    """Who changed the arguments that are voted on: they are no longer those that were proposed."""
+    remind_at: float | None = None
+    escalations: list[Escalation] = field(default_factory=list)
+    """Those still to come."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Grant:
+    """One person's yes to calls still to come."""
+
+    id: str
+    tool: str
+    args: dict[str, Any]
+    """The pattern: argument -> exact value, or `{"like": text with *}`; without secrets."""
+    uses: int
+    expires_at: float
+    agent: str
+    run: str | None
+    """None: every run of the agent."""
+    by: str
+    given_at: float
+    approval: str
+    policy_hash: str
+    used: int = 0
+    revoked: str | None = None
+    """Why it ended before its time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -264,6 +358,7 @@ class Receipt:
     by: str
     at: float
     body_hash: str
+    side: Side = ""
     res: dict[str, Any] | None = None
     pending: dict[str, Any] | None = None
     """The answer to what was done before it was recorded, should storage be slow."""

@@ -15,6 +15,7 @@ from opsconsole.domain.run import Author, RunState, Step, advance
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.usage import Usage
 from opsconsole.hub.desk.effects import Changed, Effects, Record, Send, Store, View
+from opsconsole.hub.desk.heard import RunHistory
 from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.settings import (
     ALERTS_KEPT_MAX,
@@ -26,12 +27,13 @@ from opsconsole.hub.desk.settings import (
     UNRECORDED_MAX,
     DeskSettings,
 )
-from opsconsole.hub.desk.state import Approval, OpenCommand, Owed, Receipt, Run
+from opsconsole.hub.desk.state import Approval, Grant, OpenCommand, Owed, Receipt, Run, Side
 from opsconsole.hub.rates import Collapsed
 from opsconsole.policy.interface import Policy
 from opsconsole.policy.redaction import Masker, redact, redact_text
 from opsconsole.protocol.events import CommandEvent, LinkEvent
-from opsconsole.protocol.frames import PointCommand
+from opsconsole.protocol.frames import HelloRun, PointCommand
+from opsconsole.protocol.rates import LimitRow
 from opsconsole.protocol.rows import Alert
 
 Price = Callable[[str, str, Usage], float | None]
@@ -59,6 +61,8 @@ class Session:
     host: str
     pid: int
     runs: dict[str, str] = field(default_factory=dict)
+    waiting: dict[str, HelloRun] = field(default_factory=dict)
+    """Runs it speaks for whose owner a crash has lost: let in, or turned away, when that is known again."""
     proved: set[str] = field(default_factory=set)
     """Runs that this connection has proved to supervise."""
 
@@ -93,6 +97,9 @@ class World:
     settings: DeskSettings
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
     approvals: OrderedDict[str, Approval] = field(default_factory=OrderedDict)
+    grants: OrderedDict[str, Grant] = field(default_factory=OrderedDict)
+    ended_grants: dict[str, str] = field(default_factory=dict)
+    """Grants that an alarm has ended, which is not on record yet -> why."""
     receipts: OrderedDict[str, Receipt] = field(default_factory=OrderedDict)
     refusals: OrderedDict[tuple[str, str], Receipt] = field(default_factory=OrderedDict)
     """(who, command) -> the answer; in memory only."""
@@ -110,6 +117,13 @@ class World:
     after_store: dict[int, tuple[str, str, str, int, int]] = field(default_factory=dict)
     """token -> (run, point, gen, first seq, last seq) of a batch on its way to disk."""
     after_record: dict[int, tuple[Done, Failed]] = field(default_factory=dict)
+    histories: dict[str, RunHistory] = field(default_factory=dict)
+    """What runs have been shown; in memory only."""
+    hub_alerts: list[Alert] = field(default_factory=list)
+    """What is about no single run."""
+    policy_since: float = 0.0
+    rates: dict[str, list[LimitRow]] = field(default_factory=dict)
+    """gateway's connection -> what it last told of the providers' rate limits."""
     unrecorded: list[Unrecorded] = field(default_factory=list)
     gap: Gap | None = None
     dirty: dict[tuple[str, str], None] = field(default_factory=dict)
@@ -240,26 +254,48 @@ class World:
             run.state_since = now
             if run.ended:
                 run.ended_at, run.baton, run.doing = now, None, ""
+                self.histories.pop(run.id, None)
         return step
 
     def alert(self, run: Run, kind: str, text: str, level: str, now: float) -> None:
-        """Add an alert to a run's row; one of each kind."""
+        """Add an alert to a run's row; one of each kind. An alarm ends the grants that the run could use."""
+        if level != "info":
+            self._end_grants(run, f"alert {kind}", now)
         run.alerts = [alert for alert in run.alerts if alert.kind != kind][-(ALERTS_KEPT_MAX - 1) :]
         text = self.shown(text, 400)
         run.alerts.append(Alert(id=f"{run.id}:{kind}", kind=kind, text=text, level=level, at=now))  # type: ignore[arg-type]
 
-    def tell(self, run: Run, frame: PointCommand, now: float, ttl_seconds: float | None = None) -> Effects:
-        """Put a command on its way to every point of a run; `frame.cseq` is set here."""
+    def _end_grants(self, run: Run, why: str, now: float) -> None:
+        for grant in self.grants.values():
+            if grant.revoked is None and grant.agent == run.agent and grant.run in (None, run.id):
+                grant.revoked = self.ended_grants[grant.id] = why
+                self.dirty["grant", grant.id] = None
+                self.at(now, "grants", "")
+
+    def tell(
+        self, run: Run, frame: PointCommand, now: float, ttl_seconds: float | None = None, side: Side = ""
+    ) -> Effects:
+        """Put a command on its way to the points of a run whom it is for; `frame.cseq` is set here."""
         run.cseq += 1
         frame = frame.model_copy(update={"cseq": run.cseq})
         expires_at = None if ttl_seconds is None else now + ttl_seconds
         self.dirty["run", run.id] = None
-        run.commands.append(OpenCommand(frame=frame, created_at=now, expires_at=expires_at))
+        command = OpenCommand(frame=frame, created_at=now, expires_at=expires_at, side=side)
+        run.commands.append(command)
         if len(run.commands) > COMMANDS_KEPT_MAX:
             run.commands.remove(next((one for one in run.commands if one.frame.do is not Do.KILL), run.commands[0]))
         if expires_at is not None:
             self.at(expires_at, "command", run.id)
-        return [Send(conn=point.conn, frame=frame) for point in run.points.values() if point.conn]
+        return [
+            Send(conn=point.conn, frame=frame)
+            for point in run.points.values()
+            if point.conn and command.is_for(point.name)
+        ]
+
+    def keep_back(self, run: Run, frame: PointCommand, now: float) -> None:
+        """Keep a permit for when the run goes on."""
+        self.dirty["run", run.id] = None
+        run.commands.append(OpenCommand(frame=frame, created_at=now, is_held=True))
 
     def descendants(self, run: Run) -> list[Run]:
         """Runs below this one, nearest first; a cycle in the claims of agents ends the walk."""

@@ -48,6 +48,11 @@ class Memory:
             self._words = set()
             self._has_all_words = False
 
+    def forget(self) -> None:
+        """Something was said that was not heard: nothing can be called new any more."""
+        self._words = set()
+        self._has_all_words = False
+
     def changed_schema(self, sql: str) -> None:
         """A query of this run with the fact `sql.changes_schema` that has succeeded."""
         if len(self._changes) >= SCHEMA_CHANGES_MAX or len(sql) > SCHEMA_CHANGE_CHARS_MAX:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import StrEnum
 
 from opsconsole.policy.file.table import Table
@@ -62,7 +63,9 @@ def read_ask(table: Table, people: People, default: Ask, *, is_default: bool = F
         is_default=is_default,
         not_by=_excluded(table, people) if table.has("not_by") else default.not_by,
         remind_seconds=table.duration("remind", 60.0) if table.has("remind") else default.remind_seconds,
-        escalation=_escalation(table.table("escalate"), people) if table.has("escalate") else default.escalation,
+        escalation=_escalation(table.table("escalate"), people, group)
+        if table.has("escalate")
+        else default.escalation and replace(default.escalation, widens=group),
     )
     table.close()
     after_seconds = ask.escalation.after_seconds if ask.escalation else None
@@ -89,11 +92,14 @@ def _excluded(table: Table, people: People) -> tuple[str, ...]:
     return names
 
 
-def _escalation(table: Table, people: People) -> Escalation:
+def _escalation(table: Table, people: People, widens: str) -> Escalation:
     table.require("after", "to")
     group = table.text("to", OPERATORS)
     found = Escalation(
-        after_seconds=table.duration("after", 60.0), group=group, people=_members(table, "to", group, people)
+        after_seconds=table.duration("after", 60.0),
+        group=group,
+        people=_members(table, "to", group, people),
+        widens=widens,
     )
     table.close()
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from opsconsole.policy.file.expectations import Expectation, Outcome, run_expectations
 from opsconsole.policy.file.settings import BreakerRule, DetectorSettings
@@ -70,6 +70,20 @@ class FilePolicy:
         """The verdict on a call of the past, by the facts that were kept with its verdict then."""
         return weigh(self.ruleset, proposal, facts).verdict
 
+    @property
+    def has_facts(self) -> bool:
+        """Whether anything is worked out that may need a run's history."""
+        return bool(self.ruleset.facts)
+
+    def schema_change(self, tool: str, args: Mapping[str, Any], facts: Mapping[str, Any]) -> str | None:
+        """The SQL of a call that changes a schema by the facts of its verdict, else None."""
+        for bound in self.ruleset.facts:
+            known = facts.get(bound.name)
+            if isinstance(known, Mapping) and known.get("changes_schema") is True and bound.tools.matches(tool):
+                text = args.get(str(getattr(bound.fact, "arg", "")))
+                return text if isinstance(text, str) else None
+        return None
+
     def limits(self, agent: str, labels: Mapping[str, str]) -> Limits:
         """The lowest of each kind among the breakers per run that are about this agent and its labels."""
         about = [one.trip for one in self.breakers if one.scope == "run" and _is_about(one, agent, labels)]
@@ -96,6 +110,11 @@ class FilePolicy:
         )
         return Explanation(verdict=weighed.verdict, rules=tried, facts=weighed.verdict.facts)
 
+    @property
+    def passes_turns(self) -> bool:
+        """Turns are limited by what they use, not by what they ask."""
+        return True
+
     def test(self) -> tuple[Outcome, ...]:
         """What came of each `[[expect]]` of the file."""
         return run_expectations(self.expectations, self.judge)
@@ -104,7 +123,16 @@ class FilePolicy:
 _LIMITED = ("cost_usd", "turns", "tokens")
 
 
-def diff(old: FilePolicy | None, new: FilePolicy) -> str:
+class Written(Protocol):
+    """A policy's text and what identifies it."""
+
+    @property
+    def hash(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+
+
+def diff(old: Written | None, new: FilePolicy) -> str:
     """The change as a unified diff of the texts, at most `DIFF_LINES_MAX` lines; empty when the texts are equal."""
     before = old.text if old else ""
     names = (old.hash if old else "none", new.hash)

@@ -24,6 +24,7 @@ from opsconsole.protocol.frames import Ack, Command, Err, Frame, PointCommand, R
 from opsconsole.protocol.rows import ApprovalRow, RunRow
 
 BOT = Principal(name="bot", role=Role.AGENT, origin="127.0.0.1:1")
+GATE = Principal(name="gate", role=Role.GATEWAY, origin="127.0.0.1:5")
 ANA = Principal(name="ana", role=Role.OPERATOR, origin="127.0.0.1:2")
 BEN = Principal(name="ben", role=Role.OPERATOR, origin="127.0.0.1:3")
 EYE = Principal(name="eye", role=Role.OBSERVER, origin="127.0.0.1:4")
@@ -272,7 +273,7 @@ class Agent:
         run: str | None = None,
         point: str = "sdk",
         gen: str = "g1",
-        who: Principal = BOT,
+        who: Principal | None = None,
         agent: str = "worker",
         parent: str | None = None,
         caps: list[str] | None = None,
@@ -282,7 +283,12 @@ class Agent:
         lease_seconds: float | None = None,
     ) -> None:
         self.office = office
-        self.run, self.point, self.gen, self.who = run or office.run, point, gen, who
+        self.run, self.point, self.gen, self.who = (
+            run or office.run,
+            point,
+            gen,
+            who or (GATE if point == "gateway" else BOT),
+        )
         self.host, self.pid = host, pid
         self.described = {"agent": agent, "parent": parent, "caps": SDK_CAPS if caps is None else caps}
         if lease_seconds is not None:
@@ -435,7 +441,7 @@ class Operator:
     def ask(self, do: str, *, cmd: str | None = None, **about: Any) -> Res | None:
         """Give a command; the answer, or None while it is not given."""
         self.given += 1
-        body = {"t": "cmd", "cmd": cmd or f"cmd_{self.who.name}{self.given}", "do": do, **about}
+        body = {"t": "cmd", "cmd": cmd or f"cmd_{self.who.name.replace('@', '_')}{self.given}", "do": do, **about}
         command = decode(json.dumps(body), "operator_to_hub")
         assert isinstance(command, Command)
         to = f"{self.who.name}#{self.given}"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
 
 from opsconsole.domain.digest import call_digest
+from opsconsole.hub.desk.effects import Store
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Decision, Proposal, Verdict
 from tests.hub.desk.office import ANA, BEN, BOT, EYE, RUN, Agent, Office, Operator
@@ -325,8 +327,135 @@ def test_a_claim_shows_who_is_looking_and_binds_nobody() -> None:
     assert office.operator(ANA).decide("approve").ok
 
 
-def test_a_decision_may_be_taken_while_the_run_is_paused() -> None:
+@pytest.mark.parametrize("about", [{"answer": "approve"}, {"answer": "edit", "args": {"query": "SELECT 1"}}])
+def test_a_permit_given_while_the_run_is_paused_is_on_record_at_once_and_told_when_it_goes_on(
+    about: dict[str, Any],
+) -> None:
+    office, agent, operator = held()
+    operator.ask("pause", run=RUN)
+    assert operator.decide(**about).ok
+    assert (agent.verdicts(), office.approval().delivery, office.row().state) == ([], "recorded", "paused")
+    operator.ask("resume", run=RUN)
+    assert (agent.verdicts(), agent.verdict().by, office.row().pending_approvals) == (["allow"], "ana", 0)
+
+
+def test_a_response_given_while_the_run_is_paused_waits_too() -> None:
+    _, agent, operator = held()
+    operator.ask("pause", run=RUN)
+    operator.decide("respond", text="use the replica")
+    assert agent.verdicts() == []
+    operator.ask("resume", run=RUN)
+    assert (agent.verdicts(), agent.verdict().text) == (["answer"], "use the replica")
+
+
+def test_a_rejection_of_a_paused_run_is_told_at_once() -> None:
+    _, agent, operator = held()
+    operator.ask("pause", run=RUN)
+    operator.decide("reject")
+    assert agent.verdicts() == ["deny"]
+
+
+def test_a_permit_whose_record_is_slower_than_a_pause_waits_for_the_resume() -> None:
+    office, agent, operator = held()
+    office.hold()
+    operator.decide("approve")
+    operator.ask("pause", run=RUN)
+    office.release()
+    assert agent.verdicts() == []
+
+
+def test_an_acknowledgement_of_later_commands_does_not_take_a_kept_back_permit_along() -> None:
     office, agent, operator = held()
     operator.ask("pause", run=RUN)
     operator.decide("approve")
-    assert (agent.verdicts(), office.row().state) == (["allow"], "pausing")
+    operator.ask("inject", run=RUN, text="careful")
+    agent.acknowledge()
+    agent.propose("c1", "sql", {"query": "SELECT"})
+    agent.drop()
+    agent.connect()
+    assert (agent.verdicts(), office.approval().delivery) == ([], "recorded")
+    operator.ask("resume", run=RUN)
+    assert agent.verdicts() == ["allow"]
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_a_kept_back_permit_survives_a_restart_and_is_still_kept_back(is_saved: bool) -> None:
+    office, agent, operator = held()
+    operator.ask("pause", run=RUN)
+    operator.decide("approve")
+    if is_saved:
+        office.save_records()
+    office.restart()
+    agent.connect()
+    assert (agent.verdicts(), office.approval().status) == ([], "approved")
+    operator.ask("resume", run=RUN)
+    assert agent.verdicts() == ["allow"]
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_a_restart_after_the_resume_tells_the_permit(is_saved: bool) -> None:
+    office, agent, operator = held()
+    operator.ask("pause", run=RUN)
+    operator.decide("approve")
+    if is_saved:
+        office.save_records()
+    agent.drop()
+    operator.ask("resume", run=RUN)
+    office.restart()
+    agent.connect()
+    assert agent.verdicts() == ["allow"]
+
+
+def test_a_kill_makes_a_refusal_of_a_kept_back_permit() -> None:
+    office, agent, operator = held()
+    operator.ask("pause", run=RUN)
+    operator.decide("approve")
+    operator.ask("kill", run=RUN)
+    assert (agent.verdicts(), office.approval().delivery) == (["deny"], "void")
+
+
+def test_a_permit_for_a_call_that_was_given_up_meanwhile_is_not_told() -> None:
+    office, agent, operator = held()
+    operator.ask("pause", run=RUN)
+    operator.decide("approve")
+    agent.tool("c1", "denied")
+    operator.ask("resume", run=RUN)
+    assert (agent.verdicts(), office.approval().delivery) == ([], "void")
+
+
+def test_a_call_that_runs_before_its_kept_back_permit_is_told_is_an_alarm() -> None:
+    office, agent, operator = held()
+    operator.ask("pause", run=RUN)
+    operator.decide("approve")
+    agent.tool("c1", "running")
+    assert office.storage.kinds("call.unp") == ["call.unpermitted"]
+
+
+@pytest.mark.parametrize("do", ["decide", "inject"])
+def test_what_was_refused_because_the_disk_was_full_is_on_record_when_it_is_not(do: str) -> None:
+    office, _, operator = held()
+    office.storage.problem = "disk full"
+    answer = operator.decide("approve") if do == "decide" else operator.ask("inject", run=RUN, text="hurry")
+    assert (answer.code, office.storage.kinds("command")) == ("storage_failed", [])
+    office.storage.problem = ""
+    office.pass_time(5.0)
+    (entry,) = office.storage.facts("command.refused")
+    assert (entry["code"], entry["do"], entry["who"]["principal"]) == ("storage_failed", do, "ana")
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_an_outcome_whose_entry_is_lost_in_a_crash_is_recorded_by_the_restart(is_saved: bool) -> None:
+    office, agent, operator = held()
+    operator.decide("approve")
+    office.hold()
+    agent.tool("c1", "completed", result="3 rows")
+    if is_saved:
+        office.save_records()
+        office.marks = (office.marks[0], 0)
+    office.storage.waiting = deque(one for one in office.storage.waiting if isinstance(one[0], Store))
+    office.commit()
+    office.restart()
+    assert [fact["result"] for fact in office.storage.facts("call.outcome")] == ["3 rows"]
+    assert office.approval().result == "completed: 3 rows"
+    office.restart()
+    assert len(office.storage.facts("call.outcome")) == 1

@@ -444,3 +444,12 @@ def test_a_kill_reaches_a_supervisor_that_was_cut_off_after_its_agent_said_it_wa
     office.operator().ask("kill", run=office.run)
     supervisor.connect()
     assert len(supervisor.told("kill")) == 1
+
+
+def test_a_row_says_so_until_the_supervisor_has_proved_the_processes_of_an_ended_run_gone() -> None:
+    office = Office()
+    agent, supervisor = office.supervised()
+    agent.state("completed")
+    assert (office.row().state, office.row().outlived) == ("completed", True)
+    supervisor.state("completed", exit={"code": 0, "survivors": 0})
+    assert office.row().outlived is False

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opsconsole.domain.command import Role
 from opsconsole.hub.desk.desk import Desk
+from opsconsole.hub.desk.effects import Record, Store
+from opsconsole.hub.desk.principal import Principal
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
 from opsconsole.protocol.frames import Welcome
-from tests.hub.desk.office import ANA, BEN, RUN, SDK_CAPS, Agent, Office
+from tests.hub.desk.office import ANA, BEN, RUN, SDK_CAPS, SEALED, Agent, Office
 
 MATTERS = {"run", "agent", "parent", "owner", "state", "turns", "input_tokens", "cost_usd", "caps"}
 """What of a run's row must survive a restart exactly, besides its kill and its baton."""
@@ -533,3 +537,35 @@ def test_a_permission_recorded_between_two_records_is_not_forgotten() -> None:
     office.restart()
     agent.connect()
     assert set(agent.verdicts("c1")) == {"allow"}
+
+
+def test_a_run_of_which_only_the_start_is_on_record_is_still_its_owners() -> None:
+    office = Office()
+    office.hold()
+    agent = office.agent()
+    office.storage.waiting = deque(one for one in office.storage.waiting if isinstance(one[0], Record))
+    office.release()
+    office.restart()
+    assert office.row().owner == "bot"
+    agent.connect()
+    agent.send(agent.frame(agent.journal))
+    assert (agent.problems, office.row().agent) == ([], "worker")
+
+
+def test_a_second_point_waits_until_the_first_shows_whose_a_run_is_that_a_crash_made_nobodys() -> None:
+    office = Office()
+    office.run = SEALED
+    office.hold()
+    supervisor = office.agent(point="supervisor", caps=["kill_process"], state=None)
+    office.storage.waiting = deque(one for one in office.storage.waiting if isinstance(one[0], Store))
+    office.commit()
+    office.restart()
+    sdk, stranger = Agent(office), Agent(office, point="mcp", who=Principal(name="eve", role=Role.AGENT))
+    for point in (sdk, stranger):
+        point.connect()
+        point.start()
+    assert (sdk.problems, stranger.problems, office.row().owner) == ([], [], "")
+    supervisor.connect()
+    assert (sdk.problems, stranger.problems, office.row().owner) == ([], ["forbidden"], "bot")
+    sdk.send(sdk.frame(sdk.journal))
+    assert (office.row().agent, [point.name for point in office.row().points]) == ("worker", ["supervisor", "sdk"])

@@ -1,0 +1,85 @@
+"""What a gateway may say of a run, and whose the runs are that it starts; it knows no dialect of any model.
+
+It sees the traffic of other people's agents, and nothing of their processes: it ends no run that somebody else speaks
+for, names none that is named, and what it did about a kill proves nothing where another point is there to prove it.
+"""
+
+from __future__ import annotations
+
+from opsconsole.domain.command import Do, Role
+from opsconsole.hub.desk.effects import Close as CloseConnection
+from opsconsole.hub.desk.effects import Effects, Send
+from opsconsole.hub.desk.principal import Principal
+from opsconsole.hub.desk.state import GATEWAY, Run, Side
+from opsconsole.hub.desk.world import Session, World
+from opsconsole.protocol.frames import Err
+from opsconsole.protocol.limits import Close
+
+BY_ONE_SIDE = {Do.INJECT: "inject", Do.TAKEOVER: "takeover"}
+"""Commands that a gateway and the agent's own point would both carry out -> the capability they need."""
+_RANKS = {GATEWAY: 0, "supervisor": 1}
+"""How well a point knows what its run is called: a supervisor has a command line, a gateway guesses; others know."""
+_RANK_OF_OTHERS = 2
+
+
+def turn_away(conn: str, principal: Principal, point: str) -> Effects | None:
+    """The refusal of a connection that is a gateway by its token or by its point's name, but not by both."""
+    is_gateway = principal.role is Role.GATEWAY
+    if is_gateway == (point == GATEWAY):
+        return None
+    message = (
+        f"a token of the role gateway speaks only as the point {GATEWAY!r}, not {point!r}"
+        if is_gateway
+        else f"the point {GATEWAY!r} needs a token of the role gateway; {principal.name} is {principal.role}"
+    )
+    err = Send(conn=conn, frame=Err(code="forbidden", message=message))
+    return [err, CloseConnection(conn=conn, code=Close.FORBIDDEN, reason=message)]
+
+
+def may_claim(run: Run, session: Session) -> bool:
+    """Whether a run that a gateway started becomes this principal's."""
+    return run.unclaimed and run.agent.startswith(session.principal.agent_prefix or "")
+
+
+def claim(world: World, run: Run, session: Session, now: float) -> Effects:
+    """A run without an owner, or started by a gateway, is its who speaks for it first; a gateway claims none."""
+    if session.principal.role is Role.GATEWAY or (run.owner and not run.unclaimed):
+        return []
+    before, was_unclaimed = run.owner, run.unclaimed
+    run.owner, run.unclaimed = session.principal.name, False
+    if not was_unclaimed:
+        return []
+    details = {"run": run.id, "agent": run.agent, "owner": run.owner, "before": before, "point": session.point}
+    return world.owe(run, "run.claimed", details, now)
+
+
+def side_of(run: Run, do: Do) -> Side:
+    """Who is to carry a command out: a live point that claims to can do it better than the gateway can.
+
+    The end of a takeover is told to whom its beginning was.
+    """
+    if do is Do.RELEASE:
+        return run.steered_by
+    if do not in BY_ONE_SIDE:
+        return ""
+    able = [point for point in run.points.values() if BY_ONE_SIDE[do] in point.caps]
+    gateways = [point for point in able if point.name == GATEWAY]
+    others = [point for point in able if point.name != GATEWAY]
+    is_gateways = gateways and not any(point.link == "live" for point in others)
+    return "gateway" if is_gateways and (gateways[0].link == "live" or not others) else "others"
+
+
+def is_alone(run: Run) -> bool:
+    """Whether nobody but a gateway knows of the run: no supervisor holds it, no other point is attached."""
+    return not run.supervised and all(
+        point.link == "detached" for point in run.points.values() if point.name != GATEWAY
+    )
+
+
+def may_name(run: Run, point: str) -> bool:
+    """Whether this point's word on the run's name counts: nobody who knows it better has spoken."""
+    return not run.named_by or _rank(point) >= _rank(run.named_by)
+
+
+def _rank(point: str) -> int:
+    return _RANKS.get(point, _RANK_OF_OTHERS)

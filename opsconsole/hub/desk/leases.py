@@ -1,0 +1,59 @@
+"""Turns let go ahead of time: a busy gateway need not ask for each, and no limit gives way for it.
+
+A lease is a reservation: a small part of what is left of the run's limits, for a moment. It is given only while nothing
+holds the run, and ends at the gateway with whatever stops or holds it, because that is pushed. Near a limit there is
+none, and every turn asks.
+"""
+
+from __future__ import annotations
+
+from opsconsole.domain.run import FENCED, HELD
+from opsconsole.domain.tool_call import CallKind
+from opsconsole.hub.desk.state import GATEWAY, Call, Reserve, Run
+from opsconsole.hub.desk.world import World
+from opsconsole.protocol.frames import TurnLease
+
+LEASE_SECONDS = 2.0
+"""How long a gateway may go on that hears nothing: not longer than a person takes to notice."""
+GRACE_SECONDS = 1.0
+"""What its last turns used is told by then; the reservation ends after it."""
+SHARE = 8
+"""One part in so many of what is left of each limit."""
+TURNS_MIN = 4
+"""Fewer are not worth a lease."""
+TURNS_MAX = 10_000
+
+
+def offer(world: World, run: Run, call: Call, now: float) -> TurnLease | None:
+    """A lease to go with this turn's allow, its reservation made; None where each turn is to ask."""
+    if call.kind is not CallKind.MODEL_CALL or call.point != GATEWAY or call.reserve is None:
+        return None
+    if run.baton or run.tripped or run.state in HELD or run.state in FENCED or not world.policy.passes_turns:
+        return None
+    lease = _affordable(run, call.reserve)
+    if lease is None:
+        return None
+    run.leases += 1
+    name = f"lease {run.leases}"
+    run.reserved[name] = Reserve(usd=lease.usd, tokens=lease.tokens or 0)
+    world.at(now + LEASE_SECONDS + GRACE_SECONDS, "lease", f"{run.id} {name}")
+    return lease
+
+
+def _affordable(run: Run, turn: Reserve) -> TurnLease | None:
+    """The part of what is left that the lease takes, if it is several times what this turn takes."""
+    spent, reserved, caps = run.spent, run.reserved.values(), run.limits
+    usd: float | None = None
+    tokens: int | None = None
+    turns = TURNS_MAX
+    if caps.cost_usd is not None:
+        usd = (caps.cost_usd - spent.cost_usd - sum(one.usd or 0.0 for one in reserved)) / SHARE
+        if turn.usd is None or usd < TURNS_MIN * turn.usd or usd <= 0:
+            return None
+    if caps.tokens is not None:
+        tokens = (caps.tokens - spent.tokens - sum(one.tokens for one in reserved)) // SHARE
+        if tokens < TURNS_MIN * turn.tokens:
+            return None
+    if caps.turns is not None:
+        turns = min(turns, (caps.turns - spent.turns) // SHARE)
+    return TurnLease(turns=turns, usd=usd, tokens=tokens, seconds=LEASE_SECONDS) if turns >= TURNS_MIN else None

@@ -1,0 +1,101 @@
+"""Turns let go ahead: to gateways only, a small part of what is left, and nothing while anything holds the run."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from opsconsole.hub.desk.leases import GRACE_SECONDS, LEASE_SECONDS
+from opsconsole.policy.default import DefaultPolicy
+from opsconsole.policy.interface import Limits
+from opsconsole.protocol.frames import TurnLease
+from tests.hub.desk.office import RUN, Agent, Office
+from tests.hub.desk.test_desk_budget import TOKEN_USD, end, office_with, turn
+
+
+def lease_of(agent: Agent, call: str) -> TurnLease | None:
+    (told,) = [one for one in agent.told("verdict") if one.call == call]
+    return told.lease
+
+
+def test_a_turn_of_a_gateway_brings_a_part_of_what_is_left() -> None:
+    _, agent = office_with(cost_usd=0.9, turns=82, tokens=9_000)
+    turn(agent, "m1", usd=0.1, tokens=1_000)
+    assert lease_of(agent, "m1") is None  # an eighth of what is left is less than four such turns
+    end(agent, "m1", 1_000)
+    turn(agent, "m2", usd=0.01, tokens=100)
+    lease = lease_of(agent, "m2")
+    assert lease is not None
+    assert (lease.turns, lease.tokens, lease.seconds) == (10, 987, LEASE_SECONDS)
+    assert lease.usd == pytest.approx((0.9 - 1_000 * TOKEN_USD - 0.01) / 8)
+
+
+def test_nobody_but_a_gateway_has_a_lease() -> None:
+    office = Office(policy=DefaultPolicy(run_limits=Limits(cost_usd=5.0)))
+    agent = office.agent()
+    turn(agent, "m1", usd=0.001, tokens=1)
+    assert lease_of(agent, "m1") is None
+
+
+def test_a_turn_of_unknown_price_brings_none_where_the_price_matters() -> None:
+    _, agent = office_with(cost_usd=5.0)
+    turn(agent, "m1", usd=None, tokens=10)
+    assert lease_of(agent, "m1") is None
+
+
+def test_a_policy_that_looks_at_turns_gives_none() -> None:
+    class Looks(DefaultPolicy):
+        passes_turns = False  # type: ignore[assignment]
+
+    office = Office(policy=Looks())
+    agent = office.agent(point="gateway")
+    turn(agent, "m1", usd=0.0001, tokens=10)
+    assert lease_of(agent, "m1") is None
+
+
+def test_a_verdict_that_is_sent_again_has_no_lease() -> None:
+    _, agent = office_with(tokens=10_000)
+    turn(agent, "m1", tokens=10)
+    assert lease_of(agent, "m1") is not None
+    agent.drop()
+    agent.connect()
+    assert all(one.lease is None for one in agent.told("verdict")[1:])
+
+
+def test_what_is_leased_is_reserved_until_its_time_is_over() -> None:
+    office, agent = office_with(tokens=1_000)
+    turn(agent, "m1", tokens=10)
+    lease = lease_of(agent, "m1")
+    assert lease is not None
+    end(agent, "m1", 10)
+    turn(agent, "m2", tokens=990)  # fits what is left, were it not leased
+    assert [one.call for one in agent.told("verdict")] == ["m1"]
+    office.pass_time(LEASE_SECONDS + GRACE_SECONDS)
+    assert [one.call for one in agent.told("verdict")] == ["m1", "m2"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 40), st.floats(0.0, 1.0), st.booleans()), min_size=1, max_size=60))
+def test_whatever_a_gateway_does_with_its_leases_no_limit_is_passed(steps: list[tuple[int, float, bool]]) -> None:
+    """Each turn uses what it reserved at most, under a lease or a verdict; all is told in the end."""
+    office, agent = office_with(tokens=1_000, cost_usd=1_000 * TOKEN_USD)
+    left, used = 0, 0
+    for number, (tokens, seconds, is_told) in enumerate(steps):
+        office.pass_time(seconds)
+        if tokens <= left:
+            left, used = left - tokens, used + tokens
+            continue
+        call = f"m{number}"
+        turn(agent, call, usd=tokens * TOKEN_USD, tokens=tokens)
+        told = [one for one in agent.told("verdict") if one.call == call and one.outcome == "allow"]
+        if told:
+            used += tokens
+            left = min(told[0].lease.tokens or 0, 10**6) if told[0].lease else 0
+        if is_told or not told:
+            left = 0
+            agent.say({"type": "usage", "model": "gpt", "input_tokens": used})
+        if told:
+            agent.tool(call, "completed")
+    assert used <= 1_000
+    assert office.row(RUN).state in ("working", "paused")
