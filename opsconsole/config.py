@@ -17,6 +17,7 @@ from urllib.parse import SplitResult, urlsplit
 from platformdirs import user_config_dir, user_data_dir
 
 from opsconsole.errors import ConfigError
+from opsconsole.gateway.options import GatewayOptions, base_url
 from opsconsole.notify.rules import QuietHours
 
 DEFAULT_HOST = "127.0.0.1"
@@ -94,6 +95,8 @@ class Settings:
     kill: KillSettings
     console: ConsoleOptions
     notify: NotifySettings = NotifySettings()
+    gateway: GatewayOptions = field(default_factory=GatewayOptions)
+    policy: Path | None = None
 
     @property
     def hub_is_local(self) -> bool:
@@ -224,10 +227,14 @@ def is_loopback(host: str) -> bool:
 
 
 _URL = "an address such as http://127.0.0.1:8787 (http, https, ws or wss, no user, no query)"
+_PORT = "a whole number from 0 to 65535 (0 = any free port)"
 _SECONDS = "seconds above 0"
 _MILLISECONDS = "whole milliseconds from 0 to 60000"
 _TRUTH = "true or false"
 _SERVER, _LIMITS, _KILL, _CONSOLE = ServerSettings(), LimitSettings(), KillSettings(), ConsoleOptions()
+_GATEWAY = GatewayOptions()
+_BASE_URL = "an API's base URL (http or https, no user, no query)"
+_KEY = "one line of printable ASCII without spaces"
 _NOTIFY = NotifySettings()
 
 
@@ -251,14 +258,9 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("hub", _URL, hub_url, None),
     _setting("token", "one line of printable ASCII without spaces", _token, None, secret=True),
     _setting("data_dir", "a directory", _path, None),
+    _setting("policy", "a policy file", _path, None),
     _setting("server.host", "a host name or address", _text, _SERVER.host, short=True),
-    _setting(
-        "server.port",
-        "a whole number from 0 to 65535 (0 = any free port)",
-        _between(0, 65_535),
-        _SERVER.port,
-        short=True,
-    ),
+    _setting("server.port", _PORT, _between(0, 65_535), _SERVER.port, short=True),
     _setting("server.tls_cert", "a PEM file", _path, None, short=True),
     _setting("server.tls_key", "a PEM file", _path, None, short=True),
     _setting("server.insecure_bind", _TRUTH, _boolean, _SERVER.insecure_bind, short=True),
@@ -274,6 +276,21 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("kill.cooperative_ms", _MILLISECONDS, _between(0, 60_000), _KILL.cooperative_ms),
     _setting("kill.term_ms", _MILLISECONDS, _between(0, 60_000), _KILL.term_ms),
     _setting("kill.verify_ms", _MILLISECONDS, _between(0, 60_000), _KILL.verify_ms),
+    _setting("gateway.enabled", _TRUTH, _boolean, _GATEWAY.enabled),
+    _setting("gateway.host", "a host name or address", _text, _GATEWAY.host),
+    _setting("gateway.port", _PORT, _between(0, 65_535), _GATEWAY.port),
+    _setting("gateway.openai_url", _BASE_URL, base_url, None),
+    _setting("gateway.anthropic_url", _BASE_URL, base_url, None),
+    _setting("gateway.openai_key", _KEY, _token, None, secret=True),
+    _setting("gateway.anthropic_key", _KEY, _token, None, secret=True),
+    _setting("gateway.deny", '"reask", "strip" or "stop"', _one_of("reask", "strip", "stop"), _GATEWAY.deny),
+    _setting("gateway.provider_tools", '"strip" or "allow"', _one_of("strip", "allow"), _GATEWAY.provider_tools),
+    _setting("gateway.background", _TRUTH, _boolean, _GATEWAY.background),
+    _setting("gateway.hub_lost", '"refuse", "wait" or "allow"', _one_of("refuse", "wait", "allow"), _GATEWAY.hub_lost),
+    _setting("gateway.keepalive_seconds", _SECONDS, _positive, _GATEWAY.keepalive_seconds),
+    _setting("gateway.patience_seconds", _SECONDS, _positive, _GATEWAY.patience_seconds),
+    _setting("gateway.grace_seconds", _SECONDS, _positive, _GATEWAY.grace_seconds),
+    _setting("gateway.idle_seconds", _SECONDS, _positive, _GATEWAY.idle_seconds),
     _setting("console.kill_key", '"once" or "twice"', _one_of("once", "twice"), _CONSOLE.kill_key, short=True),
     _setting("console.mouse", _TRUTH, _boolean, _CONSOLE.mouse, short=True),
     _setting("console.ascii", _TRUTH, _boolean, _CONSOLE.ascii, short=True),
@@ -308,10 +325,12 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
         source=source,
         token=values["token"],
         data_dir=values["data_dir"] or Path(user_data_dir("opsconsole")),
+        policy=values["policy"],
         server=server,
         limits=LimitSettings(**_table(values, "limits")),
         kill=KillSettings(**_table(values, "kill")),
         console=ConsoleOptions(**_table(values, "console")),
+        gateway=GatewayOptions(**_table(values, "gateway")),
         notify=NotifySettings(**_table(values, "notify")),
     )
 
@@ -409,7 +428,7 @@ def _check_keys(written: _Written) -> None:
 
 def _nearest(key: str, known: set[str]) -> str:
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
-    same_name = [name for name in sorted(known) if name.split(".")[-1] == key.split(".")[-1]]
+    same_name = [setting.key for setting in SETTINGS if setting.key.split(".")[-1] == key.split(".")[-1]]
     best = same_name[:1] or close
     return f"; did you mean {best[0]!r}?" if best else f"; there are: {', '.join(sorted(known))}"
 

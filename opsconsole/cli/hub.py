@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from opsconsole.cli.gateway_child import GatewayChild
 from opsconsole.config import Settings, load
 from opsconsole.hub.serve import serve
 from opsconsole.hub.settings import HubSettings
@@ -16,6 +17,7 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--host", "server.host", {"help": "Where to listen [127.0.0.1]."}),
     ("--port", "server.port", {"help": "Where to listen; 0 = any free port [8787]."}),
     ("--data-dir", "data_dir", {"help": "The data directory (OPSCONSOLE_DATA_DIR)."}),
+    ("--policy", "policy", {"metavar": "FILE", "help": "The policy file (OPSCONSOLE_POLICY); taken up when it changes."}),
     ("--tls-cert", "server.tls_cert", {"metavar": "PEM", "help": "The certificate; with --tls-key."}),
     ("--tls-key", "server.tls_key", {"metavar": "PEM", "help": "Its key."}),
     ("--checkpoint-copy", "server.checkpoint_copy", {"metavar": "FILE", "help": "A second file for the checkpoint."}),
@@ -37,15 +39,28 @@ def _name(key: str) -> str:
 @click.command()
 @_options
 @click.option("--insecure-bind", is_flag=True, default=None, help="Listen beyond loopback without TLS all the same.")
+@click.option("--gateway/--no-gateway", "gateway", default=None, help="Start an LLM gateway beside it [yes].")
 @click.option("--allow-origin", "allowed_origins", multiple=True, metavar="ORIGIN", help="A web page's origin; repeat.")
 @click.pass_context
-def hub(context: click.Context, /, insecure_bind: bool | None, allowed_origins: tuple[str, ...], **given: Any) -> int:
-    """Run a hub in the foreground; SIGTERM or Ctrl-C ends it."""
+def hub(
+    context: click.Context,
+    /,
+    insecure_bind: bool | None,
+    gateway: bool | None,
+    allowed_origins: tuple[str, ...],
+    **given: Any,
+) -> int:
+    """Run a hub in the foreground, and an LLM gateway beside it; SIGTERM or Ctrl-C ends both."""
     outer = context.obj if isinstance(context.obj, dict) else {}
     flags = {**outer, **{name.replace("__", "."): value for name, value in given.items() if value is not None}}
     flags["server.insecure_bind"] = insecure_bind
     flags["server.allowed_origins"] = list(allowed_origins) or None
-    return serve(hub_settings(load(flags)))
+    flags["gateway.enabled"] = gateway
+    settings = load(flags)
+    if not settings.gateway.enabled:
+        return serve(hub_settings(settings))
+    with GatewayChild(settings, flags.get("config")):
+        return serve(hub_settings(settings))
 
 
 def hub_settings(settings: Settings) -> HubSettings:
@@ -55,6 +70,7 @@ def hub_settings(settings: Settings) -> HubSettings:
         host=server.host,
         port=server.port,
         data_dir=settings.data_dir,
+        policy=settings.policy,
         tls_cert=server.tls_cert,
         tls_key=server.tls_key,
         insecure_bind=server.insecure_bind,

@@ -33,9 +33,13 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "release": ("control:release", "Hand a taken-over run back."),
     "audit": ("audit:audit", "Read, verify, prove and export the record."),
     "tokens": ("tokens:tokens", "Create, list and revoke tokens."),
+    "limits": ("limits:limits", "Show which limit of a model's provider fills first, and when."),
+    "rehearse": ("rehearse:rehearse_command", "Replay recorded traffic at several times its rate: what breaks?"),
+    "policy": ("policy:policy", "Check a policy file, run its cases, ask it why."),
     "backup": ("backup:backup", "Copy the hub's data while it runs."),
     "notify": ("notify:notify", "Tell people elsewhere what needs them."),
     "hub": ("hub:hub", "Run a hub in the foreground."),
+    "gateway": ("gateway:gateway", "Run an LLM gateway in the foreground."),
     "run": ("run:run", "Run any command as a supervised agent."),
     "demo": ("demo:demo", "Start a hub, demo agents and the console on them."),
 }

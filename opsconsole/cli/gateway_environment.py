@@ -1,0 +1,60 @@
+"""What `run` tells a command about the gateway: base URLs, run tokens, and why not; it starts and asks nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from opsconsole.gateway.gateway_file import GatewayFile, read_gateway_file
+from opsconsole.gateway.providers import PROVIDERS, Provider
+from opsconsole.gateway.run_tokens import SECRET_FILE, run_token
+from opsconsole.sdk.settings import hub_name
+
+LABEL = "gateway"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThroughGateway:
+    """How a command reaches its models."""
+
+    environment: Mapping[str, str]
+    bypassed: tuple[str, ...]
+    """Providers whose base URL the user has pointed elsewhere, which no setting of the gateway names: left alone."""
+
+
+def through_gateway(
+    environ: Mapping[str, str], *, data_dir: Path, hub: str, run: str, agent: str
+) -> ThroughGateway | None:
+    """The variables that lead a run's model calls through the running gateway of its hub; None where there is none."""
+    found = read_gateway_file(data_dir)
+    if found is None or found.hub != hub_name(hub):
+        return None
+    ours: dict[str, str] = {}
+    bypassed: list[str] = []
+    for provider in PROVIDERS.values():
+        if _is_elsewhere(environ, provider, found):
+            bypassed.append(provider.name)
+            continue
+        url = f"{found.url}/r/{quote(run, safe='')}/{quote(agent, safe='')}/{provider.name}{provider.base_path}"
+        ours |= dict.fromkeys(provider.url_variables, url)
+        if provider.name in found.held:
+            ours |= _token(data_dir, provider, run)
+    return ThroughGateway(environment=ours, bypassed=tuple(bypassed))
+
+
+def _is_elsewhere(environ: Mapping[str, str], provider: Provider, found: GatewayFile) -> bool:
+    """Whether the user named another place than the gateway asks. Where the gateway's is set on purpose, it wins."""
+    named = {environ[name].rstrip("/") for name in provider.url_variables if environ.get(name)}
+    return provider.name not in found.configured and bool(named - {found.upstreams.get(provider.name), provider.base})
+
+
+def _token(data_dir: Path, provider: Provider, run: str) -> dict[str, str]:
+    """The run's token in place of the key that the gateway holds."""
+    try:
+        secret = bytes.fromhex((data_dir / SECRET_FILE).read_text().strip())
+    except (OSError, ValueError):
+        return {}
+    token = run_token(secret, run)
+    return {"OPSCONSOLE_RUN_TOKEN": token, provider.key_variable: token}

@@ -1,0 +1,68 @@
+"""Whose key goes upstream: the agent's own, or one the gateway holds and gives for a run token; it logs neither."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from pathlib import Path
+
+from opsconsole.gateway.output import Headers
+from opsconsole.gateway.providers import Provider
+from opsconsole.gateway.run_tokens import SECRET_BYTES, SECRET_FILE, token_run
+
+RUN_TOKEN_HEADER = "x-opsconsole-run-token"
+_KEY_HEADERS = ("authorization", "x-api-key")
+
+
+class KeyRefused(Exception):
+    """The gateway holds the key, and the request shows no run token that is good for its run."""
+
+
+class Keys:
+    """What the gateway holds."""
+
+    def __init__(self, held: Mapping[str, str], secret: bytes) -> None:
+        self._held, self._secret = held, secret
+
+    def exchanged(
+        self, provider: Provider, headers: Mapping[str, str], forwarded: Headers, run: str
+    ) -> tuple[str, Headers]:
+        """The run that the request's token names (empty: none), and the headers with the key that goes upstream.
+
+        Raises: KeyRefused.
+        """
+        shown = self._run_of(headers)
+        held = self._held.get(provider.name)
+        if held is None:
+            return shown, _without_tokens(forwarded) if shown else forwarded
+        if not shown:
+            raise KeyRefused(f"this gateway holds the key of {provider.name}: give a run token in its place")
+        if run and run != shown:
+            raise KeyRefused("the run token is another run's")
+        kept = [(name, value) for name, value in forwarded if name.decode("latin-1") not in _KEY_HEADERS]
+        key = f"{provider.key_prefix}{held}"
+        return shown, [*kept, (provider.key_header.encode(), key.encode("latin-1"))]
+
+    def _run_of(self, headers: Mapping[str, str]) -> str:
+        shown = [headers.get(RUN_TOKEN_HEADER, ""), *(headers.get(name, "") for name in _KEY_HEADERS)]
+        tokens = (text.removeprefix("Bearer ").strip() for text in shown)
+        return next((run for token in tokens if (run := token_run(self._secret, token))), "")
+
+
+def _without_tokens(forwarded: Headers) -> Headers:
+    return [(name, value) for name, value in forwarded if name.decode("latin-1") not in _KEY_HEADERS]
+
+
+def secret_of(data_dir: Path) -> bytes:
+    """The secret of this data directory's run tokens, made once; readable by its owner only."""
+    path = data_dir / SECRET_FILE
+    data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return bytes.fromhex(path.read_text().strip())
+    secret = secrets.token_bytes(SECRET_BYTES)
+    with open(descriptor, "w") as file:
+        file.write(secret.hex() + "\n")
+    return secret

@@ -1,0 +1,41 @@
+"""The gateway's settings as a person writes them; what the process makes of them is settings.py's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewayOptions:
+    """The LLM gateway that stands between agents and their models."""
+
+    enabled: bool = True
+    """Whether a hub starts one beside itself."""
+    host: str = "127.0.0.1"
+    port: int = 8788
+    openai_url: str | None = None
+    """What OpenAI's client calls its base URL; None is the public API."""
+    anthropic_url: str | None = None
+    openai_key: str | None = field(default=None, repr=False)
+    """A key that the gateway holds for its agents, who then show a run token in its place."""
+    anthropic_key: str | None = field(default=None, repr=False)
+    deny: Literal["reask", "strip", "stop"] = "reask"
+    provider_tools: Literal["strip", "allow"] = "strip"
+    background: bool = False
+    hub_lost: Literal["refuse", "wait", "allow"] = "refuse"
+    keepalive_seconds: float = 10.0
+    patience_seconds: float = 5.0
+    grace_seconds: float = 30.0
+    idle_seconds: float = 1_800.0
+
+
+def base_url(value: Any) -> str:
+    """An API's base URL, http or https, without a slash at its end. Raises: ValueError."""
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    parts = urlsplit(value.strip())
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("not a base URL")
+    return parts.geturl().rstrip("/")

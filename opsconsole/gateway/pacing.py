@@ -1,0 +1,133 @@
+"""The gateway's traffic on its event loop: requests wait here for their share; what is right is decided in flow."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import random
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+
+from opsconsole.gateway.flow.gauges import Lane
+from opsconsole.gateway.flow.limits_read import retry_after_seconds
+from opsconsole.gateway.flow.traffic import Ask, Go, Refuse, Traffic
+from opsconsole.gateway.upstream import Call, NoShare
+
+KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
+MODEL_CHARS_MAX = 200
+TALK_SECONDS = 30.0
+"""How often the same is said on one run's timeline."""
+TOLD_MAX = 2_000
+
+Note = Callable[[str, str, str], None]
+"""(run, text, level) -> a line on that run's timeline."""
+
+
+class Paced:
+    """The `Flow` of one gateway. Everything happens on its loop."""
+
+    def __init__(self, note: Note, *, dice: random.Random | None = None, delay_seconds: float | None = None) -> None:
+        self._dice = dice or random.Random()
+        more = {} if delay_seconds is None else {"delay_seconds_max": delay_seconds}
+        self.traffic = Traffic(dice=self._dice.random, **more)
+        self._note = note
+        self._salt = secrets.token_bytes(16)
+        self._waiting: dict[int, asyncio.Future[Go | Refuse]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
+
+    async def admit(self, call: Call, attempt: int) -> None:
+        """Waits for the call's share. Raises: NoShare."""
+        now = time.monotonic()
+        ask = self._ask(call)
+        verdict = self.traffic.arrive(ask, now, attempt=attempt)
+        if not isinstance(verdict, Go | Refuse):
+            verdict = await self._waited(ask)
+        if isinstance(verdict, Refuse):
+            self._say(call.run, f"not sent: {verdict.why}", "warning", now)
+            raise NoShare(verdict.why, retry_after_seconds=verdict.retry_after_seconds, is_down=verdict.is_down)
+        waited = time.monotonic() - now
+        if waited > 1.0:
+            self._say(call.run, f"waited {waited:.0f} s for its share of {call.provider}'s limit", "info", now)
+
+    def answered(self, call: Call, status: int, headers: Mapping[str, str]) -> None:
+        """What upstream said; 0 where it said nothing."""
+        now = time.monotonic()
+        told = self.traffic.answered(self._ask(call), status, headers, now, time.time())
+        if told:
+            self._say(call.run, told, "warning", now)
+        for storm in self.traffic.storms(now) if status in (0, 429) or status >= 500 else ():
+            words = f"{len(storm.runs)} runs ask {storm.provider} again together: {storm.retries} retries in a minute"
+            for run in storm.runs:
+                self._say(run, f"retry storm: {words}", "warning", now)
+        self._look()
+
+    def again_seconds(self, call: Call, attempt: int, status: int, headers: Mapping[str, str]) -> float | None:
+        """When to ask again what was answered so (nothing of it has reached the client); None for not at all."""
+        now, wall = time.monotonic(), time.time()
+        seconds = self.traffic.again_seconds(self._ask(call), attempt, status, headers, now, wall)
+        if seconds is not None:
+            what = f"answered {status}" if status else "could not be reached"
+            asked = retry_after_seconds(headers, wall)
+            wish = f", which asked for {asked:.1f} s" if asked is not None else ""
+            self._note(call.run, f"retry {attempt + 1} in {seconds:.1f} s: {call.provider} {what}{wish}", "warning")
+        return seconds
+
+    def used(self, call: Call, tokens: int) -> None:
+        """What it took in truth."""
+        self.traffic.used(self._ask(call), float(tokens), time.monotonic())
+
+    # -- waiting ---------------------------------------------------------------------------------------------------
+
+    async def _waited(self, ask: Ask) -> Go | Refuse:
+        future = asyncio.get_running_loop().create_future()
+        self._waiting[ask.id] = future
+        self._look()
+        try:
+            found: Go | Refuse = await future
+            return found
+        except asyncio.CancelledError:
+            self.traffic.leave(ask)
+            raise
+        finally:
+            self._waiting.pop(ask.id, None)
+
+    def _look(self) -> None:
+        """Lets go whose waiting is over, and looks again when the next may be."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._waiting:
+            return
+        now = time.monotonic()
+        for ask, verdict in self.traffic.due(now):
+            future = self._waiting.get(ask.id)
+            if future is not None and not future.done():
+                future.set_result(verdict)
+        wait = self.traffic.next_due(now)
+        if wait is not None:
+            self._timer = asyncio.get_running_loop().call_later(wait, self._look)
+
+    # -- what is asked ---------------------------------------------------------------------------------------------
+
+    def _ask(self, call: Call) -> Ask:
+        lane = self._lane(call)
+        return Ask(id=call.id, lane=lane, run=call.run, tokens=float(call.tokens), request=hash(call.body))
+
+    def _lane(self, call: Call) -> Lane:
+        key = next((value for name, value in call.headers if name.lower() in KEY_HEADERS), b"")
+        account = hashlib.blake2b(key, key=self._salt, digest_size=4).hexdigest() if key else ""
+        return (call.provider, account, call.model[:MODEL_CHARS_MAX])
+
+    def _say(self, run: str, text: str, level: str, now: float) -> None:
+        """Once in a while."""
+        key = (run, text.partition(":")[0][:40])
+        if now - self._told.get(key, -TALK_SECONDS) < TALK_SECONDS:
+            return
+        self._told[key] = now
+        self._told.move_to_end(key)
+        while len(self._told) > TOLD_MAX:
+            self._told.popitem(last=False)
+        self._note(run, text, level)

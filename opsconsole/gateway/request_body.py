@@ -1,0 +1,77 @@
+"""A request's body: read whole, bounded, and decompressed where it came compressed; it is not parsed here."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+BODY_BYTES_MAX = 67_108_864
+"""Of one request: a conversation with images of 30 MB in base64, and room."""
+_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+"""Content encoding -> zlib's window bits."""
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class BodyRefused(Exception):
+    """The body is not read on; `status` says why in HTTP's words."""
+
+    def __init__(self, status: int, code: str, message: str) -> None:
+        super().__init__(message)
+        self.status, self.code = status, code
+
+
+class ClientLeft(Exception):
+    """The client went before its request was whole."""
+
+
+async def read_body(receive: Receive) -> bytes:
+    """The bytes as sent. Raises: BodyRefused, ClientLeft."""
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        return _within(bytes(message["body"]))
+    parts: list[bytes] = []
+    size = 0
+    while message["type"] == "http.request":
+        parts.append(message["body"])
+        size += len(message["body"])
+        if size > BODY_BYTES_MAX:
+            raise _too_large()
+        if not message.get("more_body"):
+            return b"".join(parts)
+        message = await receive()
+    raise ClientLeft
+
+
+def decoded(body: bytes, encoding: str) -> bytes:
+    """The body without its content encoding. Raises: BodyRefused."""
+    for name in reversed([part.strip().lower() for part in encoding.split(",") if part.strip()]):
+        if name == "identity":
+            continue
+        if name not in _WINDOWS:
+            known = ", ".join(sorted(_WINDOWS))
+            raise BodyRefused(415, "content_encoding", f"content-encoding {name[:40]!r} is not read here, only {known}")
+        body = _inflated(body, _WINDOWS[name], name)
+    return body
+
+
+def _inflated(body: bytes, window: int, name: str) -> bytes:
+    machine = zlib.decompressobj(window)
+    try:
+        data = machine.decompress(body, BODY_BYTES_MAX + 1)
+    except zlib.error as error:
+        raise BodyRefused(400, "content_encoding", f"the body is not {name}: {error}") from None
+    if not machine.eof and len(data) <= BODY_BYTES_MAX:
+        raise BodyRefused(400, "content_encoding", f"the body is not whole {name}")
+    return _within(data)
+
+
+def _within(data: bytes) -> bytes:
+    if len(data) > BODY_BYTES_MAX:
+        raise _too_large()
+    return data
+
+
+def _too_large() -> BodyRefused:
+    return BodyRefused(413, "request_too_large", f"a request has at most {BODY_BYTES_MAX} bytes")

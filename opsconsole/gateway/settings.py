@@ -1,0 +1,62 @@
+"""Everything a gateway is told when it starts; where the values come from is the command line's affair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from opsconsole.domain.tool_call import Risk
+from opsconsole.gateway.flow.breaker import Fallback
+from opsconsole.sdk.on_hub_lost import OnHubLost
+
+Deny = Literal["reask", "strip", "stop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """One gateway process."""
+
+    hub: str
+    """The WebSocket address of the hub's agent endpoint."""
+    token: Callable[[], str | None] = field(repr=False)
+    """The token of the role gateway, as of now."""
+    data_dir: Path
+    host: str = "127.0.0.1"
+    port: int = 8788
+    port_is_wish: bool = False
+    """Whether any other free port will do where this one is taken."""
+    upstreams: Mapping[str, str] = field(default_factory=dict)
+    """provider -> its base URL; what is missing is refused."""
+    configured: frozenset[str] = frozenset()
+    """The providers whose upstream somebody named."""
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """provider -> the key that the gateway holds; its agents then need a run token."""
+    deny: Deny = "reask"
+    keepalive_seconds: float = 10.0
+    """Between two signs of life to a client that waits."""
+    patience_seconds: float = 5.0
+    """How long a client waits before the first of them, which settles that the answer's status is 200."""
+    grace_seconds: float = 30.0
+    """How long a turn goes on that no client listens to, for one that asks again."""
+    idle_seconds: float = 1_800.0
+    """After this long without a request a run is left; one that nobody else speaks for has ended."""
+    connect_seconds: float = 10.0
+    read_seconds: float = 900.0
+    """The longest silence of an upstream amid an answer."""
+    provider_tools: Literal["strip", "allow"] = "strip"
+    """Tools that the provider runs itself can be held by nobody."""
+    background: bool = False
+    """Whether requests may ask for answers that nobody waits for; they cannot be held."""
+    fallbacks: tuple[Fallback, ...] = ()
+    """Models that stand in for others whose upstream fails."""
+    share_seconds: float = 30.0
+    """How long a request waits for its share of a provider's limits."""
+    hub_lost: Literal["refuse", "wait", "allow"] = "refuse"
+    """New turns while the hub cannot be reached."""
+
+    @property
+    def on_hub_lost(self) -> OnHubLost:
+        """The same in the words of a run's gate: calls of tools wait, whatever turns of the model do."""
+        return OnHubLost(gate="allow", allow_risk_max=Risk.LOW) if self.hub_lost == "allow" else OnHubLost()

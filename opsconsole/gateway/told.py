@@ -1,0 +1,93 @@
+"""What of a request is told to the hub: the conversation an operator reads, what it may cost, what is new in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from opsconsole.domain.usage import Usage
+from opsconsole.gateway.dialect.interface import Changes, Request, Said
+from opsconsole.sdk.model_request import TOOLS_MAX, shown_request
+
+OUTPUT_TOKENS_ASSUMED = 4_096
+"""Reserved for an answer whose length nobody limited."""
+BYTES_PER_TOKEN = 4
+"""A rough measure of text; what was used in truth replaces it."""
+MESSAGES_SHOWN_MAX = 200
+"""Of one conversation, the newest."""
+FIRST_TOLD_MAX = 20
+"""Messages told of a conversation that had begun before the gateway saw it."""
+_ANSWER_TOKENS_USUAL = 500
+"""Of an answer whose length nobody limited, until it has told."""
+_TOLD_ROLES = ("system", "user")
+
+Price = Callable[[str, str, Usage], float | None]
+"""provider, model, tokens -> US dollars, None where the model has no known price."""
+
+
+def input_tokens(request: Request) -> int:
+    """Roughly."""
+    return max(1, len(request.raw) // BYTES_PER_TOKEN)
+
+
+def expected_tokens(request: Request) -> int:
+    """What a turn is thought to take of a rate limit: providers count a limit on the answer that was asked for."""
+    return input_tokens(request) + (
+        _ANSWER_TOKENS_USUAL if request.output_tokens_max is None else max(0, request.output_tokens_max)
+    )
+
+
+def shown(request: Request, provider: str, price: Price) -> dict[str, Any]:
+    """The arguments of a turn's proposal: what an operator is shown who answers as the model, and the reservation."""
+    newest = request.conversation[-MESSAGES_SHOWN_MAX:]
+    tools = [{"name": tool.name, "parameters": dict(tool.schema or {})} for tool in request.tools[:TOOLS_MAX]]
+    messages = [_message(said) for said in newest]
+    return shown_request({"model": request.model, "messages": messages, "tools": tools}) | {
+        "reserve": reservation(request, provider, price)
+    }
+
+
+def reservation(request: Request, provider: str, price: Price) -> dict[str, Any]:
+    """The most that a turn is expected to cost: `{"usd", "tokens"}`, usd None where the model has no known price."""
+    usd, tokens = reserved(request, provider, price)
+    return {"usd": usd, "tokens": tokens}
+
+
+def reserved(request: Request, provider: str, price: Price) -> tuple[float | None, int]:
+    """(US dollars, tokens) of `reservation`."""
+    asked = input_tokens(request)
+    answer = OUTPUT_TOKENS_ASSUMED if request.output_tokens_max is None else max(0, request.output_tokens_max)
+    return price(provider, request.model, Usage(turns=1, input_tokens=asked, output_tokens=answer)), asked + answer
+
+
+def news(request: Request, *, first: bool) -> Iterator[tuple[int, str, str]]:
+    """(place, role, text) of what the last answer of the model does not know yet; of a first request, all of it."""
+    said = request.conversation
+    start = max(0, len(said) - FIRST_TOLD_MAX) if first else _after_answer(said)
+    for place in range(start, len(said)):
+        one = said[place]
+        if one.role in _TOLD_ROLES and one.text:
+            yield place, one.role, one.text
+
+
+def _after_answer(said: tuple[Said, ...]) -> int:
+    return next((place + 1 for place in range(len(said) - 1, -1, -1) if said[place].role == "assistant"), 0)
+
+
+def provider_tools(request: Request) -> frozenset[str]:
+    """The tools that the provider would run itself."""
+    return frozenset(tool.name for tool in request.tools if tool.runs_at == "provider")
+
+
+def is_changed(changes: Changes) -> bool:
+    """Whether anything of the request changes on its way."""
+    return changes != Changes()
+
+
+def _message(said: Said) -> dict[str, Any]:
+    message: dict[str, Any] = {"role": said.role, "content": said.text}
+    if said.calls:
+        message["tool_calls"] = [{"id": one.id, "name": one.name, "args": one.args} for one in said.calls]
+    if said.call:
+        message["tool_call_id"] = said.call
+    return message
