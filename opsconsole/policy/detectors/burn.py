@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from statistics import median
 from typing import Any, ClassVar
@@ -21,6 +20,8 @@ RATIO = 1.5
 """Of the usual hour: less than a spike, which other limits see."""
 USD_MIN = 0.10
 """An hour; nobody is woken for less."""
+USD_MAX = 1e6
+"""Of one turn; what is beyond it is no amount."""
 AGENTS_MAX = 1_000
 
 
@@ -36,7 +37,7 @@ class Burn:
     def observe(self, seen: Seen) -> Sequence[Finding]:
         """Looks at turns that cost something; an hour is judged when the next one begins."""
         assert isinstance(seen, TurnEnded)
-        if seen.cost_usd is None or not 0 < seen.cost_usd < math.inf:
+        if seen.cost_usd is None or not 0 < seen.cost_usd <= USD_MAX:
             return NOTHING
         hours = kept(self._agents, seen.agent, dict[int, float], AGENTS_MAX)
         hour = int(seen.at // HOUR_SECONDS)

@@ -6,7 +6,6 @@ reference of the same size, once for every full sample, so that looking often is
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 
 from opsconsole.policy.detectors.bounded import kept, put
 from opsconsole.policy.detectors.finding import NOTHING, Finding, SettingsOf, Severity
-from opsconsole.policy.detectors.observation import CallProposed, Seen, TurnEnded
+from opsconsole.policy.detectors.observation import LATENCY_MS_MAX, CallProposed, Seen, TurnEnded
 from opsconsole.policy.detectors.two_samples import p_value
 from opsconsole.policy.file.settings import DriftSettings
 
@@ -90,7 +89,7 @@ class Drift:
         found: list[Finding] = []
         size = self.settings_of("").window
         for measure, value in values.items():
-            if measure == "latency" and not 0 < value < math.inf:
+            if measure == "latency" and not 0 < value <= LATENCY_MS_MAX:
                 continue
             sample = kept(self._samples, (seen.agent, model, measure), _Sample, SAMPLES_MAX)
             if len(sample.reference) < size:

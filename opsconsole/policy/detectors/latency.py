@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from opsconsole.policy.detectors.baseline import Baseline
 from opsconsole.policy.detectors.bounded import put
 from opsconsole.policy.detectors.finding import NOTHING, Finding, SettingsOf, Severity
-from opsconsole.policy.detectors.observation import CallEnded, Seen, TurnEnded
+from opsconsole.policy.detectors.observation import LATENCY_MS_MAX, CallEnded, Seen, TurnEnded
 from opsconsole.policy.file.settings import LatencySettings
 
 DEPENDENCIES_MAX = 500
@@ -50,7 +50,7 @@ class Latency:
     def observe(self, seen: Seen) -> Sequence[Finding]:
         """Looks at what has a latency."""
         assert isinstance(seen, TurnEnded | CallEnded)
-        if not 0 < seen.latency_ms < math.inf:
+        if not 0 < seen.latency_ms <= LATENCY_MS_MAX:
             return NOTHING
         name = f"model {seen.served_model or seen.model}" if isinstance(seen, TurnEnded) else f"tool {seen.tool}"
         settings = self.settings_of(seen.agent)

@@ -7,6 +7,9 @@ from enum import StrEnum
 
 from opsconsole.policy.detectors.outcome import NO_OUTCOME, Outcome
 
+LATENCY_MS_MAX = 86_400_000.0
+"""A day: nothing that somebody measured lasts longer."""
+
 
 class Waited(StrEnum):
     """What an open wait is for."""
@@ -47,6 +50,7 @@ class TurnEnded(Seen):
     window: int = 0
     """Tokens that the model's context holds."""
     latency_ms: float = 0.0
+    """Up to `LATENCY_MS_MAX`; what is beyond it is not looked at."""
     cost_usd: float | None = None
     """None: no price is known, which is not the same as nothing."""
 

@@ -68,10 +68,8 @@ class PingPong:
             return NOTHING
         if any(one != (back if number % 2 == 0 else back[::-1]) for number, one in enumerate(self._handoffs)):
             return NOTHING
-        text = (
-            f"{seen.target} and {seen.source} handed over {needed} times to one another, and no tool said anything new"
-        )
         between = sorted(back)
+        text = f"{between[0]} and {between[1]} handed over {needed} times, and no tool said anything new"
         evidence = {"rule": "handoffs", "between": between, "cycles": self.settings.cycles}
         return self._found(seen, text, f"handoff:{':'.join(between)}", evidence)
 

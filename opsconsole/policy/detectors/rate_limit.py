@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,8 @@ PROJECTED_SHARE_MIN = 0.5
 """A limit that is hardly used is not about to be full, whatever the last seconds were like."""
 CALM_SHARE = 0.1
 """So far below the warning an episode is over: a share that swings around the threshold is one episode."""
+SIZE_MAX = 1e15
+"""Of a limit; what is beyond it limits nothing."""
 COUNTED_SECONDS = 60.0
 COUNTED_MAX = 10_000
 HEADERS_SECONDS = 120.0
@@ -46,7 +47,7 @@ class _Counted:
     """One provider's requests of the last minute."""
 
     requests: deque[float] = field(default_factory=lambda: deque(maxlen=COUNTED_MAX))
-    heard: float = 0.0
+    heard: float | None = None
     """When it last sent headers about a limit."""
     full: int = 0
     """Requests of the minute in which it began to refuse more of them; 0 until it has."""
@@ -72,7 +73,7 @@ class RateLimit:
 
     def _reading(self, seen: RateReading) -> Sequence[Finding]:
         kept(self._counted, seen.provider, _Counted, LIMITS_MAX).heard = seen.at
-        if not (0 < seen.size < math.inf and -math.inf < seen.remaining < math.inf):
+        if not (0 < seen.size <= SIZE_MAX and 0 <= seen.remaining <= SIZE_MAX):
             return NOTHING
         limit = kept(self._limits, (seen.provider, seen.limit), _Limit, LIMITS_MAX)
         share = min(1.0, max(0.0, 1 - seen.remaining / seen.size))
@@ -97,7 +98,7 @@ class RateLimit:
         while seen.at - counted.requests[0] > COUNTED_SECONDS:
             counted.requests.popleft()
         count = len(counted.requests)
-        if seen.at - counted.heard <= HEADERS_SECONDS:
+        if counted.heard is not None and seen.at - counted.heard <= HEADERS_SECONDS:
             return NOTHING
         is_refused = seen.status == TOO_MANY
         if is_refused and not counted.refused:
@@ -132,7 +133,10 @@ class RateLimit:
     def dump(self) -> Any:
         """Names, counts and times."""
         limits = [[*key, one.began, [list(each) for each in one.readings]] for key, one in self._limits.items()]
-        return [limits, {name: [list(one.requests), one.heard, one.full, one.refused] for name, one in self._counted.items()}]
+        return [
+            limits,
+            {name: [list(one.requests), one.heard, one.full, one.refused] for name, one in self._counted.items()},
+        ]
 
     def load(self, state: Any) -> None:
         """See `Detector`."""
@@ -141,7 +145,9 @@ class RateLimit:
             limit = self._limits[provider, name] = _Limit(None if began is None else float(began))
             limit.readings.extend((float(at), float(remaining)) for at, remaining in readings)
         for name, (requests, heard, full, refused) in counted.items():
-            one = self._counted[name] = _Counted(heard=float(heard), full=int(full), refused=bool(refused))
+            one = self._counted[name] = _Counted(
+                heard=None if heard is None else float(heard), full=int(full), refused=bool(refused)
+            )
             one.requests.extend(map(float, requests))
 
 

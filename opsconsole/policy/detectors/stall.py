@@ -143,6 +143,8 @@ class Stall:
             return NOTHING
         if wait.kind is Waited.MESSAGE and not wait.on:
             return NOTHING  # nobody owes it anything: it is idle
+        if wait.on in self._closed:
+            return NOTHING  # an orphan, or about to be one
         chain = self._waits.chain(wait)
         if chain[-1].kind is Waited.APPROVAL or any(self._waits.cycle(one) for one in chain):
             return NOTHING
