@@ -26,6 +26,10 @@ def approval_lines(row: dict[str, Any], now: float) -> str:
                 "status": output.tone(output.cell(status)),
                 "expires": expires,
                 "rule": f"{output.cell(row.get('rule'))}: {output.cell(row.get('why'), 400)}",
+                "rules": ", ".join(output.cell(one) for one in row.get("matched", []) if one != row.get("rule")),
+                "failed": ", ".join(output.cell(one) for one in row.get("failed", [])),
+                "votes": votes(row),
+                "edited": f"by {output.cell(row['edited_by'])}" if row.get("edited_by") else "",
                 "decided": _decided(row),
                 "note": output.cell(row.get("note"), 400),
                 "digest": output.cell(row.get("digest"), 100),
@@ -43,6 +47,16 @@ def approval_lines(row: dict[str, Any], now: float) -> str:
     if row.get("result"):
         parts += ["result", output.block(str(row["result"]), QUOTE)]
     return "\n".join(parts)
+
+
+def votes(row: dict[str, Any]) -> str:
+    """How many said yes, such as `1 of 2 (dee), from finance`; empty where any one operator decides."""
+    said, groups = [output.cell(one, 60) for one in row.get("votes", [])], row.get("groups", [])
+    if not groups:
+        return ""
+    names = f" ({', '.join(said)})" if said else ""
+    asked = ", ".join(output.cell(one, 60) for one in groups)
+    return f"{len(said)} of {output.cell(row.get('approvers'))}{names}, from {asked}"
 
 
 def pretty(args: Any) -> str:

@@ -11,17 +11,18 @@ import click
 from ulid import ULID
 
 from opsconsole.cli import output
-from opsconsole.cli.approval_text import approval_lines
+from opsconsole.cli.approval_text import approval_lines, votes
 from opsconsole.cli.client import HubClient, connect
 from opsconsole.cli.exits import Exit
+from opsconsole.cli.grants import AskedGrant, give_grant, grant_options
 from opsconsole.cli.options import duration, json_option, shared_options
 from opsconsole.cli.resolve import one_approval
 from opsconsole.config import Settings
 from opsconsole.domain.command import Role
 from opsconsole.protocol.limits import ARGS_BYTES_MAX
 
-HEADERS = ("APPROVAL", "RISK", "AGENT", "RUN", "TOOL", "EXPIRES", "ARGUMENTS")
-SETTLED_HEADERS = ("APPROVAL", "STATUS", "AGENT", "RUN", "TOOL", "BY", "ARGUMENTS")
+HEADERS = ("APPROVAL", "RISK", "AGENT", "RUN", "TOOL", "EXPIRES", "YES", "ARGUMENTS")
+SETTLED_HEADERS = ("APPROVAL", "STATUS", "AGENT", "RUN", "TOOL", "BY", "YES", "ARGUMENTS")
 
 digest_option = click.option(
     "--digest", help="The digest you were shown; without it the call is fetched and shown now."
@@ -54,14 +55,21 @@ def approvals(settings: Settings, every: bool, run: str | None, as_json: bool) -
 @click.argument("approval")
 @digest_option
 @click.option("--note", help="Why, for the audit.")
+@grant_options
 @wait_option
 @json_option
 @shared_options
 def approve(
-    settings: Settings, approval: str, digest: str | None, timeout: float, as_json: bool, **answer: Any
+    settings: Settings,
+    approval: str,
+    digest: str | None,
+    timeout: float,
+    as_json: bool,
+    grant: AskedGrant | None,
+    **answer: Any,
 ) -> Exit:
-    """Let one held call run exactly as it was shown."""
-    return _decide(settings, approval, "approve", digest, timeout, as_json, answer)
+    """Let one held call run exactly as it was shown; with --grant-uses and --grant-for, later ones like it too."""
+    return _decide(settings, approval, "approve", digest, timeout, as_json, answer, grant)
 
 
 @click.command()
@@ -137,29 +145,47 @@ def _decide(
     timeout: float,
     as_json: bool,
     rest: dict[str, Any],
+    grant: AskedGrant | None = None,
 ) -> Exit:
     with connect(settings, Role.OPERATOR) as client:
         row = one_approval(client, wanted)
         if digest is None and not as_json:
             output.echo(approval_lines(row, client.now))
         shown = digest or str(row["digest"])
-        cmd = client.command("decide", approval=row["approval"], answer=answer, digest=shown, **rest)
-        return _told(client, cmd, row, answer, timeout, as_json)
+        cmd, told = client.give("decide", approval=row["approval"], answer=answer, digest=shown, **rest)
+        granted = give_grant(client, row, shown, grant) if grant else None
+        return _told(client, cmd, told, row, answer, timeout, as_json, granted)
 
 
-def _told(client: HubClient, cmd: str, row: dict[str, Any], answer: str, timeout: float, as_json: bool) -> Exit:
+def _told(
+    client: HubClient,
+    cmd: str,
+    told: dict[str, Any],
+    row: dict[str, Any],
+    answer: str,
+    timeout: float,
+    as_json: bool,
+    granted: str | None,
+) -> Exit:
     """Prints what came of a recorded decision. Recorded is done, unless the caller waits for more."""
-    status = "recorded"
-    if timeout > 0:
+    status, voted = "recorded", told.get("current", {}) if told.get("status") == "voted" else {}
+    if voted:
+        status = f"voted, {len(voted.get('votes', []))} of {voted.get('approvers')}"
+    elif timeout > 0:
         report = client.follow(cmd, timeout)
         status = str(report.get("status", status))
     if as_json:
         output.echo_json(
-            {"cmd": cmd, "approval": row["approval"], "run": row["run"], "answer": answer, "status": status}
+            {"cmd": cmd, "approval": row["approval"], "run": row["run"], "answer": answer}
+            | {"status": "voted" if voted else status}
+            | ({"votes": voted.get("votes"), "approvers": voted.get("approvers")} if voted else {})
+            | ({"grant": granted} if granted else {})
         )
     else:
         output.echo(f"{answer}: {output.cell(row['approval'])} {output.cell(status)}")
-    return Exit.OK if timeout <= 0 or status == "applied" else Exit.UNCONFIRMED
+        if granted:
+            output.echo(f"granted: {output.cell(granted)}")
+    return Exit.OK if voted or timeout <= 0 or status == "applied" else Exit.UNCONFIRMED
 
 
 def words(given: str, option: str) -> str:
@@ -204,5 +230,6 @@ def _cells(row: dict[str, Any], every: bool, now: float) -> list[str]:
         output.cell(row.get("run")),
         output.cell(row.get("tool"), 30),
         *late,
+        votes(row),
         output.cell(row.get("args")),
     ]

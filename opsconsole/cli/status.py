@@ -35,6 +35,10 @@ def status(settings: Settings, as_json: bool) -> None:
                 "hub": f"{settings.hub} ({settings.source['hub']})",
                 "version": output.cell(info.get("version")),
                 "up since": output.clock(info.get("started_at")),
+                "policy": output.cell(f"{info['policy']} {info.get('policy_hash', '')}", 100)
+                if "policy" in info
+                else "",
+                "amiss": "; ".join(output.cell(one.get("text"), 600) for one in info.get("alerts", [])),
                 "you are": f"{output.cell(info.get('principal'))}, {output.cell(info.get('role'))}",
                 "live runs": f"{len(runs)}{f' ({by_state})' if by_state else ''}",
                 "lost": str(lost) if lost else "",

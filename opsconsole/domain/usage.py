@@ -45,3 +45,8 @@ def not_below(earlier: Usage, later: Usage) -> Usage:
         cache_write_tokens=max(earlier.cache_write_tokens, later.cache_write_tokens),
         reasoning_tokens=max(earlier.reasoning_tokens, later.reasoning_tokens),
     )
+
+
+def beyond(whole: Usage, part: Usage) -> Usage:
+    """What of the whole is not in the part, field by field at least 0."""
+    return Usage(**{name: max(0, getattr(whole, name) - getattr(part, name)) for name in Usage.__slots__})

@@ -275,13 +275,17 @@ async def _parts(settings: HubSettings, store: Store, clock: HubClock) -> Parts:
         file = PolicyFile(settings.policy, limits) if settings.policy else None
         default = DefaultPolicy(run_limits=limits, ask_ttl_seconds=settings.approval_ttl_seconds)
         epoch = secrets.token_hex(8)
+        prices = PriceList(settings.prices)
         desk = Desk(
             epoch=epoch,
             policy=await asyncio.to_thread(file.read) if file else default,
-            price=PriceList(),
+            price=prices,
             mask=masker(_mask_key(settings)),
             settings=DeskSettings(
-                beat_seconds=settings.limits.beat_seconds, approval_ttl_seconds=settings.approval_ttl_seconds
+                beat_seconds=settings.limits.beat_seconds,
+                approval_ttl_seconds=settings.approval_ttl_seconds,
+                prices=settings.prices,
+                priced_by=prices.version,
             ),
         )
         recovered = await recover(desk, store, records)

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from opsconsole.errors import ConfigError
+from opsconsole.policy.prices import Prices
 from opsconsole.protocol import limits
 
 
@@ -74,6 +75,7 @@ class HubSettings:
     turns: int | None = 200
     tokens: int | None = 2_000_000
     approval_ttl_seconds: float = limits.APPROVAL_TTL_SECONDS
+    prices: Prices = field(default_factory=Prices)
     checkpoint_copy: Path | None = None
     """A second file for the audit's signed checkpoint, best on another disk."""
     events_days: int | None = 30

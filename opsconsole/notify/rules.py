@@ -55,6 +55,9 @@ def _is_unconfirmed(entry: Mapping[str, Any]) -> bool:
 
 RULES: dict[str, Rule] = {
     "approval.requested": Rule(Urgency.NOTICE, "A call waits for a decision", "approval"),
+    "approval.reminded": Rule(Urgency.WARNING, "A call still waits for a decision", "approval"),
+    "approval.escalated": Rule(Urgency.CRITICAL, "A call waits, and nobody has answered", "approval"),
+    "policy.rejected": Rule(Urgency.CRITICAL, "The policy file cannot be used", "kind"),
     "limit.tripped": Rule(Urgency.WARNING, "A run is paused at a limit"),
     "kill.outcome": Rule(Urgency.CRITICAL, "A kill is not confirmed", "run", _is_unconfirmed),
     "call.unpermitted": Rule(Urgency.CRITICAL, "A call ran without permission"),

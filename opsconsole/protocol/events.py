@@ -150,7 +150,11 @@ class UsageEvent(_Event):
     cache_write_tokens: Count = 0
     reasoning_tokens: Count = 0
     cost_usd: float | None = Field(default=None, ge=0, le=1e9)
-    """The author's own price, used only where the hub knows none."""
+    """The author's own price, used only where the hub knows none; a gateway's sum over single answers is believed."""
+    priced_by: str | None = Field(default=None, max_length=100)
+    """The price list and settings by which `cost_usd` was worked out."""
+    unpriced_turns: Count = 0
+    """Turns for which no price is known: `cost_usd` counts them by a flat price or not at all."""
 
 
 class NoteEvent(_Event):

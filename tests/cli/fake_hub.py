@@ -65,6 +65,7 @@ class FakeHub:
     runs: dict[str, dict[str, Any]] = field(default_factory=dict)
     approvals: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
+    limits: list[dict[str, Any]] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=lambda: {"status": "applied", "settled": True, "runs": []})
     tokens: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=lambda: {"ok": True, "status": "recorded"})
@@ -121,6 +122,8 @@ class FakeHub:
         match parts:
             case ["info"]:
                 return 200, {"version": "0.1.0", "principal": "operator", "role": "operator", "started_at": 1_000.0}
+            case ["limits"]:
+                return 200, {"rows": self.limits}
             case ["runs"]:
                 every = query.get("live") == "0"
                 rows = [row for row in self.runs.values() if every or not row.get("ended_at")]
@@ -129,7 +132,7 @@ class FakeHub:
                 mine = [row for row in self.approvals.values() if row["run"] == run]
                 return 200, self._timed(row=self.runs[run], approvals=mine)
             case ["runs", _, "events"]:
-                return 200, {"events": self.events}
+                return 200, {"events": self.events if int(query.get("after") or 0) < 1 else []}
             case ["approvals"]:
                 every = query.get("status") == "all"
                 return 200, self._timed(

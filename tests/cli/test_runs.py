@@ -217,3 +217,10 @@ def test_a_backup_names_its_place_whole(
     monkeypatch.chdir(tmp_path)
     assert cli("backup", "copy").exit_code == 0
     assert hub.asked[-1][3] == {"target": str(tmp_path / "copy")}
+
+
+def test_the_status_names_the_policy_and_what_is_amiss(cli: Run, hub: FakeHub) -> None:
+    info = {"version": "1", "policy": "acme", "policy_hash": "sha256:aa", "alerts": [{"text": "the file is bad"}]}
+    hub.overrides["GET", "/v1/info"] = lambda: (200, info)
+    done = cli("status").stdout
+    assert ["acme sha256:aa" in done, "the file is bad" in done] == [True, True]

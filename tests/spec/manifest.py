@@ -27,6 +27,17 @@ BEHAVIOURS: dict[str, dict[str, str]] = {
         "decide.digest": "A decision that quotes another digest than that of the held call is refused.",
         "decide.idempotent": "A command sent twice under one id is carried out once.",
         "decide.recorded-first": "A decision is on record before the agent hears it.",
+        "decide.two": "Where a policy wants two people of a group, one yes lets nothing run; one no ends it.",
+        "decide.two-edit": "An edit of such a call starts the count anew, over what was edited.",
+        "decide.reminded": "A call that nobody answers is told of again, then to the next group, and never allowed.",
+        "decide.grant": "A standing grant lets later calls of its pattern run, counted, on record, and no others.",
+        "decide.grant-ends": "A grant ends with its uses, its time, any alarm of its run and any other policy.",
+    },
+    "The policy file": {
+        "policy.loaded": "A hub starts only with a good policy file, and tells every problem of a bad one.",
+        "policy.reload": "A changed policy file is taken up by itself; its difference is in the audit.",
+        "policy.bad": "A bad change keeps the policy in force and alarms until the file is good again.",
+        "policy.kept": "The entry of a verdict holds the rules and facts behind it: it can be judged again.",
     },
     "Steering": {
         "steer.pause": "A paused run holds at its next step until it is resumed.",
@@ -159,6 +170,37 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "decide.recorded-first": (
         "tests/hub/desk/test_desk_decisions.py::test_a_decision_is_recorded_before_the_agent_hears_it",
     ),
+    "decide.two": (
+        "tests/hub/desk/test_desk_quorum.py::test_the_first_yes_of_two_lets_nothing_run",
+        "tests/hub/desk/test_desk_quorum.py::test_one_no_ends_it_whoever_says_it",
+        "tests/hub/desk/test_desk_quorum.py::test_nothing_runs_without_two_of_the_group_whatever_happens_in_between",
+    ),
+    "decide.two-edit": (
+        "tests/hub/desk/test_desk_quorum.py::test_an_edit_starts_the_count_anew_with_its_editor",
+        "tests/hub/desk/test_desk_quorum.py::test_who_agrees_to_an_edit_lets_the_edited_call_run",
+    ),
+    "decide.reminded": (
+        "tests/hub/desk/test_desk_quorum.py::test_half_of_the_time_over_people_are_reminded_once",
+        "tests/hub/desk/test_desk_quorum.py::test_the_next_group_is_asked_when_nobody_answers",
+        "tests/hub/desk/test_desk_quorum.py::test_votes_that_come_too_late_are_a_refusal",
+    ),
+    "decide.grant": (
+        "tests/hub/desk/test_desk_grants.py::test_each_use_is_on_record_before_its_allow",
+        "tests/hub/desk/test_desk_grants.py::test_other_arguments_are_asked_about",
+    ),
+    "decide.grant-ends": (
+        "tests/hub/desk/test_desk_grants.py::test_no_grant_lets_more_run_than_it_says_and_none_after_an_alarm",
+        "tests/hub/desk/test_desk_grants.py::test_another_policy_ends_every_grant",
+    ),
+    "policy.loaded": (
+        "tests/hub/test_hub_policy.py::test_a_hub_does_not_start_with_a_bad_policy_and_tells_every_problem",
+    ),
+    "policy.reload": ("tests/hub/test_hub_policy.py::test_a_changed_file_is_taken_up_and_its_difference_is_on_record",),
+    "policy.bad": (
+        "tests/hub/test_hub_policy.py::test_a_bad_change_keeps_the_old_policy_and_alarms_once",
+        "tests/hub/test_hub_policy.py::test_the_alarm_ends_when_the_file_is_good_again",
+    ),
+    "policy.kept": ("tests/hub/desk/test_desk_policy.py::test_what_was_kept_of_a_call_gives_the_same_verdict_again",),
     "steer.takeover-lapses": (
         "tests/hub/desk/test_desk_control.py::test_a_takeover_nobody_renews_ends_in_a_paused_run",
     ),

@@ -37,6 +37,8 @@ LEARNED_SHARE = 0.9
 """Of what we sent in the minute before a refusal, what is taken for the limit."""
 LEARNED_REQUESTS_MIN = 10.0
 """A refusal after fewer requests in a minute is not about a rate of ours."""
+LEARNED_REFUSALS_MIN = 5.0
+"""So many refusals in a minute, none with a time to come back, teach a limit; a single one may be anything."""
 STALE_SECONDS = 900.0
 """A gauge that nothing was heard of for so long is not shown."""
 METERS_MAX = 400
@@ -190,6 +192,7 @@ class Gauges:
 
     def __init__(self) -> None:
         self._meters: OrderedDict[Lane, dict[Kind, Meter]] = OrderedDict()
+        self._refusals: OrderedDict[Lane, Window] = OrderedDict()
 
     def sent(self, lane: Lane, tokens: float, now: float) -> None:
         """A request has gone out."""
@@ -204,13 +207,21 @@ class Gauges:
         """An answer has told its limits."""
         meters = self._of(lane)
         for told in limits:
-            meters.setdefault(told.kind, Meter(told.kind)).read(told, now)
+            if told.kind not in meters:
+                meters[told.kind] = Meter(told.kind)
+            meters[told.kind].read(told, now)
         for meter in meters.values():
             meter.unlearn()
 
     def refused(self, lane: Lane, now: float) -> None:
-        """It said that there were too many; where it tells limits, those say which."""
+        """It said that there were too many, and not until when; where it tells limits, those say which."""
         meters = self._of(lane)
+        refusals = self._refusals.setdefault(lane, Window(WINDOW_SECONDS))
+        refusals.add(1.0, now)
+        while len(self._refusals) > METERS_MAX:
+            self._refusals.popitem(last=False)
+        if refusals.total(now) < LEARNED_REFUSALS_MIN:
+            return
         told = any(meter.source == "headers" for meter in meters.values())
         if not told and meters["requests"].per_minute(now) >= LEARNED_REQUESTS_MIN:
             for meter in meters.values():

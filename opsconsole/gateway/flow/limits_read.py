@@ -36,8 +36,16 @@ class Limit:
 
 def read_limits(headers: Mapping[str, str], now: float) -> tuple[Limit, ...]:
     """Every limit that an answer names whole; names are lower case, `now` is unix seconds."""
-    found = (_limit(kind, pattern, reset, headers, now) for kind, pattern, reset in _FORMS)
-    return tuple(limit for limit in found if limit is not None)
+    found = []
+    for kind, limit_name, remaining_name, reset_name, reset in _FORMS:
+        told = headers.get(limit_name)
+        if told is None:
+            continue
+        limit, remaining = _number(told), _number(headers.get(remaining_name))
+        if limit and remaining is not None:
+            resets_in = reset(headers.get(reset_name), now)
+            found.append(Limit(kind=kind, limit=limit, remaining=min(remaining, limit), resets_in_seconds=resets_in))
+    return tuple(found)
 
 
 def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
@@ -53,15 +61,6 @@ def retry_after_seconds(headers: Mapping[str, str], now: float) -> float | None:
 def may_retry(headers: Mapping[str, str]) -> bool | None:
     """The provider's own word on whether asking again has a point; None where it says nothing."""
     return {"true": True, "false": False}.get(headers.get("x-should-retry", "").strip().lower())
-
-
-def _limit(kind: Kind, pattern: str, reset: _Reset, headers: Mapping[str, str], now: float) -> Limit | None:
-    limit = _number(headers.get(pattern.format("limit")))
-    remaining = _number(headers.get(pattern.format("remaining")))
-    if not limit or remaining is None:
-        return None
-    resets_in = reset(headers.get(pattern.format("reset")), now)
-    return Limit(kind=kind, limit=limit, remaining=min(remaining, limit), resets_in_seconds=resets_in)
 
 
 def _duration(text: str | None, _now: float) -> float | None:
@@ -104,7 +103,7 @@ def _number(text: str | None) -> float | None:
 
 
 _Reset = Callable[[str | None, float], float | None]
-_FORMS: tuple[tuple[Kind, str, _Reset], ...] = (
+_PATTERNS: tuple[tuple[Kind, str, _Reset], ...] = (
     ("requests", "x-ratelimit-{}-requests", _duration),
     ("tokens", "x-ratelimit-{}-tokens", _duration),
     ("requests", "anthropic-ratelimit-requests-{}", _moment),
@@ -112,4 +111,8 @@ _FORMS: tuple[tuple[Kind, str, _Reset], ...] = (
     ("input_tokens", "anthropic-ratelimit-input-tokens-{}", _moment),
     ("output_tokens", "anthropic-ratelimit-output-tokens-{}", _moment),
 )
-"""kind, the three headers' name, how the reset is written."""
+_FORMS = tuple(
+    (kind, pattern.format("limit"), pattern.format("remaining"), pattern.format("reset"), reset)
+    for kind, pattern, reset in _PATTERNS
+)
+"""kind, the names of its three headers, how the reset is written."""

@@ -153,9 +153,10 @@ class Traffic:
         if limits:
             self.gauges.read(ask.lane, limits, now)
         if status == 429:
-            self.gauges.refused(ask.lane, now)
             asked = retry_after_seconds(headers, wall)
-            if asked is not None:
+            if asked is None:
+                self.gauges.refused(ask.lane, now)
+            else:
                 lane.blocked_until = max(lane.blocked_until, now + min(BLOCKED_SECONDS_MAX, asked))
         changed = lane.breaker.answered(status, now)
         if changed == "open":

@@ -61,6 +61,13 @@ def count_turn(run: Run, call: Call) -> None:
         run.turns_begun += 1
 
 
+def count_waiting(run: Run) -> None:
+    """The run went on, and with it the turns that waited: what the gate said of each is on no record."""
+    for call in run.open_calls.values():
+        if call.gate and call.verdict is None:
+            count_turn(run, call)
+
+
 def admit(world: World, run: Run, call: Call, rule: str, now: float) -> Effects:
     """Let a turn go that the policy allows, let it wait for others, or pause the run."""
     over = None if call.counted else tripped(run.spent, run.limits)

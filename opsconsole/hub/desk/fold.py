@@ -12,7 +12,8 @@ from opsconsole.domain.run import FENCED, HELD, TERMINAL, Author, RunState, Step
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CALL_ENDED, CallKind, CallStatus, advance_call
 from opsconsole.domain.usage import Usage, not_below
-from opsconsole.hub.desk import budget, gate, history, kill, outcomes, questions
+from opsconsole.hub.desk import budget, costs, gate, history, kill, outcomes, questions
+from opsconsole.hub.desk.costs import OTHER_MODELS, Read
 from opsconsole.hub.desk.effects import Changed, Effects
 from opsconsole.hub.desk.gateway import is_alone, may_name
 from opsconsole.hub.desk.limits import check_limits
@@ -36,7 +37,6 @@ from opsconsole.protocol.events import (
 
 MODELS_KEPT_MAX = 32
 """Models of one run whose readings are kept apart; those of all others are added up, too high rather than too low."""
-OTHER_MODELS = "other"
 
 
 LEASE_SECONDS_MAX = 86_400.0
@@ -205,6 +205,8 @@ def finish(world: World, run: Run, now: float) -> Effects:
         "cost_usd": round(run.cost_usd, 6),
         "proof": str(run.proof),
     }
+    if priced_by := costs.priced_by(run):
+        details["priced_by"] = priced_by
     cancelled = [] if world.replaying else questions.cancel_all(world, run, f"the run is {run.state}", now)
     return cancelled + world.owe(run, "run.ended", details, now) + world.changed_run(run)
 
@@ -299,7 +301,7 @@ def _follow(world: World, run: Run, point: Point, call: Call, event: ToolEvent, 
     return alarm + outcomes.after_call(world, run, call, event, now)
 
 
-def _fold_usage(world: World, run: Run, _point: Point, event: UsageEvent, now: float) -> Effects:
+def _fold_usage(world: World, run: Run, point: Point, event: UsageEvent, now: float) -> Effects:
     reading = Usage(
         turns=event.turns,
         input_tokens=event.input_tokens,
@@ -314,7 +316,7 @@ def _fold_usage(world: World, run: Run, _point: Point, event: UsageEvent, now: f
     usage = not_below(run.usage.get(model, Usage()), reading)
     run.usage[model] = usage
     run.progress_at = now
-    _price(world, run, model, usage, event, now)
+    costs.price(world, run, point, Read(model=model, usage=usage, reading=reading, event=event), now)
     _check_served(world, run, model, event, now)
     run.spend.append((now, run.cost_usd))
     forget_spent(world, run, now)
@@ -339,22 +341,6 @@ def burn_due(world: World, run_id: str, now: float) -> Effects:
     if not run.ended:
         watch_burn(world, run, now)
     return [Changed(view="board", key=run.id)]
-
-
-def _price(world: World, run: Run, model: str, usage: Usage, event: UsageEvent, now: float) -> None:
-    cost = world.price(event.provider or "", event.served_model or event.model, usage)
-    if cost is None and event.served_model:
-        cost = world.price(event.provider or "", event.model, usage)
-    if cost is None:
-        cost = event.cost_usd
-    if cost is not None:
-        run.costs[model] = max(run.costs.get(model, 0.0), cost)
-        run.unpriced.discard(model)
-    elif model not in run.unpriced:
-        run.unpriced.add(model)
-        world.alert(
-            run, "unpriced", f"no price is known for {model}: the true cost is higher than shown", "warning", now
-        )
 
 
 def _check_served(world: World, run: Run, model: str, event: UsageEvent, now: float) -> None:

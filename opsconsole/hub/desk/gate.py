@@ -15,11 +15,11 @@ from opsconsole.domain.digest import NotCanonical, call_digest, canonical
 from opsconsole.domain.ids import verdict_id
 from opsconsole.domain.run import FENCED, HELD
 from opsconsole.domain.tool_call import CallKind, Outcome, Risk
-from opsconsole.hub.desk import budget, grants, history, people, questions, verdicts
+from opsconsole.hub.desk import budget, costs, grants, history, people, questions, verdicts
 from opsconsole.hub.desk.effects import Effects, Send
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.settings import OPEN_CALLS_MAX
-from opsconsole.hub.desk.state import Call, Grant, Run
+from opsconsole.hub.desk.state import GATEWAY, Call, Grant, Run
 from opsconsole.hub.desk.verdicts import call_details, refuse
 from opsconsole.hub.desk.world import World, merged
 from opsconsole.policy.interface import UNKNOWN_HISTORY, Decision, Proposal, Verdict
@@ -44,7 +44,7 @@ def propose(world: World, run: Run, call: Call, event: ToolEvent, now: float) ->
 def propose_again(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
     """The same call, from another point or sent twice: the same verdict, never a second question."""
     digest = event.digest or ""
-    if digest != call.call_digest or event.kind is not call.kind or _unreadable(call, event):
+    if digest not in (call.call_digest, call.edited_digest) or event.kind is not call.kind or _unreadable(call, event):
         frame = PointCommand(
             cmd=verdict_id(run.id, f"{call.id}\n{digest}"),
             run=run.id,
@@ -66,6 +66,8 @@ def propose_again(world: World, run: Run, call: Call, event: ToolEvent, now: flo
     if call.verdict is None:
         return [] if call.asked or call.approval or call.held else judge(world, run, call, now)
     if not any(one.frame.cmd == call.verdict for one in run.commands):
+        if call.point == GATEWAY and call.permitted:
+            return []  # the gateway let it go, the agent's own point makes it: every point has acknowledged the permit
         return refuse(world, run, call, "This call has had its verdict.", "gate:repeated", now)
     for point in run.points.values():
         verdicts.keep_back(run, point.name, now)
@@ -95,6 +97,8 @@ def judge(world: World, run: Run, call: Call, now: float) -> Effects:
             ttl_seconds=run.baton.until - now,
         )
         return questions.ask(world, run, call, verdict, now)
+    if call.kind is CallKind.MODEL_CALL and costs.is_refused(world, call):
+        return refuse(world, run, call, f"No price is known for {call.tool}: {costs.REFUSED}", "gate:unpriced", now)
     return _obey(world, run, call, _ask_policy(world, run, call, now), now)
 
 

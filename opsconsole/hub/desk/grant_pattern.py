@@ -52,7 +52,7 @@ def _matches(wanted: Any, value: Any) -> bool:
 
 def _like(wanted: Any) -> str | None:
     if isinstance(wanted, dict) and wanted.keys() == {LIKE} and isinstance(wanted[LIKE], str):
-        return wanted[LIKE]
+        return str(wanted[LIKE])
     return None
 
 

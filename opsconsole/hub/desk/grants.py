@@ -169,10 +169,10 @@ def use_details(run: Run, call: Call, grant: Grant) -> dict[str, Any]:
 
 def revoke(world: World, grant: Grant, why: str, now: float) -> Effects:
     """End a grant; the entry follows, as with everything that stops."""
-    grant.revoked = why
+    grant.revoked, grant.untold = why, False
     world.dirty["grant", grant.id] = None
     body = world.entry("grant.revoked", HUB, now, details(grant) | {"why": why})
-    return world.record_act(f"grant/{grant.id}", body)
+    return world.record_act(f"grant/{grant.id}", body, is_act=True)
 
 
 def revoke_stale(world: World, now: float) -> Effects:
@@ -184,9 +184,8 @@ def revoke_stale(world: World, now: float) -> Effects:
 
 def tell_revoked(world: World, _key: str, now: float) -> Effects:
     """Put on record those that an alarm has ended."""
-    ended, world.ended_grants = world.ended_grants, {}
-    found = ((world.grants.get(key), why) for key, why in ended.items())
-    return [effect for grant, why in found if grant is not None for effect in revoke(world, grant, why, now)]
+    ended = [one for one in world.grants.values() if one.untold]
+    return [effect for one in ended for effect in revoke(world, one, one.revoked or "", now)]
 
 
 def command_details(command: Command, grant: Grant) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def finish(world: World, now: float) -> Effects:
     world.histories.clear()
     history.resume(world)
     _restore_questions(world)
-    effects = _tell_unreadable(world, now) + grants.revoke_stale(world, now)
+    effects = _tell_unreadable(world, now) + grants.revoke_stale(world, now) + grants.tell_revoked(world, "", now)
     for run in world.runs.values():
         for debt, owed in list(run.owed.items()):
             effects += world.pay(run, debt, owed) + outcomes.show_owed(world, run, owed)

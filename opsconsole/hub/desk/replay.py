@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from opsconsole.domain.approval import ANSWERED, OPEN, Answer, ApprovalStatus, Delivery
-from opsconsole.domain.command import CommandStatus, Do, Role
+from opsconsole.domain.command import CommandStatus, Do
 from opsconsole.domain.digest import call_digest
 from opsconsole.domain.ids import verdict_id
 from opsconsole.domain.proof import Proof
@@ -22,20 +22,18 @@ from opsconsole.hub.desk import (
     decisions,
     fold,
     gate,
-    grants,
     kill,
     limits,
     outcomes,
     people,
     questions,
-    reminders,
+    replay_people,
     verdicts,
-    votes,
 )
-from opsconsole.hub.desk.commands import line_of
-from opsconsole.hub.desk.principal import HUB, Principal
+from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.records import is_open, refusal_of
-from opsconsole.hub.desk.state import GATEWAY, Approval, Call, Point, Receipt, Run, Vote
+from opsconsole.hub.desk.replayed import remember, run_of, who_of
+from opsconsole.hub.desk.state import GATEWAY, Approval, Call, Point, Run
 from opsconsole.hub.desk.supervision import point_of_gen
 from opsconsole.hub.desk.world import World, debt_of
 from opsconsole.protocol.events import parse_timeline
@@ -85,7 +83,7 @@ def entry(world: World, seq: int, _key: str, at: float, body: bytes) -> None:
     """Apply what an audit entry says was done, without recording or telling it again."""
     entry = from_json(body)
     kind = str(entry.get("kind", ""))
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run:
         run.owed.pop(debt_of(kind, entry), None)
     replay = _REPLAYS.get(kind)
@@ -94,7 +92,7 @@ def entry(world: World, seq: int, _key: str, at: float, body: bytes) -> None:
     world.replaying = True
     replay(world, entry, seq, at)
     world.replaying = False
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run:
         run.audit_seq = max(run.audit_seq, seq)
     for kind in ("run", "approval"):  # the next records must hold what was replayed, for their marks will be past it
@@ -116,31 +114,22 @@ def _events(world: World, run: Run, body: bytes, at: float) -> list[Any]:
         return []
 
 
-def _run_of(world: World, entry: dict[str, Any]) -> Run | None:
-    return world.runs.get(str(entry.get("run", "")))
-
-
-def _who(entry: dict[str, Any]) -> Principal:
-    who = entry.get("who", {})
-    return Principal(name=str(who.get("principal", "hub")), role=Role(who.get("role", "operator")))
-
-
 def _replay_started(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
     if entry["run"] in world.forgotten:
         return
-    run = _run_of(world, entry) or _unknown_run(world, str(entry["run"]), at)
+    run = run_of(world, entry) or _unknown_run(world, str(entry["run"]), at)
     if not run.owner:  # else its record has it, or a claim that was recorded before its start
         run.owner, run.unclaimed = str(entry.get("owner", "")), entry.get("point") == GATEWAY
 
 
 def _replay_claimed(world: World, entry: dict[str, Any], _seq: int, _at: float) -> None:
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run:
         run.owner, run.unclaimed = str(entry["owner"]), False
 
 
 def _replay_requested(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run is None:
         return
     call = _call_of(run, entry, at)
@@ -187,7 +176,7 @@ def _call_of(run: Run, entry: dict[str, Any], at: float) -> Call:
 
 def _replay_decided(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
     """The approval's record and its run's are saved apart: either may already hold the decision."""
-    run, approval = _run_of(world, entry), world.approvals.get(entry["approval"])
+    run, approval = run_of(world, entry), world.approvals.get(entry["approval"])
     if run is None or approval is None:
         return
     answer = Answer(entry["answer"])
@@ -196,75 +185,13 @@ def _replay_decided(world: World, entry: dict[str, Any], seq: int, at: float) ->
         if approval.status in OPEN:
             approval.command, approval.edited_args = entry["command"], entry["edited_args"]
             approval.response = entry["text"] if answer is Answer.RESPOND else None
-            _count_last(approval, entry, answer, at)
-            questions.settle(world, approval, ANSWERED[answer], _who(entry).name, entry["note"], at)
-    receipt = world.receipts.get(entry["command"]) or _remember(world, entry, at, [run.id])
+            replay_people.count_last(approval, entry, answer, at)
+            questions.settle(world, approval, ANSWERED[answer], who_of(entry).name, entry["note"], at)
+    receipt = world.receipts.get(entry["command"]) or remember(world, entry, at, [run.id])
     if approval.command != entry["command"]:
         receipt.res = decisions.too_late(receipt.command, approval).model_dump(mode="json", exclude_none=True)
         return
     _tell_decided(world, run, approval, entry, at)
-
-
-def _count_last(approval: Approval, entry: dict[str, Any], answer: Answer, at: float) -> None:
-    """The yes that decided is the last one; of an edit that decided, the only one."""
-    if answer is Answer.REJECT:
-        return
-    by = _who(entry).name
-    earlier = approval.votes if len(entry.get("votes", ())) > 1 else []
-    approval.votes = [*earlier, Vote(by=by, at=at, command=entry["command"])]
-
-
-def _replay_voted(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
-    run, approval = _run_of(world, entry), world.approvals.get(entry["approval"])
-    if run is None or approval is None:
-        return
-    receipt = world.receipts.get(entry["command"]) or _remember(world, entry, at, [run.id])
-    if seq <= approval.entry_seq:
-        return
-    approval.entry_seq = seq
-    if approval.status not in OPEN:
-        receipt.res = decisions.too_late(receipt.command, approval).model_dump(mode="json", exclude_none=True)
-        world.progress(run, receipt.command, CommandStatus.VOID)
-        return
-    votes.count(approval, Vote(by=_who(entry).name, at=at, command=entry["command"]), entry["anew"])
-    receipt.res = decisions.res_of(receipt.command, approval).model_dump(mode="json", exclude_none=True)
-    world.progress(run, receipt.command, CommandStatus.APPLIED)
-
-
-def _replay_reminded(world: World, entry: dict[str, Any], _seq: int, _at: float) -> None:
-    approval = world.approvals.get(entry["approval"])
-    if approval:
-        approval.remind_at = None
-
-
-def _replay_escalated(world: World, entry: dict[str, Any], _seq: int, _at: float) -> None:
-    approval = world.approvals.get(entry["approval"])
-    if approval:
-        reminders.widen(approval, entry["to"])
-
-
-def _replay_given(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
-    if entry["command"] not in world.receipts:
-        _remember(world, entry, at, [])
-    if entry["grant"] not in world.grants:
-        grants.put(world, grants.read(entry))
-
-
-def _replay_used(world: World, entry: dict[str, Any], _seq: int, _at: float) -> None:
-    grant = world.grants.get(entry["grant"])
-    if grant:
-        grant.used = max(grant.used, entry["used"])
-        world.dirty["grant", grant.id] = None
-
-
-def _replay_revoked(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
-    if entry.get("command") and entry["command"] not in world.receipts:
-        _remember(world, entry, at, [])
-    grant = world.grants.get(entry["grant"])
-    if grant:
-        grant.revoked = entry["why"]
-        world.ended_grants.pop(grant.id, None)
-        world.dirty["grant", grant.id] = None
 
 
 def _tell_decided(world: World, run: Run, approval: Approval, entry: dict[str, Any], at: float) -> None:
@@ -297,12 +224,12 @@ def _verdict_of(run: Run, call: Call, approval: Approval, entry: dict[str, Any],
         text=entry["note"] or None if answer is Answer.REJECT else entry["text"],
         calls=[ProposedCall.model_validate(one) for one in entry["calls"]] or None,
         rule=approval.rule,
-        by=_who(entry).name,
+        by=who_of(entry).name,
     )
 
 
 def _replay_closed(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
-    run, approval = _run_of(world, entry), world.approvals.get(entry["approval"])
+    run, approval = run_of(world, entry), world.approvals.get(entry["approval"])
     if run is None or approval is None:
         return
     if seq > approval.entry_seq:
@@ -335,13 +262,13 @@ def _replay_handed_back(world: World, entry: dict[str, Any], seq: int, at: float
 
 
 def _replay_outcome(world: World, entry: dict[str, Any], _seq: int, _at: float) -> None:
-    run, approval = _run_of(world, entry), world.approvals.get(entry["approval"])
+    run, approval = run_of(world, entry), world.approvals.get(entry["approval"])
     if run and approval:
         outcomes.note_result(world, run, approval, CallStatus(entry["status"]), entry["result"])
 
 
 def _replay_verdict(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run is None:
         return
     call = _call_of(run, entry, at)
@@ -356,11 +283,11 @@ def _replay_verdict(world: World, entry: dict[str, Any], _seq: int, at: float) -
 
 
 def _replay_control(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run is None:
         return
     if entry["command"] not in world.receipts:
-        _remember(world, entry, at, [run.id])
+        remember(world, entry, at, [run.id])
     if run.ended or seq <= run.audit_seq:
         return
     command = Command(
@@ -372,17 +299,19 @@ def _replay_control(world: World, entry: dict[str, Any], seq: int, at: float) ->
         when=entry["when"],
         caps=entry["caps"],
     )
-    control.RULES[command.do].apply(world, run, command, _who(entry).name, at)
+    control.RULES[command.do].apply(world, run, command, who_of(entry).name, at)
+    if command.do is Do.RESUME:
+        budget.count_waiting(run)
 
 
 def _replay_limit(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run and run.state not in FENCED and seq > run.audit_seq:
         limits.pause_at_limit(world, run, entry["command"], entry["reached"], at)
 
 
 def _replay_lease(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run and run.state not in FENCED and seq > run.audit_seq:
         why = f"the takeover by {entry['holder']} ran out"
         limits.pause_by_hub(world, run, entry["command"], why, at, end_takeover=True)
@@ -390,7 +319,7 @@ def _replay_lease(world: World, entry: dict[str, Any], seq: int, at: float) -> N
 
 def _replay_kill(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
     command = entry["command"]
-    receipt = world.receipts.get(command) or _remember(world, entry | {"do": str(Do.KILL)}, at, [])
+    receipt = world.receipts.get(command) or remember(world, entry | {"do": str(Do.KILL)}, at, [])
     for run_id in entry["runs"]:  # the family as it was then: who was born since was not killed by this
         run = world.runs.get(run_id)
         if run:
@@ -398,13 +327,13 @@ def _replay_kill(world: World, entry: dict[str, Any], _seq: int, at: float) -> N
 
 
 def _replay_kill_child(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
-    run, parent = _run_of(world, entry), world.runs.get(str(entry.get("parent", "")))
+    run, parent = run_of(world, entry), world.runs.get(str(entry.get("parent", "")))
     if run and parent:
         kill.begin_child(world, run, parent, at, entry["command"])
 
 
 def _replay_kill_outcome(world: World, entry: dict[str, Any], seq: int, at: float) -> None:
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run is None or run.kill is None or run.kill.status == "dead" or seq <= run.audit_seq:
         return
     run.kill.lines = [(one["name"], one["ms"], one["outcome"]) for one in entry["points"]]
@@ -420,45 +349,30 @@ def _replay_kill_outcome(world: World, entry: dict[str, Any], seq: int, at: floa
 
 def _replay_ended(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
     """The end is on record even where the event that told it was not stored in time."""
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run and not run.ended:
         world.move(run, RunState(entry["state"]), Author.SUPERVISOR, at)
         run.reason = entry["reason"]
 
 
 def _replay_given_up(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
-    run = _run_of(world, entry)
+    run = run_of(world, entry)
     if run:
         world.move(run, RunState.FAILED, Author.HUB, at)
         run.reason = "lost"
-
-
-def _remember(world: World, entry: dict[str, Any], at: float, runs: list[str]) -> Receipt:
-    receipt = Receipt(
-        command=entry["command"],
-        do=str(entry.get("do", Do.DECIDE)),
-        by=_who(entry).name,
-        at=at,
-        body_hash=entry["command_digest"],
-        side=entry.get("side", ""),
-        res={"cmd": entry["command"], "ok": True, "status": "recorded"},
-        runs={one: line_of(one) for one in runs},
-    )
-    world.remember(receipt)
-    return receipt
 
 
 _REPLAYS: dict[str, Callable[[World, dict[str, Any], int, float], None]] = {
     "run.started": _replay_started,
     "run.claimed": _replay_claimed,
     "approval.requested": _replay_requested,
-    "approval.voted": _replay_voted,
-    "grant.given": _replay_given,
-    "grant.used": _replay_used,
-    "grant.revoked": _replay_revoked,
+    "approval.voted": replay_people.voted,
+    "grant.given": replay_people.given,
+    "grant.used": replay_people.used,
+    "grant.revoked": replay_people.revoked,
     "approval.decided": _replay_decided,
-    "approval.reminded": _replay_reminded,
-    "approval.escalated": _replay_escalated,
+    "approval.reminded": replay_people.reminded,
+    "approval.escalated": replay_people.escalated,
     "approval.expired": _replay_closed,
     "approval.cancelled": _replay_closed,
     "call.verdict": _replay_verdict,

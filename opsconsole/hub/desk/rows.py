@@ -164,7 +164,7 @@ def approval_row(approval: Approval) -> ApprovalRow:
         failed=approval.failed,
         facts=approval.facts,
         approvers=people.wanted(approval.quorums),
-        groups=people.groups(approval.quorums) if approval.quorums else [],
+        groups=people.groups(approval.quorums),
         votes=[vote.by for vote in approval.votes],
         edited_by=approval.edited_by,
         may_respond=people.wanted(approval.quorums) == 1 and len(approval.quorums) <= 1,

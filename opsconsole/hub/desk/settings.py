@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from opsconsole.policy.prices import Prices
 from opsconsole.protocol import limits
 
 
@@ -29,6 +30,10 @@ class DeskSettings:
     burn_window_seconds: float = 60.0
     burn_refresh_seconds: float = 5.0
     """How often at most a rate that falls is shown again."""
+    prices: Prices = field(default_factory=Prices)
+    """What becomes of models without a price."""
+    priced_by: str = ""
+    """What the desk's own prices are called in the record."""
 
 
 OPEN_CALLS_MAX = 256

@@ -81,6 +81,8 @@ class Call:
     args: dict[str, Any] | None = None
     """Unmasked while the call is open and this process has seen the proposal; else None."""
     call_digest: str = ""
+    edited_digest: str = ""
+    """Of the arguments that an operator put in the place of its own."""
     edited: dict[str, Any] | None = None
     """Unmasked arguments that operators vote on instead of these; like these in memory only."""
     agent_reason: str = ""
@@ -161,6 +163,17 @@ class Owed:
     """Masked."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bill:
+    """The gateway's sum of the prices of single answers of one model, and the usage in it."""
+
+    usd: float
+    usage: Usage
+    by: str
+    """The price list and settings by which it was worked out."""
+    unpriced_turns: int = 0
+
+
 @dataclass(slots=True, kw_only=True)
 class Run:
     """One run."""
@@ -194,6 +207,12 @@ class Run:
     usage: dict[str, Usage] = field(default_factory=dict)
     costs: dict[str, float] = field(default_factory=dict)
     unpriced: set[str] = field(default_factory=set)
+    assumed: set[str] = field(default_factory=set)
+    """Models that a flat price counts, for want of a known one."""
+    bills: dict[str, Bill] = field(default_factory=dict)
+    """model -> what the gateway has told of it."""
+    priced_by: dict[str, str] = field(default_factory=dict)
+    """model -> the price list and settings by which it was priced."""
     served: dict[str, str] = field(default_factory=dict)
     spend: deque[tuple[float, float]] = field(default_factory=deque)
     burning: bool = False
@@ -347,6 +366,8 @@ class Grant:
     used: int = 0
     revoked: str | None = None
     """Why it ended before its time."""
+    untold: bool = False
+    """That end is not on record yet."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -126,6 +126,7 @@ def deliver(
 def pronounce(world: World, run: Run, call: Call, frame: PointCommand, now: float) -> Effects:
     """The verdict on a call stands; it is told now, or if it permits and the run is paused, later."""
     call.verdict = frame.cmd
+    call.edited_digest = (frame.digest or "") if frame.args is not None else ""
     if frame.outcome is not Outcome.DENY and run.state in HELD:
         world.keep_back(run, frame, now)
         return hold(world, run, call, now)

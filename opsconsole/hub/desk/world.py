@@ -44,7 +44,7 @@ Failed = Callable[[str, float], Effects]
 """What to do when an entry could not be made durable: (problem, now) -> effects."""
 ENTRY_VERSION = 1
 ADDRESSES = frozenset(
-    {"run", "runs", "named", "parent", "owner", "call", "approval", "command", "digest", "call_digest"}
+    {"run", "runs", "named", "parent", "owner", "call", "approval", "command", "digest", "call_digest", "grant"}
 )
 """Ids, by which an entry is found and replayed: never masked, whatever they look like."""
 SECRET_CHARS_MAX = 512
@@ -98,8 +98,6 @@ class World:
     runs: OrderedDict[str, Run] = field(default_factory=OrderedDict)
     approvals: OrderedDict[str, Approval] = field(default_factory=OrderedDict)
     grants: OrderedDict[str, Grant] = field(default_factory=OrderedDict)
-    ended_grants: dict[str, str] = field(default_factory=dict)
-    """Grants that an alarm has ended, which is not on record yet -> why."""
     receipts: OrderedDict[str, Receipt] = field(default_factory=OrderedDict)
     refusals: OrderedDict[tuple[str, str], Receipt] = field(default_factory=OrderedDict)
     """(who, command) -> the answer; in memory only."""
@@ -268,7 +266,7 @@ class World:
     def _end_grants(self, run: Run, why: str, now: float) -> None:
         for grant in self.grants.values():
             if grant.revoked is None and grant.agent == run.agent and grant.run in (None, run.id):
-                grant.revoked = self.ended_grants[grant.id] = why
+                grant.revoked, grant.untold = why, True
                 self.dirty["grant", grant.id] = None
                 self.at(now, "grants", "")
 

@@ -72,20 +72,30 @@ def test_a_level_that_stands_still_is_not_projected() -> None:
     assert gauge(gauges, 1_120.0).full_in_seconds is None
 
 
-def test_a_refusal_teaches_a_limit_that_grows_again() -> None:
+def test_a_single_refusal_teaches_nothing() -> None:
     gauges = Gauges()
     for _ in range(100):
         gauges.sent(LANE, 1_000, 60.0)
     gauges.refused(LANE, 61.0)
+    assert (gauge(gauges, 61.0).source, gauges.wait_seconds(LANE, 1_000, 61.0)) == ("counted", 0)
+
+
+def test_refusals_teach_a_limit_that_grows_again() -> None:
+    gauges = Gauges()
+    for _ in range(100):
+        gauges.sent(LANE, 1_000, 60.0)
+    for _ in range(5):
+        gauges.refused(LANE, 61.0)
     assert gauges.wait_seconds(LANE, 1_000, 61.0) > 0
     at_once, later = gauge(gauges, 61.0, "requests"), gauge(gauges, 61.0 + 600, "requests")
     assert (at_once.source, at_once.limit, later.limit) == ("learned", 90, pytest.approx(180))
 
 
-def test_a_refusal_of_few_requests_teaches_nothing() -> None:
+def test_refusals_of_few_requests_teach_nothing() -> None:
     gauges = Gauges()
     gauges.sent(LANE, 1_000, 60.0)
-    gauges.refused(LANE, 61.0)
+    for _ in range(9):
+        gauges.refused(LANE, 61.0)
     assert (gauge(gauges, 61.0).source, gauges.wait_seconds(LANE, 1_000, 61.0)) == ("counted", 0)
 
 
@@ -93,7 +103,8 @@ def test_headers_put_an_end_to_what_was_learned() -> None:
     gauges = Gauges()
     for _ in range(100):
         gauges.sent(LANE, 1_000, 60.0)
-    gauges.refused(LANE, 61.0)
+    for _ in range(5):
+        gauges.refused(LANE, 61.0)
     told(gauges, 60_000, 62.0)
     assert (gauge(gauges, 62.0).source, gauge(gauges, 62.0, "requests").source) == ("headers", "counted")
 

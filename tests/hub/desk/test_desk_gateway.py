@@ -182,3 +182,33 @@ def test_a_turn_that_two_points_tell_of_counts_once() -> None:
     sdk.turn("m1")
     gate.turn("g1")
     assert office.row().turns == 1
+
+
+@pytest.mark.parametrize("answer", ["approve", "edit"])
+def test_a_call_that_gateway_and_sdk_both_see_has_one_question_and_one_verdict(answer: str) -> None:
+    office = Office()
+    gate, sdk = gateway(office), office.agent()
+    gate.propose("call_1")
+    edited = {"query": "SELECT"} if answer == "edit" else None
+    office.operator().decide(answer, "call_1", **({"args": edited} if edited else {}))
+    gate.tool("call_1", "running", verdict=gate.verdict("call_1").cmd)
+    for point in (gate, sdk):
+        point.acknowledge()
+        point.answer(point.verdict("call_1").cmd)
+    sdk.propose("call_1", args=edited)
+    sdk.tool("call_1", "running")
+    assert (gate.verdicts("call_1"), sdk.verdicts("call_1")) == (["allow"], ["allow"])
+    assert [entry["outcome"] for entry in office.storage.facts("call.verdict")] == []
+    assert office.storage.facts("call.changed") == []
+    row = office.row()
+    assert row.waiting is not None
+    assert (row.waiting.kind, row.waiting.id) == ("tool", "call_1")
+
+
+def test_a_call_that_changed_on_its_way_from_the_gateway_to_the_sdk_is_refused() -> None:
+    office = Office()
+    gate, sdk = gateway(office), office.agent()
+    gate.propose("call_1")
+    office.operator().decide("approve", "call_1")
+    sdk.propose("call_1", args={"query": "DROP"})
+    assert sdk.verdicts("call_1") == ["allow", "deny"]

@@ -1,0 +1,79 @@
+"""What standing grants look like from the command line, and what it sends for them."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.conftest import Run
+from tests.cli.fake_hub import FakeHub, approval_row, refusal
+
+APPROVAL = "apr_aaaaaaaaaaaaaaaaaaaaaaaa"
+GRANT = {
+    "grant": "grant.cmd_1", "state": "standing", "agent": "worker", "run": None, "tool": "sql", "used": 1, "uses": 3,
+    "expires_at": 1_600.0, "by": "ana", "pattern": {"query": {"like": "DELETE FROM *"}},
+}  # fmt: skip
+OVER = GRANT | {"grant": "grant.cmd_2", "state": "used up", "used": 3}
+
+
+@pytest.fixture(autouse=True)
+def one_approval(hub: FakeHub) -> None:
+    hub.approvals = {APPROVAL: approval_row(APPROVAL)}
+    hub.overrides["GET", "/v1/grants"] = lambda: (200, {"grants": [GRANT, OVER], "time": 1_000.0})
+
+
+def given(hub: FakeHub) -> dict[str, Any]:
+    (one,) = [command["grant"] for command in hub.commands if command["do"] == "grant"]
+    return dict(one)
+
+
+def test_an_approval_may_give_a_grant_for_the_same_call(cli: Run, hub: FakeHub) -> None:
+    assert cli("approve", APPROVAL, "--grant-uses", "3", "--grant-for", "30m").exit_code == 0
+    assert [command["do"] for command in hub.commands] == ["decide", "grant"]
+    assert given(hub) == {"uses": 3, "seconds": 1_800.0, "scope": "run"}
+
+
+def test_an_argument_of_a_grant_may_be_a_pattern(cli: Run, hub: FakeHub) -> None:
+    cli("approve", APPROVAL, "--grant-uses", "3", "--grant-for", "30m", "--grant-arg", "query=DELETE FROM *")
+    assert given(hub)["args"] == {"query": {"like": "DELETE FROM *"}}
+
+
+@pytest.mark.parametrize("args", [["--grant-uses", "3"], ["--grant-for", "3m"], ["--grant-arg", "query=*"]])
+def test_a_grant_without_an_end_is_wrong_usage(cli: Run, hub: FakeHub, args: list[str]) -> None:
+    assert (cli("approve", APPROVAL, *args).exit_code, hub.commands) == (2, [])
+
+
+def test_the_grants_that_stand_are_listed(cli: Run) -> None:
+    assert json.loads(cli("grants", "list", "--json").stdout) == [GRANT]
+
+
+def test_those_that_are_over_are_listed_when_asked_for(cli: Run) -> None:
+    done = cli("grants", "list", "--all").stdout
+    assert ["1 of 3" in done, "used up" in done, "every run" in done] == [True, True, True]
+
+
+def test_a_grant_is_revoked_by_a_beginning_of_its_id(cli: Run, hub: FakeHub) -> None:
+    done = cli("grants", "revoke", "cmd_1", "--note", "enough", "--json")
+    (sent,) = hub.commands
+    assert (sent["do"], sent["grant_id"], sent["note"]) == ("revoke_grant", "grant.cmd_1", "enough")
+    assert json.loads(done.stdout)["grant"] == "grant.cmd_1"
+
+
+def test_a_yes_of_several_is_told_as_one(cli: Run, hub: FakeHub) -> None:
+    hub.result = {"ok": True, "status": "voted", "current": {"votes": ["dee"], "approvers": 2}}
+    assert "voted, 1 of 2" in cli("approve", APPROVAL).stdout
+    told = json.loads(cli("approve", APPROVAL, "--json", "--timeout", "1").stdout)
+    assert (told["status"], told["votes"], told["approvers"]) == ("voted", ["dee"], 2)
+
+
+@pytest.mark.parametrize(("code", "exit_code"), [("not_in_group", 5), ("excluded", 5), ("already_voted", 7)])
+def test_who_may_not_decide_is_told_by_the_exit_code(cli: Run, hub: FakeHub, code: str, exit_code: int) -> None:
+    hub.overrides["POST", "/v1/commands"] = lambda: refusal(403 if exit_code == 5 else 409, code)
+    assert cli("approve", APPROVAL).exit_code == exit_code
+
+
+def test_the_list_shows_who_has_said_yes(cli: Run, hub: FakeHub) -> None:
+    hub.approvals = {APPROVAL: approval_row(APPROVAL, votes=["dee"], approvers=2, groups=["finance"])}
+    assert "1 of 2 (dee), from finance" in cli("approvals").stdout
