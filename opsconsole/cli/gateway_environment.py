@@ -44,6 +44,18 @@ def through_gateway(
     return ThroughGateway(environment=ours, bypassed=tuple(bypassed))
 
 
+def described(through: ThroughGateway | None) -> str:
+    """What was set, on one line, without any secret."""
+    if through is None:
+        return "no gateway of this hub runs: model calls go where they went, and are neither counted nor held"
+    set_here = ", ".join(name for name in through.environment if name.endswith(("_URL", "_BASE"))) or "nothing"
+    keys = ", ".join(name for name in through.environment if name.endswith(("_KEY", "_TOKEN")))
+    parts = [f"model calls go through the gateway ({set_here})"]
+    parts += [f"a run token stands in for the key ({keys})"] if keys else []
+    parts += [f"left alone, because it points elsewhere: {', '.join(through.bypassed)}"] if through.bypassed else []
+    return "; ".join(parts)
+
+
 def _is_elsewhere(environ: Mapping[str, str], provider: Provider, found: GatewayFile) -> bool:
     """Whether the user named another place than the gateway asks. Where the gateway's is set on purpose, it wins."""
     named = {environ[name].rstrip("/") for name in provider.url_variables if environ.get(name)}

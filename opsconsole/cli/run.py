@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from opsconsole.cli.gateway_environment import LABEL, ThroughGateway, through_gateway
+from opsconsole.cli.gateway_environment import LABEL, ThroughGateway, described, through_gateway
 from opsconsole.cli.hub_file import find_token
 from opsconsole.cli.options import shared_options
 from opsconsole.config import Settings
@@ -48,7 +48,9 @@ def run(
 ) -> int:
     """Run any command as a supervised agent: it can be seen, frozen and killed with proof.
 
-    Its input, output and exit status are untouched. The hub need not be there: what happens is then reported later.
+    Where the hub has a gateway, OPENAI_BASE_URL, OPENAI_API_BASE and ANTHROPIC_BASE_URL lead through it: its turns are
+    counted and its risky calls held; on a terminal, a line says so first. Its input, output and exit status are
+    untouched. The hub need not be there: what happens is then reported later.
     """
     key = secrets.token_urlsafe(32)
     run_id = sealed_run_id(new_id("run"), key)
@@ -62,6 +64,8 @@ def run(
         labels=_gateway_labels(gateway) | _labels(labels),
     )
     _quiet()
+    if sys.stderr.isatty():
+        click.echo(f"opsconsole: {described(gateway)}", err=True)
     try:
         return asyncio.run(supervise(_supervision(settings, command, cwd, description, key, gateway), on_trouble=_tell))
     except CannotStart as error:

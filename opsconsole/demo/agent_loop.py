@@ -1,7 +1,9 @@
-"""An ordinary tool loop under opsconsole, meant to be copied: ask the model, run its calls, until it makes no more.
+"""A tool loop under the SDK, meant to be copied: what it adds to an ordinary one is that it survives, and tells more.
 
-What makes it controllable are four lines: `hub.run`, `run.model_call`, `run.tool` (or a tool's own `@guard`), and
-`run.checkpoint`. The last, with the run's `key`, lets a process that died be started again: no call is made twice.
+The gateway sees, counts and holds the model's turns and calls of any program. With the SDK a run also resumes after a
+crash (`run.checkpoint` and the run's `key`: no call is made twice), its tools report their own outcomes, and agents
+that it starts are its children. Each call passes the gate under the id that the model gave it, as it did at the
+gateway: it is one call, asked about once.
 """
 
 from __future__ import annotations
@@ -10,62 +12,55 @@ import asyncio
 import inspect
 import json
 import os
-import sqlite3
 import sys
 from collections.abc import Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
-from subprocess import SubprocessError
 from typing import Any
+from urllib.parse import quote
+
+import httpx
 
 from opsconsole.demo.conversation import DENIED
-from opsconsole.demo.model_client import ModelClient
+from opsconsole.demo.job import TOOL_ERRORS, Job, Message, opening, told, told_error
+from opsconsole.demo.model_client import ModelClient, ModelRefused
 from opsconsole.demo.toolbox import Tools, specifications
 from opsconsole.demo.tools import RISKS
 from opsconsole.errors import CallDenied, RunStopped
-from opsconsole.sdk import CallInterrupted, Hub, ModelReply, Run, connect
+from opsconsole.sdk import CallInterrupted, Hub, Run, connect
 
-Message = dict[str, Any]
 HUB: ContextVar[Hub] = ContextVar("hub")
 """The hub of this process, for a tool that opens runs of its own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What an agent is told and given; `task` may hold `{number}`, the number of the task."""
-
-    agent: str
-    model: str
-    instructions: str
-    task: str
-    tools: Tools
 
 
 async def work(run: Run, job: Job, task: str) -> str:
     """Works on a task until the model is done; gives its last words. An agent that died goes on from its checkpoint."""
     state = run.restore() or {}
-    messages: list[Message] = state.get("messages") or _opening(job, task)
+    messages: list[Message] = state.get("messages") or opening(job, task)
     tools = specifications(job.tools)
-    async with ModelClient(agent=job.agent) as model:
+    async with ModelClient(agent=job.agent, base_url=base_url_of(run.id, run.agent)) as model:
         while True:
             messages += await _results(run, job.tools, messages[-1])
-            # What an operator said meanwhile is appended to `messages` by the call.
-            request = {"model": job.model, "messages": messages, "tools": tools}
-            reply = _message(await run.model_call(request, model.complete))
+            messages += [{"role": "user", "content": text} for text in run.injected()]
+            completion = await model.complete({"model": job.model, "messages": messages, "tools": tools})
+            reply: Message = completion["choices"][0]["message"]
             messages.append(reply)
-            words = reply["content"] or ""
-            if words:
-                await run.message("assistant", words)
             if not reply.get("tool_calls"):
-                return words
+                return reply["content"] or ""
             # Before the calls: an agent that dies amid them makes these again, by their ids, instead of asking for new.
             await run.checkpoint({"messages": messages})
 
 
-def main(job: Job) -> None:
-    """Runs one task as this process; a killed run ends with status 1."""
-    number = os.environ.get("OPSCONSOLE_DEMO_TASK", "1")
-    sys.exit(asyncio.run(_perform(job, job.task.format(number=number))))
+def base_url_of(run: str, agent: str) -> str:
+    """OPENAI_BASE_URL for another run of this process: behind a gateway the address says whose turns they are."""
+    base = os.environ["OPENAI_BASE_URL"]
+    gateway, mark, rest = base.partition("/r/")
+    api = rest.split("/", 2)[-1]
+    return f"{gateway}/r/{quote(run, safe='')}/{quote(agent, safe='')}/{api}" if mark else base
+
+
+def main(job: Job, task: str | None = None) -> None:
+    """Works on the task in the program's argument; a run that is killed ends with status 1."""
+    sys.exit(asyncio.run(_perform(job, sys.argv[1] if task is None else task)))
 
 
 async def _perform(job: Job, task: str) -> int:
@@ -73,8 +68,8 @@ async def _perform(job: Job, task: str) -> int:
     try:
         async with connect() as hub, hub.run(agent=job.agent, name=task, key=key) as run:
             HUB.set(hub)
-            await work(run, job, task)
-    except RunStopped as stopped:
+            print(await work(run, job, task), flush=True)
+    except (RunStopped, ModelRefused, httpx.TransportError) as stopped:
         print(f"{job.agent}: {stopped}", file=sys.stderr)
         return 1
     return 0
@@ -94,31 +89,12 @@ async def _result(run: Run, tools: Tools, call: Mapping[str, Any], *, reason: st
     name, arguments = call["function"]["name"], call["function"]["arguments"]
     try:
         tool, args = tools[name], json.loads(arguments)
-        if inspect.iscoroutinefunction(tool):  # it passes the gate by itself: guarded, or a handoff
-            result = await tool(**args)
-        else:
-            result = await run.tool(name, args, tool, id=call["id"], risk=RISKS.get(name), reason=reason)
+        if inspect.iscoroutinefunction(tool):  # it passes the gate by itself: a handoff
+            return told(await tool(**args))
+        return told(await run.tool(name, args, tool, id=call["id"], risk=RISKS.get(name), reason=reason))
     except CallDenied as denied:
         return f"{DENIED} by {denied.by}: {denied.reason}"
     except CallInterrupted as interrupted:
         return f"Error: {interrupted}"
-    except (KeyError, TypeError, ValueError, ArithmeticError, OSError, sqlite3.Error, SubprocessError) as error:
-        return f"Error: {type(error).__name__}: {error}"
-    return result if isinstance(result, str) else json.dumps(result, ensure_ascii=False, default=str)
-
-
-def _opening(job: Job, task: str) -> list[Message]:
-    return [{"role": "system", "content": job.instructions}, {"role": "user", "content": task}]
-
-
-def _message(reply: Mapping[str, Any] | ModelReply) -> Message:
-    """The assistant's message, said by the model or by an operator in its place."""
-    if not isinstance(reply, ModelReply):
-        return dict(reply["choices"][0]["message"])
-    message: Message = {"role": "assistant", "content": reply.text}
-    if reply.calls:
-        message["tool_calls"] = [
-            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": json.dumps(call.args)}}
-            for call in reply.calls
-        ]
-    return message
+    except TOOL_ERRORS as error:
+        return told_error(error)

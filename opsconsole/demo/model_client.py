@@ -28,7 +28,7 @@ OnText = Callable[[str], None]
 
 
 class ModelRefused(OpsconsoleError):
-    """The model's server answered with an error that a further try would not mend, or with too many in a row."""
+    """The model's server gave no whole answer: an error that no try would mend, too many in a row, or a part."""
 
 
 class ModelClient:
@@ -83,6 +83,8 @@ async def _gather(chunks: AsyncIterator[dict[str, Any]], on_text: OnText | None)
     calls: dict[int, dict[str, Any]] = {}
     finish_reason = None
     async for chunk in chunks:
+        if "error" in chunk:
+            raise ModelRefused(f"the answer broke off: {chunk['error'].get('message')}")
         whole |= {key: value for key, value in chunk.items() if key != "choices" and value is not None}
         for choice in chunk["choices"]:
             finish_reason = choice.get("finish_reason") or finish_reason
@@ -93,6 +95,8 @@ async def _gather(chunks: AsyncIterator[dict[str, Any]], on_text: OnText | None)
                     on_text(words)
             for part in delta.get("tool_calls") or ():
                 _extend(calls.setdefault(part["index"], {"function": {"name": "", "arguments": ""}}), part)
+    if finish_reason is None:
+        raise ModelRefused("the answer ended before it was whole")
     message: dict[str, Any] = {"role": "assistant", "content": "".join(text) or None}
     if calls:
         message["tool_calls"] = [calls[index] for index in sorted(calls)]

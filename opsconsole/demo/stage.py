@@ -1,4 +1,4 @@
-"""Starts the demo's hub, model, shop and agents in order, gives finished agents a new task, and stops all on SIGTERM.
+"""Starts the demo's servers, hub, gateway and agents in order, gives agents new tasks, and stops all on SIGTERM.
 
 Its own end, and that of everything it started, is proven from outside: it runs as one supervised tree (launch.py).
 """
@@ -11,13 +11,21 @@ import os
 import signal
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import httpx
 
-from opsconsole.demo.surroundings import AGENTS, Places, agent_command, environment, hub_command
+from opsconsole.demo.surroundings import (
+    AGENTS,
+    GATEWAY_SETTING,
+    Places,
+    agent_command,
+    environment,
+    hub_command,
+)
 from opsconsole.errors import CannotStart
+from opsconsole.gateway.gateway_file import GATEWAY_FILE, read_gateway_file
 
 READY_SECONDS = 60.0
 """A hub or server that is not up by then, on however busy a machine, will not be."""
@@ -50,14 +58,10 @@ class Stage:
 
     async def play(self) -> None:
         """Starts everything, and gives agents new tasks until it is cancelled. Raises: CannotStart."""
-        urls = {"hub": await self._start_hub()}
-        for name, module in SERVERS.items():
-            urls[name] = await self._start_server(name, module)
-        self._environment |= {
-            "OPSCONSOLE_HUB": urls["hub"],
-            "OPENAI_BASE_URL": urls["model"],
-            "OPSCONSOLE_DEMO_SHOP": urls["shop"],
-        }
+        urls = {name: await self._start_server(name, module) for name, module in SERVERS.items()}
+        urls["hub"] = await self._start_hub(model=urls["model"])
+        urls["gateway"] = await self._find_gateway()
+        self._environment |= {"OPSCONSOLE_HUB": urls["hub"], "OPSCONSOLE_DEMO_SHOP": urls["shop"]}
         _write(self._places.ready, urls)
         async with asyncio.TaskGroup() as group:
             for agent in AGENTS:
@@ -71,20 +75,35 @@ class Stage:
         await _end([self._hub] if self._hub else [], HUB_STOP_SECONDS)
         await _end(self._servers, HUB_STOP_SECONDS)
 
-    async def _start_hub(self) -> str:
+    async def _start_hub(self, *, model: str) -> str:
+        """The hub with its gateway, which asks the demo's model server instead of a provider."""
         announced = self._places.data / "hub.json"
-        announced.unlink(missing_ok=True)
-        self._hub = await self._start("hub", hub_command(self._places, self._port))
+        for file in (announced, self._places.data / GATEWAY_FILE):
+            file.unlink(missing_ok=True)
+        self._hub = await self._start("hub", hub_command(self._places, self._port), {GATEWAY_SETTING: model})
+        return await self._found("hub", lambda: _announced_url(announced))
+
+    async def _find_gateway(self) -> str:
+        def url() -> str:
+            found = read_gateway_file(self._places.data)
+            return found.url if found else ""
+
+        return await self._found("gateway", url)
+
+    async def _found(self, name: str, look: Callable[[], str]) -> str:
+        """The address of what the hub's process is to bring up, once it says that it is ready. Raises: CannotStart."""
+        assert self._hub is not None
         async with httpx.AsyncClient(trust_env=False) as http:
             try:
                 async with asyncio.timeout(READY_SECONDS):
-                    while not (url := await _ready(http, announced)):
+                    while not (url := await _ready(http, look)):
                         if self._hub.returncode is not None:
                             raise CannotStart(f"the hub ended with status {self._hub.returncode}: {self._said('hub')}")
                         await asyncio.sleep(LOOK_SECONDS)
                     return url
             except TimeoutError:
-                raise CannotStart(f"the hub is not ready after {READY_SECONDS:.0f} s: {self._said('hub')}") from None
+                why = f"the {name} is not ready after {READY_SECONDS:.0f} s: {self._said('hub')}"
+                raise CannotStart(why) from None
 
     async def _start_server(self, name: str, module: str) -> str:
         process = await self._start(name, [sys.executable, "-P", "-m", module], stdin=PIPE, stdout=PIPE)
@@ -105,7 +124,7 @@ class Stage:
         status = 0
         while status == 0:
             task += 1
-            self._agents[agent] = await self._start(agent, agent_command(agent), {"OPSCONSOLE_DEMO_TASK": str(task)})
+            self._agents[agent] = await self._start(agent, agent_command(agent, AGENTS[agent].format(number=task)))
             status = await self._agents[agent].wait()
             await asyncio.sleep(self._rest_seconds)
 
@@ -133,11 +152,11 @@ class Stage:
         return lines[-1] if lines else "it said nothing"
 
 
-async def _ready(http: httpx.AsyncClient, announced: Path) -> str:
-    """The hub's URL once it says it is ready, else an empty string."""
+async def _ready(http: httpx.AsyncClient, look: Callable[[], str]) -> str:
+    """The address of a process once it says it is ready, else an empty string."""
     try:
-        url = _announced_url(announced)
-        return url if (await http.get(f"{url}/readyz")).is_success else ""
+        url = look()
+        return url if url and (await http.get(f"{url}/readyz")).is_success else ""
     except (OSError, ValueError, KeyError, httpx.TransportError):
         return ""
 

@@ -7,7 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-AGENTS = ("refunds", "sre", "planner", "looper", "hanger", "spender")
+AGENTS: Mapping[str, str] = {
+    "refunds": "Refund batch {number}",
+    "sre": "Alert {number}: checkout is failing",
+    "planner": "Report {number} on late parcels",
+    "looper": "Stock question {number}",
+    "hanger": "Ticket {number}: lost invoice",
+    "spender": "Strategy memo {number}",
+}
+"""agent -> its task, again and again with the next number."""
+
+GATEWAY_SETTING = "OPSCONSOLE_GATEWAY_OPENAI_URL"
+"""Where the gateway finds the models: told to the hub alone, which starts it."""
 
 KEPT_SETTINGS = ("OPSCONSOLE_TREE", "OPSCONSOLE_DEMO_PACE")
 """Of our own variables, these pass: what marks a supervised tree, and how fast the demo goes."""
@@ -35,7 +46,7 @@ class Places:
 
     @property
     def ready(self) -> Path:
-        """Written once all is up: a JSON object with `hub`, `model` and `shop` URLs."""
+        """Written once all is up: a JSON object with `hub`, `gateway`, `model` and `shop` URLs."""
         return self.base / "ready.json"
 
 
@@ -56,9 +67,10 @@ def hub_command(places: Places, port: int) -> list[str]:
     return _opsconsole("hub", "--host", "127.0.0.1", "--port", str(port), "--data-dir", str(places.data))
 
 
-def agent_command(agent: str) -> list[str]:
-    """Starts one agent under its own supervisor, as a user would."""
-    return _opsconsole("run", "--agent", agent, "--", sys.executable, "-P", "-m", f"opsconsole.demo.agents.{agent}")
+def agent_command(agent: str, task: str) -> list[str]:
+    """Starts one agent on a task under its own supervisor, as a user would."""
+    program = [sys.executable, "-P", "-m", f"opsconsole.demo.agents.{agent}", task]
+    return _opsconsole("run", "--agent", agent, "--name", task, "--", *program)
 
 
 def _opsconsole(*arguments: str) -> list[str]:

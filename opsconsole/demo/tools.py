@@ -16,8 +16,6 @@ from typing import Any
 
 import httpx
 
-from opsconsole.sdk import guard
-
 OUTPUT_CHARS_MAX = 8_000
 """What a model sees of a command's or a server's output; the rest is cut."""
 
@@ -40,7 +38,6 @@ def root() -> Path:
 # These are on the default policy's list of read-only tools: they run without an operator.
 
 
-@guard
 def list_files(directory: str) -> list[dict[str, Any]]:
     """List the files under a directory with their sizes, as `du` counts them."""
     lines = _run("du", "-ak", "--", str(_inside(directory).relative_to(root()))).splitlines()
@@ -48,20 +45,17 @@ def list_files(directory: str) -> list[dict[str, Any]]:
     return [{"path": path, "kilobytes": int(size)} for size, path in sizes if (root() / path).is_file()]
 
 
-@guard
 def grep(pattern: str, path: str) -> list[str]:
     """Search a file for lines that match a pattern; gives the last ones."""
     found = _run("grep", "-n", "-e", pattern, "--", str(_inside(path).relative_to(root())), codes=(0, 1))
     return found.splitlines()[-ROWS_MAX:]
 
 
-@guard
 def read_file(path: str) -> str:
     """Read a text file."""
     return _inside(path).read_text(encoding="utf-8", errors="backslashreplace")[:OUTPUT_CHARS_MAX]
 
 
-@guard
 def read_table(table: str, where: dict[str, Any] | None = None, limit: int = 20) -> list[dict[str, Any]]:
     """Read rows of a table of the shop, filtered by equal columns."""
     if table not in TABLES:
@@ -74,14 +68,12 @@ def read_table(table: str, where: dict[str, Any] | None = None, limit: int = 20)
     return [dict(row) for row in rows]
 
 
-@guard
 def search(query: str) -> list[dict[str, Any]]:
     """Search the shop's support tickets, over HTTP."""
     found = httpx.get(f"{_shop()}/search", params={"q": query}, timeout=HTTP_SECONDS_MAX, trust_env=False)
     return [dict(ticket) for ticket in found.raise_for_status().json()]
 
 
-@guard
 def http_get_status(path: str) -> dict[str, Any]:
     """Ask the shop's server for a path and tell its status."""
     response = httpx.get(f"{_shop()}{path}", timeout=HTTP_SECONDS_MAX, trust_env=False)
@@ -90,23 +82,21 @@ def http_get_status(path: str) -> dict[str, Any]:
     return {"path": path, "status": response.status_code}
 
 
-@guard
 def think(thought: str) -> str:
     """Write a thought down."""
     return f"noted: {thought[:200]}"
 
 
-@guard
 def search_files(directory: str, query: str) -> str:
     """Search an archive directory for a text."""
     _inside(directory)
     return _run(sys.executable, "-P", "-m", "opsconsole.demo.stuck_archive", seconds=None)
 
 
-# These ask an operator. The tool loop passes them through the gate, with the model's own words as the reason.
+# These ask an operator.
 
 RISKS = {"sql": "high", "shell": "critical", "http_post": "medium"}
-"""What the agent's author says of each; the policy may know better."""
+"""What the author of an agent that uses the SDK says of each; the policy may know better."""
 
 
 def sql(statement: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:

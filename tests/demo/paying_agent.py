@@ -13,13 +13,14 @@ from itertools import count
 from typing import Any, Self
 
 from opsconsole.demo import agent_loop
-from opsconsole.demo.agent_loop import Job, main
+from opsconsole.demo.agent_loop import main
+from opsconsole.demo.job import Job
 
 
 class Model:
     """Stands in for the demo's client: pays and mails in one turn, then is done."""
 
-    def __init__(self, *, agent: str) -> None:
+    def __init__(self, *, agent: str, base_url: str) -> None:
         self._ids = count()
 
     async def __aenter__(self) -> Self:
@@ -30,7 +31,7 @@ class Model:
 
     async def complete(self, request: dict[str, Any]) -> dict[str, Any]:
         results = [one["content"] for one in request["messages"] if one["role"] == "tool"]
-        message: dict[str, Any] = {"role": "assistant", "content": " and ".join(results)}
+        message: dict[str, Any] = {"role": "assistant", "content": " and ".join(results) or None}
         if not results:
             message["tool_calls"] = [_call(f"{os.getpid()}-{next(self._ids)}", name) for name in ("pay", "mail")]
         return {"model": "m", "choices": [{"message": message}]}
@@ -57,6 +58,11 @@ def mail(usd: int) -> str:
 if __name__ == "__main__":
     url, data_dir, place = sys.argv[1:4]
     os.chdir(place)
-    os.environ |= {"OPSCONSOLE_HUB": url, "OPSCONSOLE_DATA_DIR": data_dir, "OPSCONSOLE_TOKEN": "good"}
+    os.environ |= {
+        "OPENAI_BASE_URL": "none",
+        "OPSCONSOLE_HUB": url,
+        "OPSCONSOLE_DATA_DIR": data_dir,
+        "OPSCONSOLE_TOKEN": "good",
+    }
     agent_loop.ModelClient = Model  # type: ignore[assignment, misc]
-    main(Job(agent="payer", model="m", instructions="Pay.", task="Pay {number}", tools={"pay": pay, "mail": mail}))
+    main(Job(agent="payer", model="m", instructions="Pay.", tools={"pay": pay, "mail": mail}), "Pay 1")

@@ -13,7 +13,7 @@ import pytest
 
 from opsconsole.demo.agents import hanger, looper, planner, refunds, spender, sre
 from opsconsole.demo.conversation import DENIED
-from tests.demo.world import World, until, world
+from tests.demo.world import PLAIN_RUN, World, until, world
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ async def test_refunds_pays_once_an_operator_approves(there: World) -> None:
 async def test_refunds_changes_nothing_when_an_operator_rejects(there: World) -> None:
     before = refunds_by_status(there.root)
     words = await there.perform(refunds.JOB, "Refund batch 1", reject)
-    assert words.startswith("I was not allowed to pay this refund; it stays pending. Denied by ")
+    assert "I was not allowed to pay this refund; it stays pending. Denied by " in words
     assert words.endswith(": not today")
     assert refunds_by_status(there.root) == before
 
@@ -65,6 +65,27 @@ async def test_an_operators_edit_is_what_runs(there: World) -> None:
     assert [cents for _, cents in paid(there.root)] == [100]
 
 
+async def test_a_call_that_gateway_and_sdk_both_see_is_asked_about_once(there: World) -> None:
+    asked: list[str] = []
+
+    def count(row: dict[str, Any]) -> dict[str, Any]:
+        asked.append(row["approval"])
+        return approve(row)
+
+    await there.perform(refunds.JOB, "Refund batch 1", count)
+    events = await there.timeline(await there.only_run())
+    calls = {event["id"] for event in events if event["type"] == "tool" and event.get("name") == "sql"}
+    assert (len(set(asked)), len(calls)) == (2, 2)
+
+
+async def test_a_turn_that_the_gateway_sees_is_counted_once(there: World) -> None:
+    await there.perform(refunds.JOB, "Refund batch 1", approve)
+    row = await there.row_with_turns(await there.only_run(), 6)
+    assert (row["models"], row["cost_usd"] > 0) == (["gpt-4.1-mini"], True)
+    models = [event for event in await there.timeline(row["run"]) if event.get("kind") == "model_call"]
+    assert len({event["id"] for event in models}) == 6
+
+
 async def test_an_approval_quotes_the_models_reason(there: World) -> None:
     reasons = []
 
@@ -78,15 +99,28 @@ async def test_an_approval_quotes_the_models_reason(there: World) -> None:
 
 
 async def test_sre_removes_logs_and_restarts_once_approved(there: World) -> None:
-    words = await there.perform(sre.JOB, "Alert 1: checkout is failing", approve)
+    words = await there.perform_plainly(sre.JOB, "Alert 1: checkout is failing", approve)
     assert words.startswith("Checkout is back")
     assert sorted(path.name for path in (there.root / "logs").iterdir()) == ["checkout.log", "checkout.log.5"]
     assert (there.root / "run" / "restarts.txt").read_text().startswith("checkout restarted at ")
 
 
+async def test_a_program_that_knows_nothing_of_opsconsole_is_a_run_with_turns_and_held_calls(there: World) -> None:
+    questions: dict[str, str] = {}
+
+    def note(row: dict[str, Any]) -> dict[str, Any]:
+        questions[row["approval"]] = row["tool"]
+        return approve(row)
+
+    await there.perform_plainly(sre.JOB, "Alert 1: checkout is failing", note)
+    row = await there.row_with_turns(PLAIN_RUN, 6)
+    assert list(questions.values()) == ["shell", "shell"]
+    assert (row["agent"], [point["name"] for point in row["points"]]) == ("sre", ["gateway"])
+
+
 async def test_sre_touches_nothing_when_everything_is_rejected(there: World) -> None:
     before = sorted((there.root / "logs").iterdir())
-    await there.perform(sre.JOB, "Alert 1: checkout is failing", reject)
+    await there.perform_plainly(sre.JOB, "Alert 1: checkout is failing", reject)
     assert sorted((there.root / "logs").iterdir()) == before
 
 
@@ -104,13 +138,13 @@ async def test_the_planners_team_are_its_children(there: World) -> None:
 
 
 async def test_the_looper_goes_on_until_an_operator_says_stop(there: World) -> None:
-    working = asyncio.create_task(there.perform(looper.JOB, "Stock question 1", approve))
+    working = asyncio.create_task(there.perform_plainly(looper.JOB, "Stock question 1", approve))
     await there.command(do="inject", run=await there.live_run(), text="Please stop")
     assert await working == "The operator asks me to stop: “Please stop”. I end the task here."
 
 
 async def test_the_spender_is_paused_by_its_cap(there: World) -> None:
-    working = asyncio.create_task(there.perform(spender.JOB, "Strategy memo 1", approve))
+    working = asyncio.create_task(there.perform_plainly(spender.JOB, "Strategy memo 1", approve))
     run = await there.live_run()
 
     async def paused() -> dict[str, Any] | None:

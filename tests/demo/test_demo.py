@@ -111,13 +111,22 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
             process.kill()
 
 
-def test_every_agent_is_a_visible_run_with_a_supervisor(demo: RunningDemo) -> None:
+def test_every_agent_is_a_visible_run_under_a_supervisor_and_a_gateway(demo: RunningDemo) -> None:
     def supervised() -> set[str]:
         rows = demo.rows("/v1/runs?live=1")
-        found = {row["agent"] for row in rows if {"sdk", "supervisor"} <= {point["name"] for point in row["points"]}}
+        found = {row["agent"] for row in rows if {"gateway", "supervisor"} <= {one["name"] for one in row["points"]}}
         return found if found >= set(AGENTS) else set()
 
     assert until(supervised) >= set(AGENTS)
+
+
+def test_agents_that_know_nothing_of_opsconsole_have_turns_and_held_calls(demo: RunningDemo) -> None:
+    def plain() -> dict[str, int]:
+        rows = [row for row in demo.rows("/v1/runs") if "sdk" not in {point["name"] for point in row["points"]}]
+        return {row["agent"]: row["turns"] for row in rows if row["turns"]}
+
+    assert until(lambda: plain().keys() >= {"sre", "looper", "spender"})
+    assert until(lambda: [row for row in demo.rows("/v1/approvals?status=pending") if row["tool"] == "shell"])
 
 
 def test_an_approved_call_takes_effect_in_the_shops_database(demo: RunningDemo) -> None:
@@ -139,7 +148,7 @@ def test_an_approved_call_takes_effect_in_the_shops_database(demo: RunningDemo) 
 def test_the_hanger_is_killed_with_proof_and_its_escaped_child_too(demo: RunningDemo) -> None:
     def stuck() -> str:
         hanging = [row for row in demo.rows("/v1/runs?live=1") if row["agent"] == "hanger"]
-        waits = bool(hanging) and (hanging[0]["waiting"] or {}).get("kind") == "tool"
+        waits = bool(hanging) and (hanging[0].get("waiting") or {}).get("kind") == "tool"
         return str(hanging[0]["run"]) if waits and len(sleepers()) == 2 else ""
 
     def sleepers() -> list[str]:

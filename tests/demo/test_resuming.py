@@ -16,15 +16,17 @@ pytestmark = pytest.mark.process
 SCRIPT = Path(__file__).with_name("paying_agent.py")
 
 
-def drive(hub: FakeHub, place: Path, *how: str) -> int:
+def drive(hub: FakeHub, place: Path, *how: str) -> tuple[int, str]:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OPSCONSOLE_")}
     command = [sys.executable, str(SCRIPT), hub.url, str(place / "data"), str(place), *how]
-    return subprocess.run(command, env=environ, timeout=2 * TIME_LIMIT_SECONDS, check=False).returncode
+    done = subprocess.run(command, env=environ, timeout=2 * TIME_LIMIT_SECONDS, check=False, stdout=subprocess.PIPE)
+    return done.returncode, done.stdout.decode()
 
 
 def test_an_agent_killed_between_two_calls_of_one_turn_makes_neither_again(tmp_path: Path) -> None:
     with running_hub() as hub:
-        assert [drive(hub, tmp_path, "crash"), drive(hub, tmp_path)] == [-signal.SIGKILL, 0]
+        crashed, (status, said) = drive(hub, tmp_path, "crash"), drive(hub, tmp_path)
+        assert (crashed, status) == ((-signal.SIGKILL, ""), 0)
         assert (tmp_path / "ledger").read_text() == "900\n"
         ran = [
             event["id"]
@@ -32,5 +34,4 @@ def test_an_agent_killed_between_two_calls_of_one_turn_makes_neither_again(tmp_p
             if event["status"] == "running" and event["kind"] != "model_call"
         ]
         assert len(ran) == 2
-        said = hub.only().of("message")[-1]["text"]
     assert said.startswith("paid and Error: The call ")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from opsconsole.demo.agent_loop import Job, main
+from opsconsole.demo.agent_loop import main
+from opsconsole.demo.job import Job
 from opsconsole.demo.toolbox import toolbox
 from opsconsole.demo.tools import read_file, search_files
 
@@ -10,7 +11,6 @@ JOB = Job(
     agent="hanger",
     model="gpt-4.1-mini",
     instructions="You find lost invoices for customers.",
-    task="Ticket {number}: lost invoice",
     tools=toolbox(read_file, search_files),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from opsconsole.demo.agent_loop import Job, main
+from opsconsole.demo.job import Job
+from opsconsole.demo.plain_loop import main
 from opsconsole.demo.toolbox import toolbox
 from opsconsole.demo.tools import http_get_status
 
@@ -10,7 +11,6 @@ JOB = Job(
     agent="looper",
     model="gpt-4o-mini",
     instructions="You answer questions about stock. Never give up.",
-    task="Stock question {number}",
     tools=toolbox(http_get_status),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from opsconsole.demo.agent_loop import HUB, Job, main, work
+from opsconsole.demo.agent_loop import HUB, main, work
+from opsconsole.demo.job import Job
 from opsconsole.demo.toolbox import toolbox
 from opsconsole.demo.tools import http_get_status, http_post, search, think
 from opsconsole.sdk import current_run
@@ -11,14 +12,12 @@ RESEARCHER = Job(
     agent="researcher",
     model="gpt-4.1-mini",
     instructions="You find facts in a shop's support tickets and name your sources.",
-    task="",
     tools=toolbox(search, http_get_status),
 )
 WRITER = Job(
     agent="writer",
     model="gpt-4o",
     instructions="You write short reports and publish them on the shop's server.",
-    task="",
     tools=toolbox(think, http_post),
 )
 NAME_CHARS_MAX = 80
@@ -44,7 +43,6 @@ JOB = Job(
     agent="planner",
     model="gpt-4.1",
     instructions="You plan reports. You delegate research to the researcher and writing to the writer.",
-    task="Report {number} on late parcels",
     tools=toolbox(delegate),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from opsconsole.demo.agent_loop import Job, main
+from opsconsole.demo.agent_loop import main
+from opsconsole.demo.job import Job
 from opsconsole.demo.toolbox import toolbox
 from opsconsole.demo.tools import read_table, sql
 
@@ -10,7 +11,6 @@ JOB = Job(
     agent="refunds",
     model="gpt-4.1-mini",
     instructions="You handle refunds of a small shop. Check the order before you pay, and book every payment.",
-    task="Refund batch {number}",
     tools=toolbox(read_table, sql),
 )
 

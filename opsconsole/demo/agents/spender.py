@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from opsconsole.demo.agent_loop import Job, main
+from opsconsole.demo.job import Job
+from opsconsole.demo.plain_loop import main
 from opsconsole.demo.toolbox import toolbox
 from opsconsole.demo.tools import think
 
@@ -10,7 +11,6 @@ JOB = Job(
     agent="spender",
     model="o1",
     instructions="You write strategy memos. Be thorough.",
-    task="Strategy memo {number}",
     tools=toolbox(think),
 )
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from opsconsole.demo.agent_loop import Job, main
+from opsconsole.demo.job import Job
+from opsconsole.demo.plain_loop import main
 from opsconsole.demo.toolbox import toolbox
 from opsconsole.demo.tools import grep, list_files, shell
 
@@ -10,7 +11,6 @@ JOB = Job(
     agent="sre",
     model="gpt-4.1",
     instructions="You are on call for a small shop. Find out what is wrong, mend it, and disturb as little as you can.",
-    task="Alert {number}: checkout is failing",
     tools=toolbox(list_files, grep, shell),
 )
 
