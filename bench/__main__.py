@@ -13,7 +13,21 @@ from typing import Any
 from bench.machine import facts, load_average
 from bench.result import Row, table
 
-NAMES = ("startup", "guard", "events", "consoles", "latency", "kill", "console", "policy", "chaos")
+NAMES = (
+    "startup",
+    "guard",
+    "events",
+    "consoles",
+    "latency",
+    "kill",
+    "console",
+    "policy",
+    "policy_facts",
+    "detectors",
+    "flow",
+    "gateway",
+    "chaos",
+)
 RESULTS = Path(__file__).with_name("results.json")
 
 

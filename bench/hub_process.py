@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,7 @@ import psutil
 
 START_SECONDS = 30.0
 STOP_SECONDS = 30.0
-HUB = ("-m", "opsconsole.cli", "hub", "--port", "0")
+HUB = ("-m", "opsconsole.cli", "hub", "--port", "0", "--no-gateway")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,14 +56,15 @@ class HubProcess:
 
 
 @contextmanager
-def hub_process(data_dir: Path | None = None) -> Iterator[HubProcess]:
-    """A hub on a free port of loopback, in a fresh directory unless one is given."""
+def hub_process(data_dir: Path | None = None, settings: Mapping[str, str] | None = None) -> Iterator[HubProcess]:
+    """A hub on a free port of loopback, in a fresh directory unless one is given; `settings` are its variables."""
     with TemporaryDirectory(prefix="opsconsole-bench-") as fresh:
         directory = data_dir or Path(fresh)
         (directory / "hub.json").unlink(missing_ok=True)
         arguments = [sys.executable, *HUB, "--data-dir", str(directory)]
         with (directory / "hub.out").open("wb") as out:
-            process = Popen(arguments, stdin=DEVNULL, stdout=out, stderr=out)
+            environment = {**os.environ, **(settings or {})}
+            process = Popen(arguments, stdin=DEVNULL, stdout=out, stderr=out, env=environment)
             try:
                 yield HubProcess(url=_url(directory, process), data_dir=directory, process=process)
             finally:

@@ -17,8 +17,9 @@ from urllib.parse import SplitResult, urlsplit
 from platformdirs import user_config_dir, user_data_dir
 
 from opsconsole.errors import ConfigError
-from opsconsole.gateway.options import GatewayOptions, base_url
+from opsconsole.gateway.options import GatewayOptions, base_url, fallbacks
 from opsconsole.notify.rules import QuietHours
+from opsconsole.policy.prices import Prices, prices_of
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8787
@@ -71,6 +72,8 @@ class ConsoleOptions:
     kill_key: Literal["once", "twice"] = "once"
     mouse: bool = True
     ascii: bool = False
+    theme: Literal["dark", "light", "ansi"] = "dark"
+    keys: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,7 @@ class Settings:
     console: ConsoleOptions
     notify: NotifySettings = NotifySettings()
     gateway: GatewayOptions = field(default_factory=GatewayOptions)
+    prices: Prices = field(default_factory=Prices)
     policy: Path | None = None
 
     @property
@@ -146,8 +150,7 @@ def _boolean(value: Any) -> bool:
 def _number(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         raise ValueError("not a number")
-    number = float(value)
-    if not math.isfinite(number) or number < 0:
+    if not 0 <= (number := float(value)) < math.inf:
         raise ValueError("not a number of at least 0")
     return number
 
@@ -178,22 +181,19 @@ def _limit(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return lambda value: None if isinstance(value, str) and value.lower() in _UNLIMITED else parse(value)
 
 
-def _origins(value: Any) -> tuple[str, ...]:
-    origins = value.split(",") if isinstance(value, str) else value
-    if not isinstance(origins, list) or not all(isinstance(origin, str) for origin in origins):
-        raise ValueError("not a list of texts")
-    return tuple(origin.strip() for origin in origins if origin.strip())
+def _texts(separator: str | None, *, fits: str = "") -> Callable[[Any], tuple[str, ...]]:
+    def parse(value: Any) -> tuple[str, ...]:
+        found = value.split(separator) if isinstance(value, str) else value
+        if not isinstance(found, list) or not all(isinstance(one, str) and fits in one for one in found):
+            raise ValueError("not a list of texts")
+        return tuple(one.strip() for one in found if one.strip())
+
+    return parse
 
 
-def _addresses(value: Any) -> tuple[str, ...]:
-    found = value.split() if isinstance(value, str) else value
-    if not isinstance(found, list) or not all(isinstance(one, str) and "://" in one for one in found):
-        raise ValueError("not a list of addresses")
-    return tuple(found)
-
-
-def _quiet_hours(value: Any) -> QuietHours:
-    return QuietHours.parse(_text(value))
+def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+    found = dict(part.split("=", 1) for part in value.split()) if isinstance(value, str) else dict(value)
+    return tuple((_text(name), _text(key)) for name, key in found.items())
 
 
 def _one_of(*words: str) -> Callable[[Any], str]:
@@ -232,10 +232,9 @@ _SECONDS = "seconds above 0"
 _MILLISECONDS = "whole milliseconds from 0 to 60000"
 _TRUTH = "true or false"
 _SERVER, _LIMITS, _KILL, _CONSOLE = ServerSettings(), LimitSettings(), KillSettings(), ConsoleOptions()
-_GATEWAY = GatewayOptions()
+_GATEWAY, _NOTIFY = GatewayOptions(), NotifySettings()
 _BASE_URL = "an API's base URL (http or https, no user, no query)"
 _KEY = "one line of printable ASCII without spaces"
-_NOTIFY = NotifySettings()
 
 
 def _setting(
@@ -259,12 +258,13 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("token", "one line of printable ASCII without spaces", _token, None, secret=True),
     _setting("data_dir", "a directory", _path, None),
     _setting("policy", "a policy file", _path, None),
+    _setting("prices", "a table of prices by the name of a model (as JSON in the environment)", prices_of, Prices()),
     _setting("server.host", "a host name or address", _text, _SERVER.host, short=True),
     _setting("server.port", _PORT, _between(0, 65_535), _SERVER.port, short=True),
     _setting("server.tls_cert", "a PEM file", _path, None, short=True),
     _setting("server.tls_key", "a PEM file", _path, None, short=True),
     _setting("server.insecure_bind", _TRUTH, _boolean, _SERVER.insecure_bind, short=True),
-    _setting("server.allowed_origins", "a list of origins", _origins, _SERVER.allowed_origins, short=True),
+    _setting("server.allowed_origins", "a list of origins", _texts(","), _SERVER.allowed_origins, short=True),
     _setting("server.checkpoint_copy", "a file, best on another disk", _path, None, short=True),
     _setting(
         "server.events_days", 'whole days of at least 1, or "unlimited"', _limit(_between(1, 100_000)), 30, short=True
@@ -291,11 +291,15 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("gateway.patience_seconds", _SECONDS, _positive, _GATEWAY.patience_seconds),
     _setting("gateway.grace_seconds", _SECONDS, _positive, _GATEWAY.grace_seconds),
     _setting("gateway.idle_seconds", _SECONDS, _positive, _GATEWAY.idle_seconds),
+    _setting("gateway.share_seconds", _SECONDS, _positive, _GATEWAY.share_seconds),
+    _setting("gateway.fallbacks", 'a list of texts such as "openai/gpt-4o=gpt-4o-mini"', fallbacks, _GATEWAY.fallbacks),
     _setting("console.kill_key", '"once" or "twice"', _one_of("once", "twice"), _CONSOLE.kill_key, short=True),
     _setting("console.mouse", _TRUTH, _boolean, _CONSOLE.mouse, short=True),
     _setting("console.ascii", _TRUTH, _boolean, _CONSOLE.ascii, short=True),
-    _setting("notify.urls", "a list of apprise addresses", _addresses, _NOTIFY.urls, secret=True),
-    _setting("notify.quiet", "hours such as 22:00-07:00", _quiet_hours, _NOTIFY.quiet),
+    _setting("console.theme", '"dark", "light" or "ansi"', _one_of("dark", "light", "ansi"), "dark", short=True),
+    _setting("keys", 'a table of keys by act, such as kill = "ctrl+k"', _pairs, _CONSOLE.keys),
+    _setting("notify.urls", "a list of apprise addresses", _texts(None, fits="://"), _NOTIFY.urls, secret=True),
+    _setting("notify.quiet", "hours such as 22:00-07:00", lambda value: QuietHours.parse(_text(value)), _NOTIFY.quiet),
     _setting("notify.per_minute", "a whole number from 1 to 600", _between(1, 600), _NOTIFY.per_minute),
 )
 """Every setting there is. Flags exist for those that a command offers."""
@@ -318,18 +322,18 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
     written = _read_file(flags, environ)
     found = {setting.key: _find(setting, flags, environ, written) for setting in SETTINGS}
     values = {key: item.value for key, item in found.items()}
-    source = {key: item.source for key, item in found.items()}
     server = ServerSettings(**_table(values, "server"))
     return Settings(
         hub=values["hub"] or _own_hub(server),
-        source=source,
+        source={key: item.source for key, item in found.items()},
         token=values["token"],
         data_dir=values["data_dir"] or Path(user_data_dir("opsconsole")),
         policy=values["policy"],
         server=server,
         limits=LimitSettings(**_table(values, "limits")),
         kill=KillSettings(**_table(values, "kill")),
-        console=ConsoleOptions(**_table(values, "console")),
+        console=ConsoleOptions(**_table(values, "console"), keys=values["keys"]),
+        prices=values["prices"],
         gateway=GatewayOptions(**_table(values, "gateway")),
         notify=NotifySettings(**_table(values, "notify")),
     )
@@ -344,9 +348,8 @@ def config_path(flags: Mapping[str, Any], environ: Mapping[str, str]) -> tuple[P
 
 
 def _own_hub(server: ServerSettings) -> str:
-    wildcard = server.host in ("0.0.0.0", "::", "")
     scheme = "https" if server.tls_cert else "http"
-    host = DEFAULT_HOST if wildcard else server.host
+    host = DEFAULT_HOST if server.host in ("0.0.0.0", "::", "") else server.host
     return hub_url(f"{scheme}://{f'[{host}]' if ':' in host else host}:{server.port or DEFAULT_PORT}")
 
 

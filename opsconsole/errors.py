@@ -3,6 +3,7 @@
 OpsconsoleError
 ├── ConfigError                 a setting is missing or wrong
 │   ├── PolicyError             a policy file cannot be used: every problem with its line (policy/file/problem.py)
+│   ├── CaseError               a recorded case cannot be read (scenario/reading.py)
 │   ├── FactConfigError         a fact of a policy is set up wrongly (policy/facts/interface.py)
 │   ├── RunInUse                another live process of this machine has this run's journal
 │   ├── NoCurrentRun            a guarded function was called outside of a run

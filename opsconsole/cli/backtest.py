@@ -89,7 +89,7 @@ def _lines(found: Backtest, candidate: Path) -> Iterator[str]:
     yield f"{found.judged} calls of {found.runs} runs in {found.hours:,.1f} hours, judged again by {name}\n"
     yield output.table(("", "ALLOW NOW", "ASK NOW", "DENY NOW", "THEN"), _table(found), frozenset({1, 2, 3, 4}))
     yield ""
-    asked_then, asked_now = found.then(Decision.ASK) / found.hours, found.now(Decision.ASK) / found.hours
+    asked_then, asked_now = found.questions
     stopped, finished = len(found.stopped), len(found.stopped_finished)
     yield output.fields(
         {

@@ -72,12 +72,17 @@ class HubClient:
 
     def command(self, do: str, **body: Any) -> str:
         """Gives an operator's command; its id, once the hub has recorded it. None values are left out."""
+        return self.give(do, **body)[0]
+
+    def give(self, do: str, **body: Any) -> tuple[str, dict[str, Any]]:
+        """As `command`, with the hub's answer."""
         cmd = f"cmd_{ULID()}"
         command = {"cmd": cmd, "do": do, **{name: value for name, value in body.items() if value is not None}}
         for last in (False,) * (SENDS_MAX - 1) + (True,):
             try:
-                self._check_result(self.post("commands", body=command))
-                return cmd
+                answer = self.post("commands", body=command)
+                self._check_result(answer)
+                return cmd, answer
             except _AnswerLost as error:
                 if last:
                     raise HubUnreachable(f"{error}; whether {cmd} ({do}) was recorded is not known") from None

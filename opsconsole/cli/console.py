@@ -11,6 +11,7 @@ from opsconsole.cli.hub_file import at_running_hub, find_token
 from opsconsole.cli.launch import ensure_hub
 from opsconsole.cli.options import shared_options
 from opsconsole.config import Settings
+from opsconsole.console.keymap import keymap
 from opsconsole.domain.command import Role
 
 
@@ -27,7 +28,8 @@ def console(settings: Settings) -> int:
 
 
 def open_console(settings: Settings) -> int:
-    """Runs the console until it is quit; its exit status. Raises: ConfigError when there is no token."""
+    """Runs the console until it is quit; its exit status. Raises: ConfigError for want of a token, or for its keys."""
+    keymap(settings.console.keys)
     token = find_token(settings, Role.OPERATOR)
     from opsconsole.console.settings import ConsoleSettings  # textual is heavy: loaded only once a hub is there
     from opsconsole.console.start import run_console
@@ -39,6 +41,8 @@ def open_console(settings: Settings) -> int:
             kill_key=settings.console.kill_key,
             no_mouse=not settings.console.mouse,
             ascii=settings.console.ascii,
+            theme=settings.console.theme,
+            keys=settings.console.keys,
             log_path=settings.data_dir / "logs" / "console.log",
         )
     )

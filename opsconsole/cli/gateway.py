@@ -73,9 +73,12 @@ def gateway_settings(settings: Settings, *, any_port: bool = False) -> GatewaySe
         patience_seconds=chosen.patience_seconds,
         grace_seconds=chosen.grace_seconds,
         idle_seconds=chosen.idle_seconds,
+        share_seconds=chosen.share_seconds,
+        fallbacks=chosen.fallbacks,
         provider_tools=chosen.provider_tools,
         background=chosen.background,
         hub_lost=chosen.hub_lost,
+        prices=settings.prices,
     )
 
 

@@ -17,7 +17,11 @@ OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--host", "server.host", {"help": "Where to listen [127.0.0.1]."}),
     ("--port", "server.port", {"help": "Where to listen; 0 = any free port [8787]."}),
     ("--data-dir", "data_dir", {"help": "The data directory (OPSCONSOLE_DATA_DIR)."}),
-    ("--policy", "policy", {"metavar": "FILE", "help": "The policy file (OPSCONSOLE_POLICY); taken up when it changes."}),
+    (
+        "--policy",
+        "policy",
+        {"metavar": "FILE", "help": "The policy file (OPSCONSOLE_POLICY); taken up when it changes."},
+    ),
     ("--tls-cert", "server.tls_cert", {"metavar": "PEM", "help": "The certificate; with --tls-key."}),
     ("--tls-key", "server.tls_key", {"metavar": "PEM", "help": "Its key."}),
     ("--checkpoint-copy", "server.checkpoint_copy", {"metavar": "FILE", "help": "A second file for the checkpoint."}),
@@ -81,4 +85,5 @@ def hub_settings(settings: Settings) -> HubSettings:
         turns=limits.turns,
         tokens=limits.tokens,
         approval_ttl_seconds=limits.approval_ttl_seconds,
+        prices=settings.prices,
     )

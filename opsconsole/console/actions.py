@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-ViewName = Literal["runs", "approvals", "run", "audit", "help", "takeover", "draft"]
-EVERYWHERE: frozenset[ViewName] = frozenset({"runs", "approvals", "run", "audit", "help", "takeover", "draft"})
+ViewName = Literal["runs", "approvals", "run", "audit", "help", "takeover", "draft", "graph", "fleet"]
+EVERYWHERE: frozenset[ViewName] = frozenset(get_args(ViewName))
 _READING: frozenset[ViewName] = EVERYWHERE - {"draft"}
-_ON_A_RUN: frozenset[ViewName] = frozenset({"runs", "run", "takeover"})
+_ON_A_RUN: frozenset[ViewName] = frozenset({"runs", "run", "takeover", "graph", "fleet"})
 _CALLS: frozenset[ViewName] = frozenset({"approvals"})
 
 
@@ -59,6 +60,20 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action(id="show_audit", keys=("4",), label="audit", help="Show the audit log.", views=_READING, hint=71),
     Action(
+        id="show_graph",
+        keys=("5", "w"),
+        label="graph",
+        help="Show the agents around the run under the cursor: who delegates to whom, who waits for whom.",
+        views=_READING,
+    ),
+    Action(
+        id="show_fleet",
+        keys=("6", "F"),
+        label="fleet",
+        help="Show the fleet: spend, approvals, limits, what tripped, the last proven stop, and whom to shed first.",
+        views=_READING,
+    ),
+    Action(
         id="show_help",
         keys=("question_mark",),
         label="help",
@@ -72,7 +87,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("enter",),
         label="open",
         help="Open what is under the cursor. It never decides anything.",
-        views=frozenset({"runs", "approvals", "run", "audit"}),
+        views=frozenset({"runs", "approvals", "run", "audit", "graph", "fleet"}),
         hint=11,
     ),
     Action(
@@ -123,7 +138,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("J", "right_square_bracket"),
         label="text down",
         help="Move the text beside the list down.",
-        views=frozenset({"approvals", "run", "audit", "takeover"}),
+        views=frozenset({"approvals", "run", "audit", "takeover", "graph", "fleet"}),
         shown_key="J ]",
     ),
     Action(
@@ -131,7 +146,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("K", "left_square_bracket"),
         label="text up",
         help="Move the text beside the list up.",
-        views=frozenset({"approvals", "run", "audit", "takeover"}),
+        views=frozenset({"approvals", "run", "audit", "takeover", "graph", "fleet"}),
         shown_key="K [",
     ),
     Action(
@@ -317,8 +332,17 @@ ACTIONS: tuple[Action, ...] = (
         keys=("y",),
         label="copy id",
         help="Copy the id under the cursor to the clipboard.",
-        views=frozenset({"runs", "approvals", "run", "audit", "takeover"}),
+        views=frozenset({"runs", "approvals", "run", "audit", "takeover", "graph", "fleet"}),
         hint=55,
+    ),
+    Action(
+        id="palette",
+        asks=True,
+        keys=("colon", "ctrl+p"),
+        label="command",
+        help="Type what to do: the name of any act, or run ID, graph ID, filter WORDS, kill ID.",
+        views=_READING,
+        shown_key=": ^p",
     ),
     Action(
         id="reconnect",
@@ -357,8 +381,8 @@ BY_KEY = _by_key()
 """(view, key) -> what it does there."""
 
 
-def hints(view: ViewName) -> list[Action]:
+def hints(view: ViewName, actions: Iterable[Action] = ACTIONS) -> list[Action]:
     """The acts worth a place in the line of hints of a view, most useful first."""
     return sorted(
-        (action for action in ACTIONS if view in action.views and action.hint), key=lambda action: action.hint
+        (action for action in actions if view in action.views and action.hint), key=lambda action: action.hint
     )

@@ -17,28 +17,34 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widgets import Input, TextArea
 
-from opsconsole.console.actions import BY_KEY, Action, ViewName
+from opsconsole.console.actions import Action, ViewName
 from opsconsole.console.clock import Clock
+from opsconsole.console.commands import Commands
 from opsconsole.console.context import Context, Draft
 from opsconsole.console.controls import Controls, NotDone
 from opsconsole.console.deeds import Deeds
+from opsconsole.console.keymap import Keymap, keymap
 from opsconsole.console.link import Link
 from opsconsole.console.pages import Pages
 from opsconsole.console.panels.approvals import ApprovalsPanel
 from opsconsole.console.panels.audit import AuditPanel
 from opsconsole.console.panels.draft import DraftPanel
+from opsconsole.console.panels.fleet import FleetPanel
+from opsconsole.console.panels.graph import GraphPanel
 from opsconsole.console.panels.help import HelpPanel
+from opsconsole.console.panels.palette import Palette
 from opsconsole.console.panels.panel import Panel
 from opsconsole.console.panels.receipt import ReceiptPanel
 from opsconsole.console.panels.run import RunPanel
 from opsconsole.console.panels.runs import RunsPanel
 from opsconsole.console.panels.takeover import TakeoverPanel
 from opsconsole.console.terminal import FramePacer, is_gone
-from opsconsole.console.theme import Painter
+from opsconsole.console.theme import Painter, ThemeName
 from opsconsole.console.view.dwell import Dwell
 from opsconsole.console.view.frame_lines import TYPING, WRITING, banner, header, hint_line
 from opsconsole.console.view.line import Line, Tone, fit_line
 from opsconsole.console.view.outbox import Entry, Sent
+from opsconsole.console.view.palette import Choice
 from opsconsole.console.view.session import Outcome, Session
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.prompt import Prompt
@@ -85,13 +91,17 @@ class ConsoleApp(App[int]):
         mono: bool = False,
         plain_ascii: bool = False,
         demo: bool = False,
+        theme: ThemeName = "dark",
+        keys: Keymap | None = None,
     ) -> None:
-        super().__init__(ansi_color=True if mono else None)
-        self.set_class(mono, "-mono")
+        plain = mono or theme == "ansi"
+        super().__init__(ansi_color=True if plain else None)
+        self.set_class(plain, "-mono")
+        self.set_class(theme == "light" and not plain, "-light")
         self.session = Session(wall=clock.wall(), now=clock.monotonic(), zone=zone)
         self.link = make_link(self.session, self.told)
         self.clock = clock
-        self.painter = Painter(mono=mono, plain_ascii=plain_ascii)
+        self.painter = Painter(mono=mono, plain_ascii=plain_ascii, theme=theme)
         self.demo = demo
         controls = Controls(self.session, self.link, clock=clock, new_id=new_id)
         self.context = Context(
@@ -103,6 +113,7 @@ class ConsoleApp(App[int]):
             app=self,
             dwell=Dwell(),
             kill_key=kill_key,
+            keymap=keys or keymap(),
         )
         self.panels = self._make_panels()
         self.receipt = ReceiptPanel(self.context)
@@ -113,6 +124,8 @@ class ConsoleApp(App[int]):
         self.hints = Lines(self.painter, id="hints")
         self.view: ViewName = "runs"
         self.before: list[ViewName] = []
+        self.commands = Commands(self, self.context)
+        self.palette = Palette(self.painter, choices=self.commands.choices, choose=self._chosen)
         self.deeds = Deeds(self, self.context)
         self.pages = pages
         self.pacer = FramePacer(enabled=False)
@@ -132,12 +145,15 @@ class ConsoleApp(App[int]):
         self.takeover_panel = TakeoverPanel(self.context)
         self.audit_panel = AuditPanel(self.context)
         self.draft_panel = DraftPanel(self.context)
+        self.graph_panel = GraphPanel(self.context)
         panels = (
             self.runs_panel,
             self.approvals_panel,
             self.run_panel,
             self.takeover_panel,
             self.audit_panel,
+            self.graph_panel,
+            FleetPanel(self.context),
             HelpPanel(self.context),
             self.draft_panel,
         )
@@ -151,6 +167,7 @@ class ConsoleApp(App[int]):
             yield from self.panels.values()
         yield self.receipt
         yield self.note
+        yield self.palette
         yield self.prompt
         yield self.hints
 
@@ -262,7 +279,7 @@ class ConsoleApp(App[int]):
                 event.prevent_default()
                 self._leave_typing()
             return
-        action = BY_KEY.get((self.view, event.key))
+        action = self.context.keymap.by_key.get((self.view, event.key))
         if action is None:
             return
         event.stop()
@@ -284,9 +301,17 @@ class ConsoleApp(App[int]):
             return False
         return True
 
+    def _chosen(self, choice: Choice, text: str) -> None:
+        self.palette.close()
+        self._focus_view()
+        self._key_at = self.clock.monotonic()  # what is typed on was meant for the palette
+        self._try(lambda: self.commands.perform(choice, text), asks=True)
+        self.redraw()
+
     def _leave_typing(self) -> None:
-        if self.prompt.is_open:
+        if self.prompt.is_open or self.palette.is_open:
             self.prompt.close()
+            self.palette.close()
             self._focus_view()
             self._frame()
         elif self.view == "draft":
@@ -316,6 +341,8 @@ class ConsoleApp(App[int]):
             panel.set_class(name == view, "-shown")
         if view == "run" and self.run_panel.run is not None:
             self.follow(self.run_panel.run)
+        if view == "takeover" and self.takeover_panel.run is not None:
+            self.follow(self.takeover_panel.run)
         self._focus_view()
         self.call_after_refresh(self.redraw)
 
@@ -348,7 +375,7 @@ class ConsoleApp(App[int]):
             return fit_line(TYPING, width)
         if isinstance(self.focused, TextArea):
             return fit_line(WRITING, width)
-        return hint_line(self.view, width=width, without=self.deeds.off())
+        return hint_line(self.view, width=width, without=self.deeds.off(), actions=self.context.keymap.actions)
 
     def _paint(self) -> None:
         """Load frames: visible rows that changed, a slice at a time, never more than the terminal takes."""

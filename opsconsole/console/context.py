@@ -10,6 +10,7 @@ from typing import Protocol
 from opsconsole.console.actions import ViewName
 from opsconsole.console.clock import Clock
 from opsconsole.console.controls import Controls
+from opsconsole.console.keymap import Keymap
 from opsconsole.console.theme import Painter
 from opsconsole.console.view.dwell import Dwell
 from opsconsole.console.view.ingest import HeldCall
@@ -78,6 +79,7 @@ class Context:
     app: Screenwork
     dwell: Dwell
     kill_key: str
+    keymap: Keymap
 
     def hub_now(self) -> float:
         """Hub time now; without a link it stands still where the data ends: nothing is known of later."""

@@ -40,6 +40,8 @@ class Deeds:
             "show_approvals": lambda: app.show_view("approvals"),
             "show_run": self._show_run,
             "show_audit": self._show_audit,
+            "show_graph": self._show_graph,
+            "show_fleet": lambda: app.show_view("fleet"),
             "show_help": lambda: app.show_view("help"),
             "back": app.go_back,
             "down": lambda: self._move(1),
@@ -62,6 +64,7 @@ class Deeds:
             "older": lambda: app.pages.older(app.view),
             "verify": lambda: app.pages.verify(),
             "copy": self._copy,
+            "palette": app.commands.open,
             "reconnect": app.link.retry,
             "quit": lambda: app.exit(0),
         }
@@ -144,6 +147,13 @@ class Deeds:
             raise NotDone("there is no run under the cursor")
         self._app.open_run(run)
 
+    def _show_graph(self) -> None:
+        run = self._app.panels[self._app.view].current_run() or self._app.graph_panel.run
+        if run is None:
+            raise NotDone("there is no run under the cursor")
+        self._app.show_view("graph")
+        self._app.graph_panel.show_run(run)
+
     def _show_audit(self) -> None:
         self._app.show_view("audit")
         self._app.pages.audit()
@@ -191,6 +201,11 @@ class Deeds:
             )
         if self._context.kill_key == "twice" and not self._is_armed(row, now):
             return
+        self.kill_named(row)
+
+    def kill_named(self, row: RunRow) -> None:
+        """Kill the run that was meant; again after a second, without the ladder's waits. Raises: NotDone."""
+        now = self._context.clock.monotonic()
         before = self._killed.get(row.run)
         if before is not None and now - before < ESCALATE_SECONDS:
             raise NotDone("the kill is on its way; x once more in a second leaves out the ladder's waits")

@@ -11,12 +11,12 @@ NOW = datetime(2026, 3, 14, 3, 12, 44, tzinfo=UTC).timestamp()
 """Hub clock of the moment shown."""
 POLICY_HASH = "sha256:demo"
 
-_BOTH = ("hold", "pause", "inject", "takeover", "kill_cooperative"), ("kill_process", "freeze")
+_CAPS = ("hold", "pause", "inject", "takeover", "kill_cooperative"), ("kill_process", "freeze")
 
 
 def run(run: str, agent: str, **fields: Any) -> dict[str, Any]:
     """One row of the board: a live, supervised, working run unless `fields` say otherwise."""
-    sdk, supervisor = _BOTH
+    gateway, supervisor = _CAPS
     link = fields.get("link", "live")
     since = fields.get("link_since", NOW - 600)
     heard = NOW - 1 if link == "live" else since
@@ -34,7 +34,7 @@ def run(run: str, agent: str, **fields: Any) -> dict[str, Any]:
         "caps": {"cost_usd": 5.0, "turns": 200},
         "models": ["gpt-5-mini"],
         "points": [
-            {"name": "sdk", "link": link, "caps": list(sdk), "host": "ops-1", "pid": 4_117, "heard_at": heard},
+            {"name": "gateway", "link": link, "caps": list(gateway), "host": "ops-1", "pid": 4_117, "heard_at": heard},
             {
                 "name": "supervisor",
                 "link": "live",
@@ -231,7 +231,7 @@ _RUNS: list[dict[str, Any]] = [
             "total_ms": 41.7,
             "points": [
                 {"name": "fence", "ms": 0.4, "outcome": "no further call is let through"},
-                {"name": "sdk", "ms": 12.9, "outcome": "run cancelled"},
+                {"name": "gateway", "ms": 2.9, "outcome": "1 streams cut"},
                 {"name": "supervisor.term", "ms": 18.2, "outcome": "3 processes ended"},
                 {"name": "supervisor.proof", "ms": 41.7, "outcome": "exit seen, tree empty"},
             ],
@@ -271,8 +271,8 @@ def runs() -> list[dict[str, Any]]:
 
 
 _TOOLS = [
-    {"type": "function", "function": {"name": "shell", "parameters": {"properties": {"command": {}}}}},
-    {"type": "function", "function": {"name": "lookup", "parameters": {"properties": {"id": {}}}}},
+    {"name": "shell", "parameters": {"properties": {"command": {"type": "string"}}, "required": ["command"]}},
+    {"name": "lookup", "parameters": {"properties": {"id": {"type": "string"}}, "required": ["id"]}},
 ]
 _APPROVALS: list[dict[str, Any]] = [
     approval(
@@ -323,6 +323,24 @@ _APPROVALS: list[dict[str, Any]] = [
         why="taken over by ana",
         rule="takeover",
         requested_at=NOW - 20,
+    ),
+    approval(
+        "apr_delete",
+        "run_01KAREFUND1",
+        "refunds",
+        "sql_write",
+        {"sql": "DELETE FROM charges WHERE batch = 88"},
+        call="c3",
+        risk="critical",
+        why="deletes rows",
+        rule="default.writes",
+        status="edited",
+        decided_by="ben",
+        decided_at=NOW - 541,
+        requested_at=NOW - 556,
+        expires_at=NOW + 44,
+        edited_args={"sql": "UPDATE charges SET void = 1 WHERE batch = 88"},
+        delivery="applied",
     ),
     approval(
         "apr_mail",

@@ -6,45 +6,45 @@ from typing import Any
 
 from opsconsole.console.sample import NOW
 
+_MODEL, _SERVED, _SERVED_LATER = "gpt-5-mini", "gpt-5-mini-2025-08-07", "gpt-5-mini-2026-02-11"
+
+
+def _turn(at: float, id: str, status: str, **more: Any) -> tuple[float, dict[str, Any]]:
+    return at, {"type": "tool", "id": id, "name": _MODEL, "kind": "model_call", "status": status, **more}
+
+
+def _usage(at: float, turns: int, input_tokens: int, output_tokens: int, served: str) -> tuple[float, dict[str, Any]]:
+    counts = {"turns": turns, "input_tokens": input_tokens, "output_tokens": output_tokens}
+    return at, {"type": "usage", "model": _MODEL, "provider": "openai", "served_model": served, **counts}
+
+
+def _call(
+    at: float, id: str, name: str, args: dict[str, Any], status: str, **more: Any
+) -> tuple[float, dict[str, Any]]:
+    return at, {"type": "tool", "id": id, "name": name, "gate": True, "args": args, "status": status, **more}
+
+
+def _said(at: float, id: str, text: str, **more: Any) -> tuple[float, dict[str, Any]]:
+    return at, {"type": "message", "id": id, "role": "assistant", "text": text, **more}
+
+
 _STORY: list[tuple[float, dict[str, Any]]] = [
     (-600, {"type": "run", "agent": "refunds", "name": "refund batch 88"}),
     (-599, {"type": "state", "state": "working"}),
     (-590, {"type": "message", "id": "m1", "role": "user", "text": "Refund batch 88: it was charged twice."}),
-    (
-        -588,
-        {
-            "type": "tool",
-            "id": "c1",
-            "name": "gpt-5-mini",
-            "kind": "model_call",
-            "status": "completed",
-            "duration_ms": 2_100,
-        },
+    _turn(-590, "t1", "running"),
+    _said(-588, "m2", "I look at the orders first."),
+    _usage(-588, 1, 812, 64, _SERVED),
+    _turn(-588, "t1", "completed", duration_ms=2_100),
+    _call(
+        -587, "c2", "sql_read", {"sql": "SELECT id, amount FROM orders WHERE batch = 88"}, "completed", duration_ms=37
     ),
-    (
-        -585,
-        {
-            "type": "tool",
-            "id": "c2",
-            "name": "sql_read",
-            "status": "proposed",
-            "gate": True,
-            "args": {"sql": "SELECT id, amount FROM orders WHERE batch = 88"},
-        },
-    ),
-    (-584, {"type": "tool", "id": "c2", "status": "completed", "result": "4 rows", "duration_ms": 37}),
-    (
-        -300,
-        {
-            "type": "tool",
-            "id": "c3",
-            "name": "http_get",
-            "status": "failed",
-            "args": {"url": "/v2/charges/88"},
-            "error": "timed out after 10 s",
-            "duration_ms": 10_000,
-        },
-    ),
+    _turn(-560, "t2", "failed", error="the model's provider answered 529", duration_ms=310),
+    _turn(-558, "t3", "running"),
+    _usage(-556, 2, 1_790, 133, _SERVED_LATER),
+    _turn(-556, "t3", "completed", duration_ms=1_480),
+    _call(-540, "c3", "sql_write", {"sql": "DELETE FROM charges WHERE batch = 88"}, "completed", duration_ms=52),
+    _call(-300, "c4", "http_get", {"url": "/v2/charges/88"}, "failed", error="timed out", duration_ms=10_000),
     (
         -120,
         {
@@ -56,18 +56,18 @@ _STORY: list[tuple[float, dict[str, Any]]] = [
             "text": "use the ledger",
         },
     ),
-    (-60, {"type": "message", "id": "m2", "role": "assistant", "text": "The ledger shows four double charges."}),
-    (
+    _said(-80, "m3", "Compare with the ledger before you write.", author="ana"),
+    _turn(-62, "t4", "running"),
+    _said(-60, "m4", "The ledger shows four double charges."),
+    _usage(-60, 3, 3_010, 201, _SERVED_LATER),
+    _turn(-60, "t4", "completed", duration_ms=1_920),
+    _call(
         -41,
-        {
-            "type": "tool",
-            "id": "sql",
-            "name": "sql_write",
-            "status": "proposed",
-            "gate": True,
-            "args": {"database": "orders.db", "sql": "UPDATE orders\n   SET state = 'refunded'"},
-            "reason": "The customer batch 88 was charged twice.",
-        },
+        "call_sql",
+        "sql_write",
+        {"database": "orders.db", "sql": "UPDATE orders\n   SET state = 'refunded'"},
+        "proposed",
+        reason="The customer batch 88 was charged twice.",
     ),
 ]
 

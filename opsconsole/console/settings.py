@@ -20,6 +20,9 @@ class ConsoleSettings:
     ascii: bool = False
     """Plain ASCII marks and borders."""
     no_color: bool = False
+    theme: Literal["dark", "light", "ansi"] = "dark"
+    keys: tuple[tuple[str, str], ...] = ()
+    """(id of an act, its keys separated by spaces), in place of its own."""
     log_path: Path | None = None
     """Where a crash is written; None writes none."""
     title: str = "opsconsole"

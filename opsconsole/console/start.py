@@ -10,6 +10,7 @@ from ulid import ULID
 
 from opsconsole.console.app import ConsoleApp
 from opsconsole.console.clock import SystemClock, local_zone
+from opsconsole.console.keymap import keymap
 from opsconsole.console.link import HubLink, Link
 from opsconsole.console.pages import Api, Pages
 from opsconsole.console.settings import ConsoleSettings
@@ -48,6 +49,8 @@ def make_app(settings: ConsoleSettings) -> ConsoleApp:
         new_id=lambda: f"cmd_{ULID()}",
         pages=Pages(make_api),
         kill_key=settings.kill_key,
+        theme=settings.theme,
+        keys=keymap(settings.keys),
         mono=settings.no_color or bool(os.environ.get("NO_COLOR")),
         plain_ascii=settings.ascii or needs_ascii(os.environ, sys.stdout.encoding or ""),
     )

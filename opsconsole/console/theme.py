@@ -12,6 +12,7 @@ from textual.strip import Strip
 from opsconsole.console.view.ascii_text import to_ascii
 from opsconsole.console.view.line import Line, Tone
 
+ThemeName = Literal["dark", "light", "ansi"]
 Look = Literal["plain", "cursor", "dimmed", "dimmed cursor"]
 
 _COLOUR: dict[Tone, str] = {
@@ -29,6 +30,37 @@ _COLOUR: dict[Tone, str] = {
     "key": "bold #7cc8f0",
     "add": "#2fbf8f",
 }
+_LIGHT: dict[Tone, str] = {
+    "plain": "#1c1c1c",
+    "dim": "#5a5a5a",
+    "strong": "bold #000000",
+    "good": "#00694a",
+    "warn": "#8a5600",
+    "bad": "bold #a83200",
+    "ask": "bold #5c4b00",
+    "hold": "#8a3b73",
+    "alarm": "bold #ffffff on #a83200",
+    "title": "bold #00558a",
+    "quote": "#34445c",
+    "key": "bold #00558a",
+    "add": "#00694a",
+}
+_ANSI: dict[Tone, str] = {
+    "plain": "",
+    "dim": "",
+    "strong": "bold",
+    "good": "green",
+    "warn": "yellow",
+    "bad": "bold red",
+    "ask": "bold yellow",
+    "hold": "magenta",
+    "alarm": "bold reverse red",
+    "title": "bold cyan",
+    "quote": "",
+    "key": "bold cyan",
+    "add": "green",
+}
+"""The terminal's own sixteen colours: how light they are is for its owner to say."""
 _MONO: dict[Tone, str] = {
     "plain": "",
     "dim": "",
@@ -46,16 +78,24 @@ _MONO: dict[Tone, str] = {
 }
 
 
+_THEMES: dict[str, tuple[dict[Tone, str], str, str]] = {
+    "dark": (_COLOUR, "on #2a3f54", "#7a7a7a"),
+    "light": (_LIGHT, "on #cfe3f5", "#7a7a7a"),
+    "ansi": (_ANSI, "reverse", "none"),
+    "mono": (_MONO, "reverse", "none"),
+}
+"""Name -> its tones, the row under the cursor, and rows that are old."""
+
+
 class Painter:
     """Turns lines into strips of terminal cells."""
 
-    def __init__(self, *, mono: bool = False, plain_ascii: bool = False) -> None:
+    def __init__(self, *, mono: bool = False, plain_ascii: bool = False, theme: ThemeName = "dark") -> None:
         self.mono = mono
         self.plain_ascii = plain_ascii
-        tones = _MONO if mono else _COLOUR
+        tones, on_cursor, old = _THEMES["mono" if mono else theme]
         normal = {tone: Style.parse(look or "none") for tone, look in tones.items()}
-        cursor = Style.parse("reverse") if mono else Style.parse("on #2a3f54")
-        dimmed = Style.parse("none") if mono else Style.parse("#7a7a7a")
+        cursor, dimmed = Style.parse(on_cursor), Style.parse(old)
         self._styles: dict[Look, dict[Tone, Style]] = {
             "plain": normal,
             "cursor": {tone: style if tone == "alarm" else style + cursor for tone, style in normal.items()},

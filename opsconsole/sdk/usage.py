@@ -23,6 +23,10 @@ class TurnUsage:
     cache_write_tokens: int = 0
     reasoning_tokens: int = 0
     cost_usd: float | None = None
+    priced_by: str = ""
+    """The price list that `cost_usd` was worked out by; empty where the author has no list."""
+    unpriced_turns: int = 0
+    """1 where a list was asked and knows no price."""
 
 
 COUNTS = ("turns", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
@@ -74,10 +78,12 @@ def reply_text(reply: Any) -> str | None:
 def added(counts: Mapping[str, Any], turn: TurnUsage) -> dict[str, Any]:
     """Cumulative counts with one more turn, as the `usage` event carries them."""
     total: dict[str, Any] = {name: int(counts.get(name, 0)) + max(0, getattr(turn, name)) for name in COUNTS}
-    for name in ("provider", "served_model", "fingerprint"):
+    for name in ("provider", "served_model", "fingerprint", "priced_by"):
         text = getattr(turn, name) or counts.get(name)
         if text:
             total[name] = str(text)[:100]
+    if unpriced := int(counts.get("unpriced_turns", 0)) + max(0, turn.unpriced_turns):
+        total["unpriced_turns"] = unpriced
     if (turn.cost_usd is not None and math.isfinite(turn.cost_usd)) or "cost_usd" in counts:
         total["cost_usd"] = float(counts.get("cost_usd") or 0.0) + _cost(turn.cost_usd)
     return total

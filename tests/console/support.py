@@ -117,7 +117,9 @@ class FakeApi:
 class Bench:
     """A console on fakes."""
 
-    def __init__(self, *, kill_key: str = "once", mono: bool = False, plain_ascii: bool = False) -> None:
+    def __init__(
+        self, *, kill_key: str = "once", mono: bool = False, plain_ascii: bool = False, **options: Any
+    ) -> None:
         self.clock = FakeClock()
         self.api = FakeApi()
         self.links: list[FakeLink] = []
@@ -137,6 +139,7 @@ class Bench:
             mono=mono,
             plain_ascii=plain_ascii,
             demo=True,
+            **options,
         )
 
     @property

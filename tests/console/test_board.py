@@ -140,7 +140,7 @@ def queue_of(*rows: dict[str, Any]) -> Queue:
 
 
 def test_the_riskiest_call_comes_first_then_the_one_that_expires_soonest_then_the_settled() -> None:
-    assert queue_of(*sample.approvals()).order() == ["apr_rm", "apr_sql", "apr_model", "apr_mail"]
+    assert queue_of(*sample.approvals()).order() == ["apr_rm", "apr_sql", "apr_model", "apr_delete", "apr_mail"]
 
 
 def test_the_queue_knows_what_is_pending_and_since_when() -> None:

@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsconsole.console.sample import NOW, approval, approvals, run
-from opsconsole.console.view.composed import template, to_call, to_words
+from opsconsole.console.view.composed import chosen, template, to_call, to_words
 from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
 from opsconsole.console.view.edit_text import BadDraft, changed_names, difference, to_args, to_text
-from opsconsole.console.view.held_call import held_call_body, held_call_facts, standing, tool_names
+from opsconsole.console.view.held_call import held_call_body, held_call_facts, standing
 from opsconsole.console.view.ingest import held_call, run_row
+from opsconsole.console.view.offers import Checker, offers
 from opsconsole.domain.text import safe
 from opsconsole.protocol.frames import ProposedCall
 
@@ -82,7 +83,8 @@ def test_a_model_call_shows_its_conversation_and_its_tools() -> None:
     text = "\n".join("".join(part for part, _ in line) for line in held_call_body(held, width=80))
     assert "MESSAGE, user" in text
     assert "INC-4412: checkout is slow" in text
-    assert "TOOLS shell, lookup" in text
+    assert '→ lookup {"id": "deploys"}' in text
+    assert "TOOLS shell(command), lookup(id)" in text
 
 
 @pytest.mark.parametrize(
@@ -94,7 +96,7 @@ def test_a_model_call_shows_its_conversation_and_its_tools() -> None:
     ],
 )
 def test_tools_are_named_in_any_of_the_usual_shapes(tools: list[Any]) -> None:
-    assert tool_names({"tools": tools}) == ["shell"]
+    assert [offer.name for offer in offers({"tools": tools})] == ["shell"]
 
 
 def test_what_became_of_a_settled_call_is_told() -> None:
@@ -188,6 +190,52 @@ def test_every_parameter_of_a_tool_is_drafted_however_the_tool_is_described(tool
 )
 def test_a_tool_that_is_not_described_is_drafted_without_arguments(tool: Any, name: str) -> None:
     assert json.loads(template({"tools": [tool]})) == {"name": name, "args": {}}
+
+
+OFFERED = offers({"tools": [{"name": "grep", "input_schema": SCHEMA}, {"name": "glob"}, "shell"]})
+
+
+def test_a_tool_is_shown_with_its_parameters_and_which_it_needs() -> None:
+    signatures = [offer.signature for offer in OFFERED]
+    assert signatures == ["grep(path, lines?, count?, all?, globs?, note?)", "glob", "shell"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"), [("grep", "grep"), ("2", "glob"), ("gl", "glob"), ("g", None), ("", None), ("4", None)]
+)
+def test_a_tool_is_chosen_by_name_number_or_beginning(typed: str, name: str | None) -> None:
+    offer = chosen(OFFERED, typed)
+    assert (offer.name if offer else None) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "args", "problem"),
+    [
+        ("grep", {"path": "a"}, ""),
+        ("grep", {}, 'args: "path" is a required property'),
+        ("grep", {"path": 1}, 'path: 1 is not of type "string"'),
+        ("grep", {"path": "a", "lines": "x"}, 'lines: "x" is not of type "integer"'),
+        ("glob", {"any": "thing"}, ""),
+        ("rm", {}, "the request offers no tool 'rm'; it offers grep, glob, shell"),
+    ],
+)
+def test_a_composed_call_is_checked_against_what_the_request_offers(name: str, args: Any, problem: str) -> None:
+    assert Checker(OFFERED).problem(name, args) == problem
+
+
+def test_a_schema_that_lies_checks_nothing_and_breaks_nothing() -> None:
+    lies = offers({"tools": [{"name": "x", "parameters": {"type": 7, "$ref": "#/nowhere"}}]})
+    assert Checker(lies).problem("x", {"a": 1}) == ""
+
+
+def test_a_composed_call_that_does_not_fit_is_not_sent() -> None:
+    with pytest.raises(BadDraft, match="required property"):
+        to_call('{"name": "grep", "args": {}}', call_id="c1", checker=Checker(OFFERED))
+
+
+def test_a_choice_of_a_parameter_is_drafted_with_its_first() -> None:
+    schema = {"properties": {"mode": {"type": "string", "enum": ["fast", "slow"]}}}
+    assert json.loads(template({"tools": [{"name": "x", "parameters": schema}]}))["args"] == {"mode": "fast"}
 
 
 def test_a_composed_call_is_read_back() -> None:

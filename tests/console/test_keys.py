@@ -8,6 +8,7 @@ import pytest
 
 from opsconsole.console import sample, sample_history
 from opsconsole.console.sample import NOW, approval, run
+from opsconsole.console.view.timeline import Timeline
 from opsconsole.domain.approval import Answer
 from opsconsole.domain.command import Do
 from opsconsole.protocol.frames import Command, ProposedCall, Res, Sub
@@ -495,7 +496,7 @@ async def test_a_held_run_is_answered_in_words_as_its_model(console: OpenConsole
 async def test_a_held_run_is_answered_with_a_composed_call(console: OpenConsole) -> None:
     async with console() as seat:
         await seat.go("triage")
-        await seat.press("t", "c")
+        await seat.press("t", "c", "enter")
         seat.app.draft_panel.editor.load_text('{"name": "lookup", "args": {"id": "deploys"}}')
         await seat.settle()
         await seat.press("escape", "a")
@@ -687,8 +688,11 @@ async def test_older_events_are_paged(console: OpenConsole) -> None:
         await seat.settle()
         await seat.press("o")
         await seat.app.pages.settled()
-        assert ("events", "run_01KASREXX02", 108) in seat.api.asked
-        assert len(seat.app.run_panel.list.keys) == 9
+        oldest = sample_history.events()[-2]["position"]
+        assert ("events", "run_01KASREXX02", oldest) in seat.api.asked
+        everything = Timeline("run_01KASREXX02")
+        everything.add(sample_history.events())
+        assert seat.app.run_panel.list.keys == everything.order()
 
 
 async def test_next_goes_round_those_that_need_a_person(console: OpenConsole) -> None:
@@ -817,3 +821,61 @@ async def test_a_crash_says_one_line_and_shows_no_values(
         assert "KeyError: 16" in caplog.text
         assert "ops_secret_value" not in caplog.text.replace('token = "ops_secret_value"', "")
         seat.app._exit_renderables.clear()
+
+
+# runs that a gateway sees
+
+
+async def test_a_composed_call_that_the_tool_does_not_take_is_not_sent(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.go("triage")
+        await seat.press("t", "c", "enter")
+        seat.app.draft_panel.editor.load_text('{"name": "shell", "args": {}}')
+        await seat.settle()
+        assert '✖ args: "command" is a required property' in seat.screen
+        await seat.press("escape", "a")
+        assert seat.link.commands == []
+
+
+async def test_a_tool_that_is_not_offered_is_not_drafted(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.go("triage")
+        await seat.press("t", "c")
+        await seat.type("x")
+        await seat.press("enter")
+        assert (seat.app.view, seat.note[:22]) == ("takeover", "which of the 2 tools? ")
+
+
+async def test_a_run_that_was_taken_over_amid_a_turn_is_seen_to_end_it(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.go("looper")
+        await seat.press("t")
+        seat.link.snap(seat.link.tail(), speaking("The stock is"), rev=110)
+        await seat.settle()
+        assert "the model is speaking" in seat.screen
+        assert "The stock is▌" in seat.screen
+
+
+async def test_a_runs_timeline_shows_the_words_as_they_come_and_what_was_ruled(console: OpenConsole) -> None:
+    async with console(size=(120, 45)) as seat:
+        await seat.go("refunds")
+        await seat.press("enter")
+        seat.link.snap(seat.link.tail(), [*sample_history.events(), *speaking("So I write", after=200)], rev=210)
+        await seat.settle()
+        lines = seat.screen.splitlines()
+        assert any("So I write▌" in line for line in lines)
+        assert any("sql_write" in line and " waits " in line for line in lines)
+        assert any("sql_write" in line and "edited by ben" in line for line in lines)
+        assert any("is served by gpt-5-mini-2026-02-11 now" in line for line in lines)
+        assert any("ana as the model" in line for line in lines)
+
+
+def speaking(words: str, *, after: int = 100) -> list[dict[str, Any]]:
+    told = [
+        {"type": "tool", "id": "t9", "name": "m", "kind": "model_call", "status": "running"},
+        {"type": "message", "id": "m9", "role": "assistant", "append": words},
+    ]
+    return [
+        {"position": after + place, "gen": "g", "at": NOW, "event": {"seq": after + place, "ts": NOW, **event}}
+        for place, event in enumerate(told)
+    ]

@@ -124,3 +124,15 @@ def test_a_frozen_run_whose_supervisor_is_not_heard_is_unknown() -> None:
 
 def test_a_frozen_run_with_a_held_call_still_waits_for_a_person() -> None:
     assert status(frozen=True, pending_approvals=1).rank is Rank.APPROVAL
+
+
+@pytest.mark.parametrize(("seconds", "rank"), [(2, Rank.STOPPING), (20, Rank.UNKNOWN)])
+def test_an_end_that_the_supervisor_has_not_proved_is_only_the_runs_own_word(seconds: float, rank: Rank) -> None:
+    found = status(state="completed", outlived=True, ended_at=NOW - seconds)
+    assert (found.word, found.rank) == ("ended?", rank)
+    assert found.now == "done by its own word: process not proven gone"
+
+
+def test_a_run_paused_for_its_budget_is_capped_though_it_has_spent_less() -> None:
+    alert = {"id": "a", "kind": "limit", "text": "paused at its limit: budget", "level": "critical", "at": NOW}
+    assert (status(state="paused", alerts=[alert]).word, status(state="paused").word) == ("capped", "paused")

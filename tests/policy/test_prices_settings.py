@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from opsconsole.cli.gateway import gateway_settings
+from opsconsole.cli.hub import hub_settings
 from opsconsole.config import load
 from opsconsole.domain.usage import Usage
 from opsconsole.errors import ConfigError
@@ -109,3 +111,8 @@ def test_a_price_that_cannot_be_one_is_an_error_of_the_configuration(tmp_path: P
     file.write_text('[prices]\n"mine" = 5\n')
     with pytest.raises(ConfigError, match=r"prices\.mine"):
         load({"config": str(file)}, {})
+
+
+def test_hub_and_gateway_price_by_the_same_settings() -> None:
+    found = load({}, {"OPSCONSOLE_PRICES": '{"unknown_model": "block", "mine": {"input": 1, "output": 2}}'})
+    assert hub_settings(found).prices == gateway_settings(found).prices == found.prices != Prices()

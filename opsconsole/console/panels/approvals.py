@@ -10,11 +10,12 @@ from opsconsole.console.context import Context, Draft
 from opsconsole.console.controls import NotDone
 from opsconsole.console.panels.panel import Panel
 from opsconsole.console.view.composed import to_words
-from opsconsole.console.view.dwell import DWELL_SECONDS
+from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
 from opsconsole.console.view.edit_text import to_args, to_text
 from opsconsole.console.view.held_call import held_call_body, held_call_facts, queue_line, standing
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.line import Line, fit_line
+from opsconsole.console.view.previous_call import Previous, compared, previous_call
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
 from opsconsole.console.widgets.text_pane import TextPane
@@ -34,6 +35,11 @@ class ApprovalsPanel(Panel):
         self.pane = TextPane(context.painter, id="call-text")
         self._shown: str | None = None
         self._body: tuple[HeldCall, int, list[Line]] | None = None
+        self._before: Previous | None = None
+        self._known: object = None
+        """What the search for the call before was made in."""
+        self._compared: tuple[tuple[HeldCall, Previous | None, int], list[Line]] | None = None
+        self._rested = Dwell()
 
     def compose(self) -> ComposeResult:
         """The queue beside or above the opened call."""
@@ -172,7 +178,25 @@ class ApprovalsPanel(Panel):
         run = self.context.session.board.get(held.row.run)
         if self._body is None or self._body[:2] != (held, width):
             self._body = (held, width, held_call_body(held, width=width))
-        return held_call_facts(held, run, now=now, width=width, zone=self.context.zone) + self._body[2]
+        facts = held_call_facts(held, run, now=now, width=width, zone=self.context.zone)
+        return facts + self._body[2] + self._against_previous(held, width)
+
+    def _against_previous(self, held: HeldCall, width: int) -> list[Line]:
+        """What is different from the call of this tool before; the run's timeline is followed for it."""
+        session, clock = self.context.session, self.context.clock.monotonic()
+        self._rested.show(held.row.run, now=clock)
+        if session.online and self._rested.long_enough(held.row.run, now=clock):
+            self.context.app.follow(held.row.run)
+        timeline = session.timeline
+        known = (held.key, session.queue.changes, "" if timeline is None else (timeline.run, timeline.changes))
+        if known != self._known:
+            self._known, self._before = known, previous_call(held.row, session.queue, timeline)
+        shown = (held, self._before, width)
+        if self._compared is None or self._compared[0] != shown:
+            before, zone = self._before, self.context.zone
+            lines = [] if before is None else compared(held.row, before, width=width, zone=zone)
+            self._compared = shown, lines
+        return self._compared[1]
 
     def _line(self, key: str, width: int) -> Line:
         held = self.context.session.queue.get(key)

@@ -31,4 +31,4 @@ class HelpPanel(Panel):
 
     def refresh_rows(self) -> None:
         """The words for this width."""
-        self.pane.show(help_lines(width=max(10, self.pane.size.width)))
+        self.pane.show(help_lines(width=max(10, self.pane.size.width), actions=self.context.keymap.actions))

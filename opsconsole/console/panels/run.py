@@ -9,13 +9,16 @@ from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
 from opsconsole.console.panels.panel import Panel
 from opsconsole.console.view.family import family
+from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.line import Line, Span, fit_line, width_of
+from opsconsole.console.view.ruling import in_full, in_short
 from opsconsole.console.view.run_summary import summary
 from opsconsole.console.view.timeline import Step
 from opsconsole.console.view.timeline_lines import step_detail, step_line
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
 from opsconsole.console.widgets.text_pane import TextPane
+from opsconsole.domain.run import TERMINAL
 
 TREE_LINES_MAX = 8
 HEAD_LINES_MAX = 7
@@ -152,10 +155,30 @@ class RunPanel(Panel):
         shown = (step.key, step.version)
         width = max(10, self.pane.size.width - 1)
         fresh = self._shown is None or self._shown[0] != step.key
-        self.pane.show(step_detail(step, width=width, zone=self.context.zone), from_top=fresh)
+        held, now = self._held(step), self.context.hub_now()
+        ruled = in_full(held, now=now, width=width) if held else []
+        self.pane.show(step_detail(step, width=width, zone=self.context.zone, ruling=ruled), from_top=fresh)
+        if self.following and self._is_speaking(step.key):
+            self.pane.to_end(True)
         self._shown = shown
 
     def _line(self, key: str, width: int) -> Line:
         timeline = self.context.session.timeline
         step = None if timeline is None else timeline.steps.get(key)
-        return () if step is None else step_line(step, width=width, zone=self.context.zone)
+        if step is None:
+            return ()
+        held = self._held(step)
+        ruling = in_short(held, now=self.context.hub_now()) if held else None
+        return step_line(step, width=width, zone=self.context.zone, ruling=ruling, speaking=self._is_speaking(key))
+
+    def _held(self, step: Step) -> HeldCall | None:
+        """The question that was asked about the call which a step is."""
+        if self.run is None or not step.key.startswith("tool:"):
+            return None
+        return self.context.session.queue.of_call(self.run, step.key.removeprefix("tool:"))
+
+    def _is_speaking(self, key: str) -> bool:
+        timeline = self.context.session.timeline
+        row = self.context.session.board.get(self.run)
+        live = row is not None and row.state not in TERMINAL
+        return live and timeline is not None and timeline.speaking() == key

@@ -9,16 +9,22 @@ from opsconsole.console.context import Context, Draft
 from opsconsole.console.controls import NotDone
 from opsconsole.console.panels.panel import Panel
 from opsconsole.console.view.amounts import age
-from opsconsole.console.view.composed import template, to_call, to_words
+from opsconsole.console.view.composed import chosen, template, to_call, to_words
 from opsconsole.console.view.dwell import DWELL_SECONDS
 from opsconsole.console.view.held_call import conversation, standing
 from opsconsole.console.view.ingest import HeldCall
-from opsconsole.console.view.line import Line, fit_line
+from opsconsole.console.view.line import Line, Tone, fit_line
+from opsconsole.console.view.offers import Checker, offers
+from opsconsole.console.view.timeline_lines import step_line
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.text_pane import TextPane
 from opsconsole.domain.approval import Answer
+from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CallKind
 from opsconsole.protocol.frames import ProposedCall
+
+STEPS_SHOWN_MAX = 200
+"""Newest steps of the run that are shown while nothing waits for an answer."""
 
 
 class TakeoverPanel(Panel):
@@ -64,12 +70,26 @@ class TakeoverPanel(Panel):
         width = max(10, self.head.size.width)
         self.head.show([fit_line(line, width) for line in self._head(held)])
         self.context.dwell.show(_identity(self.run, held), now=self.context.clock.monotonic())
-        lines: list[Line] = [] if held is None else conversation(held.row.args, width=max(10, self.pane.size.width - 1))
+        inner = max(10, self.pane.size.width - 1)
+        lines = self._meanwhile(inner) if held is None else conversation(held.row.args, width=inner)
         key = None if held is None else held.key
         self.pane.show(lines, from_top=False)
+        if held is None:
+            self.pane.to_end(True)
         if key != self._shown:
             self.pane.to_end(True)
         self._shown = key
+
+    def _meanwhile(self, width: int) -> list[Line]:
+        """While nothing waits for an answer: what the run does, as it does it."""
+        timeline = self.context.session.timeline
+        if timeline is None or timeline.run != self.run:
+            return []
+        speaking = timeline.speaking()
+        return [
+            step_line(timeline.steps[key], width=width, zone=self.context.zone, speaking=key == speaking)
+            for key in timeline.order()[-STEPS_SHOWN_MAX:]
+        ]
 
     def do(self, action: str) -> bool:
         """Answer as the model."""
@@ -98,7 +118,23 @@ class TakeoverPanel(Panel):
         self.context.app.write(draft)
 
     def _compose_call(self, held: HeldCall) -> None:
-        call_id = self.context.controls.new_call_id()
+        """Draft a call of the tool offered; where there are several, ask which."""
+        offered = offers(held.args)
+        if len(offered) < 2:
+            self._draft_call(held, None)
+            return
+
+        def choose(typed: str) -> None:
+            offer = chosen(offered, typed)
+            if offer is None:
+                raise NotDone(f"which of the {len(offered)} tools? a name, the beginning of one, or its number")
+            self._draft_call(held, offer.name)
+
+        names = ", ".join(f"{number} {offer.name}" for number, offer in enumerate(offered, 1))
+        self.context.app.ask(f"call which tool ({safe_line(names)})", choose, value=offered[0].name)
+
+    def _draft_call(self, held: HeldCall, name: str | None) -> None:
+        call_id, checker = self.context.controls.new_call_id(), Checker(offers(held.args))
 
         def send(value: object) -> None:
             assert isinstance(value, ProposedCall)
@@ -108,10 +144,10 @@ class TakeoverPanel(Panel):
         self.context.app.write(
             Draft(
                 title="compose a call as the model",
-                text=template(held.args),
+                text=template(held.args, name),
                 about=held,
                 before=None,
-                check=lambda text: to_call(text, call_id=call_id),
+                check=lambda text: to_call(text, call_id=call_id, checker=checker),
                 send=send,
             )
         )
@@ -128,8 +164,14 @@ class TakeoverPanel(Panel):
             by = "you hold" if self.context.controls.holds(row) else f"{row.baton.by} holds"
             left = age(row.baton.until - now)
             holding = ((f" {by} this run for {left} more; then it stays paused", "hold"),)
-        words, tone = standing(held, now=now) if held else ("the agent is not waiting for its model now", "dim")
+        words, tone = standing(held, now=now) if held else self._not_waiting()
         return [who, holding, ((f" {words}", tone),)]
+
+    def _not_waiting(self) -> tuple[str, Tone]:
+        timeline = self.context.session.timeline
+        if timeline is not None and timeline.run == self.run and timeline.speaking():
+            return "the model is speaking: what it has begun it ends; the next turn is yours", "dim"
+        return "the agent is not waiting for its model now: its next turn is yours", "dim"
 
 
 def _identity(run: str | None, held: HeldCall | None) -> object:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
 
-from opsconsole.console.actions import ACTIONS, Action, ViewName, hints
+from opsconsole.console.actions import ACTIONS, EVERYWHERE, Action, ViewName, hints
 from opsconsole.console.view.amounts import age, time_of_day
+from opsconsole.console.view.limits import limit_line
 from opsconsole.console.view.line import Line, Span, first_that_fits, fit, fit_line, two_ends, width_of, wrap_words
 from opsconsole.console.view.session import LinkPhase, Session
 from opsconsole.protocol.limits import Close
@@ -34,6 +35,7 @@ def header(session: Session, *, now: float, width: int, demo: bool = False) -> L
     name = " opsconsole" + (" DEMO DATA" if demo else "")
     left: Line = ((name, "title"), live)
     who: Line = ((f"{session.link.principal} ({session.link.role}) ", "dim"),) if session.link.principal else ()
+    policy: Line = ((f"{session.hub.policy} ", "dim"),) if session.hub.policy else ()
     oldest = queue.oldest()
     waiting: list[Span] = []
     if queue.pending:
@@ -44,7 +46,12 @@ def header(session: Session, *, now: float, width: int, demo: bool = False) -> L
     spent = max(0.0, board.dollars_per_minute)
     money: Line = ((f" ${spent:.2f}/min", "plain"),)
     runs: Line = ((f" {len(board.rows.by_key):,} runs ", "plain"),)
+    limit = limit_line(session.hub.limits, hub_now)
     candidates = (
+        ((*left, *who, *policy), (*limit, *waiting, *runs, *money)),
+        ((*left, *who), (*limit, *waiting, *runs, *money)),
+        (left, (*limit, *waiting, *runs, *money)),
+        (left, (*limit, *waiting)),
         ((*left, *who), (*waiting, *runs, *money)),
         (left, (*waiting, *runs, *money)),
         (left, (*waiting, *runs)),
@@ -66,7 +73,8 @@ def banner(session: Session, *, now: float, width: int, zone: tzinfo) -> Line | 
     if link.phase is LinkPhase.ONLINE:
         silent = now - link.heard_at
         if silent < SILENT_SECONDS:
-            return None
+            alarm = session.hub.alarm
+            return fit_line(((f" ▲ {alarm}", "alarm"),), width) if alarm else None
         return fit_line(((f" ▲ the hub has been silent for {age(silent)}: what is shown may be old", "alarm"),), width)
     if link.phase is LinkPhase.REFUSED:
         advice = _ADVICE.get(link.code, "it says not to try again")
@@ -94,12 +102,12 @@ WRITING: Line = ((" esc ", "key"), ("see what would be sent ", "dim"))
 """The hints while a draft is written."""
 
 
-def hint_line(view: ViewName, *, width: int, without: Iterable[str] = ()) -> Line:
+def hint_line(view: ViewName, *, width: int, without: Iterable[str] = (), actions: Iterable[Action] = ACTIONS) -> Line:
     """The keys of a view, as many as there is room for; `without` are acts that are off just now."""
     off = frozenset(without)
     spans: list[Span] = []
     left = width
-    for action in hints(view):
+    for action in hints(view, actions):
         if action.id in off or action.id == f"show_{view}":
             continue
         text = f" {action.key_text} "
@@ -118,6 +126,8 @@ _TITLES: dict[ViewName, str] = {
     "takeover": "In a takeover",
     "draft": "In a draft, before it is sent",
     "audit": "In the audit log",
+    "graph": "In a graph",
+    "fleet": "In the fleet",
 }
 
 _NOTES = (
@@ -130,12 +140,12 @@ _NOTES = (
 )
 
 
-def help_lines(*, width: int) -> list[Line]:
+def help_lines(*, width: int, actions: Sequence[Action] = ACTIONS) -> list[Line]:
     """The help, made from the registry of actions."""
-    everywhere = [action for action in ACTIONS if len(action.views) >= 6]
+    everywhere = [action for action in actions if len(action.views) >= len(EVERYWHERE) - 1]
     lines: list[Line] = [(("Keys", "title"),), *(line for action in everywhere for line in _help_line(action, width))]
     for view, title in _TITLES.items():
-        own = [action for action in ACTIONS if view in action.views and action not in everywhere]
+        own = [action for action in actions if view in action.views and action not in everywhere]
         lines += [(), ((title, "title"),), *(line for action in own for line in _help_line(action, width))]
     lines += [(), (("Good to know", "title"),)]
     for note in _NOTES:

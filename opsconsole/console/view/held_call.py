@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import tzinfo
 from typing import Any
 
+from opsconsole.console.view.agreement import found, must_say_yes, said_yes
 from opsconsole.console.view.amounts import age, money, short_id, time_of_day
-from opsconsole.console.view.fence import fenced
+from opsconsole.console.view.fence import fenced, fenced_spans
+from opsconsole.console.view.highlight import argument_spans
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.line import Line, Span, Tone, cut, fit, fit_line, width_of, wrap_words
+from opsconsole.console.view.offers import offers
 from opsconsole.console.view.timeline_lines import pretty
 from opsconsole.domain.approval import SETTLED, ApprovalStatus, Delivery
 from opsconsole.domain.text import safe, safe_line
@@ -18,6 +22,9 @@ from opsconsole.protocol.rows import ApprovalRow, RunRow
 
 MESSAGES_MAX = 30
 """Messages of a conversation shown with a held model call: the newest."""
+TOOL_LINES_MAX = 12
+CALL_CHARS_MAX = 240
+"""Arguments of a call in a conversation that stay on one line."""
 
 _RISKS: dict[Risk, tuple[str, Tone]] = {
     Risk.LOW: ("▲    LOW", "plain"),
@@ -48,7 +55,8 @@ def _in_short(row: ApprovalRow) -> str:
     if row.kind is CallKind.MODEL_CALL:
         messages = row.args.get("messages")
         return f"{len(messages)} messages" if isinstance(messages, list) else "a model call"
-    return "  ".join(safe_line(f"{name}={value}") for name, value in row.args.items())
+    given = "  ".join(safe_line(f"{name}={value}") for name, value in row.args.items())
+    return f"{said_yes(row)}  {given}" if row.groups else given
 
 
 def _fate(row: ApprovalRow, now: float, *, room: int = 200) -> str:
@@ -85,6 +93,11 @@ def held_call_facts(held: HeldCall, run: RunRow | None, *, now: float, width: in
         (("WHY   " if index == 0 else "      ", "dim"), (part, "plain"))
         for index, part in enumerate(wrap_words(f"{safe_line(row.why)} (rule {safe_line(row.rule)})", width - 6))
     ]
+    for title, words in (("FOUND ", found(row)), ("YES   ", must_say_yes(row))):
+        lines += [
+            ((title if index == 0 else "      ", "dim"), (part, "plain"))
+            for index, part in enumerate(wrap_words(words, width - 6) if words else ())
+        ]
     who = f"{safe_line(row.agent)} {short_id(row.run)}"
     if run is not None:
         who += f"  {run.turns} turns  {money(run.cost_usd, known=run.cost_known)}  up {age(now - run.started_at)}"
@@ -104,20 +117,17 @@ def held_call_facts(held: HeldCall, run: RunRow | None, *, now: float, width: in
 def arguments(row: ApprovalRow, *, width: int) -> list[Line]:
     """The exact arguments in a fence: one line each where they fit, long texts as they would be written."""
     title = "ARGUMENTS, exactly" if not row.masked else "ARGUMENTS, secrets masked (the digest covers the real ones)"
-    text = "\n".join(_argument(safe_line(name), value) for name, value in row.args.items()) or "(none)"
-    return fenced(title, text, width=width, tone="plain")
+    return fenced_spans(title, _arguments(row.args), width=width)
 
 
-def _argument(name: str, value: Any) -> str:
-    if isinstance(value, str):
-        if "\n" not in value:
-            return f"{name}: {json.dumps(value, ensure_ascii=False)}"
-        return f"{name}: (text of {value.count(chr(10)) + 1} lines)\n" + "\n".join(
-            f"  | {part}" for part in value.split("\n")
-        )
-    if isinstance(value, dict | list):
-        return f"{name}: {pretty(value)}"
-    return f"{name}: {json.dumps(value)}"
+def _arguments(args: dict[str, Any]) -> Iterator[Span]:
+    """One by one: what does not fit into the fence is never looked at."""
+    for place, (name, value) in enumerate(args.items()):
+        if place:
+            yield "\n", "plain"
+        yield from argument_spans(safe_line(name), value, pretty)
+    if not args:
+        yield "(none)", "plain"
 
 
 def conversation(args: dict[str, Any], *, width: int) -> list[Line]:
@@ -130,21 +140,10 @@ def conversation(args: dict[str, Any], *, width: int) -> list[Line]:
     for message in shown:
         role = safe_line(str(message.get("role", "?"))) if isinstance(message, dict) else "?"
         lines += fenced(f"MESSAGE, {role}", _said(message), width=width)
-    names = tool_names(args)
-    lines.append((("TOOLS ", "dim"), (", ".join(names) or "none offered", "plain")))
+    words = ", ".join(offer.signature for offer in offers(args)) or "none offered"
+    for index, part in enumerate(wrap_words(words, max(10, width - 6))[:TOOL_LINES_MAX]):
+        lines.append((("TOOLS " if index == 0 else "      ", "dim"), (part, "plain")))
     return lines
-
-
-def tool_names(args: dict[str, Any]) -> list[str]:
-    """Names of the tools that a model call offers, in any of the usual shapes."""
-    tools = args.get("tools")
-    names = []
-    for tool in tools if isinstance(tools, list) else []:
-        described = tool.get("function", tool) if isinstance(tool, dict) else tool
-        name = described.get("name") if isinstance(described, dict) else described
-        if isinstance(name, str):
-            names.append(safe_line(name))
-    return names
 
 
 def _said(message: Any) -> str:
@@ -152,9 +151,19 @@ def _said(message: Any) -> str:
         return safe(str(message))
     content = message.get("content")
     parts = [content if isinstance(content, str) else pretty(content)] if content else []
-    if message.get("tool_calls"):
-        parts.append(f"calls {pretty(message['tool_calls'])}")
+    calls = message.get("tool_calls")
+    parts += [_call(call) for call in calls] if isinstance(calls, list) else []
     return safe("\n".join(parts) or "(empty)")
+
+
+def _call(call: Any) -> str:
+    """A call of the model on one line where it fits."""
+    inner = call.get("function", call) if isinstance(call, dict) else None
+    if not isinstance(inner, dict) or not isinstance(inner.get("name"), str):
+        return f"→ {pretty(call)}"
+    args: Any = next((inner[key] for key in ("args", "arguments", "input") if key in inner), {})
+    text = args if isinstance(args, str) else json.dumps(args, ensure_ascii=False)
+    return f"→ {inner['name']} {text if len(text) <= CALL_CHARS_MAX else pretty(args)}"
 
 
 def _aftermath(row: ApprovalRow, *, width: int) -> list[Line]:

@@ -36,6 +36,16 @@ def cut(text: str, width: int) -> str:
     return taken + ELLIPSIS
 
 
+def cut_front(text: str, width: int) -> str:
+    """The end of `text` in at most `width` cells, with an ellipsis where its beginning was left out."""
+    if cell_len(text) <= width:
+        return text
+    kept = text[-max(0, width - 1) :] if width > 1 else ""
+    while cell_len(kept) > width - 1 and kept:
+        kept = kept[1:]
+    return f"{ELLIPSIS}{kept}" if width > 0 else ""
+
+
 def fit(text: str, width: int, align: Align = "left") -> str:
     """`text` in exactly `width` cells."""
     shown = cut(text, width)

@@ -15,10 +15,15 @@ class Queue:
         self.rows: Rows[HeldCall] = Rows(held_call, self._changed)
         self.changes = 0
         self.pending: set[str] = set()
+        self._by_call: dict[tuple[str, str], str] = {}
 
     def get(self, key: str | None) -> HeldCall | None:
         """A held call, if the hub shows it."""
         return None if key is None else self.rows.by_key.get(key)
+
+    def of_call(self, run: str, call: str) -> HeldCall | None:
+        """The question about a call of a run, if the hub shows one."""
+        return self.get(self._by_call.get((run, call)))
 
     def order(self, run: str | None = None) -> list[str]:
         """Pending ones first, the riskiest and then the soonest to expire on top; then the settled, newest first."""
@@ -45,6 +50,10 @@ class Queue:
 
     def _changed(self, key: str, before: HeldCall | None, after: HeldCall | None) -> None:
         self.changes += 1
+        if after is not None:
+            self._by_call[after.row.run, after.row.call] = key
+        elif before is not None and self._by_call.get((before.row.run, before.row.call)) == key:
+            del self._by_call[before.row.run, before.row.call]
         if after is not None and after.row.status is ApprovalStatus.PENDING:
             self.pending.add(key)
         else:

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from opsconsole.console.view.board import Board
 from opsconsole.console.view.hub_clock import HubClock
+from opsconsole.console.view.limits import HubShown
 from opsconsole.console.view.outbox import CommandOutbox, Entry
 from opsconsole.console.view.queue import Queue
 from opsconsole.console.view.rows import Applied, Rows
@@ -34,6 +35,7 @@ from opsconsole.protocol.frames import (
 
 BOARD_SUB = "board"
 APPROVALS_SUB = "approvals"
+HUB_SUB = "hub"
 
 
 class LinkPhase(StrEnum):
@@ -85,6 +87,7 @@ class Session:
     def __init__(self, *, wall: float, now: float, zone: tzinfo) -> None:
         self.board = Board(zone=zone)
         self.queue = Queue()
+        self.hub = HubShown()
         self.timeline: Timeline | None = None
         self.outbox = CommandOutbox()
         self.clock = HubClock(wall=wall, now=now)
@@ -115,6 +118,8 @@ class Session:
         frames: list[Frame] = [*self.outbox.opened(now=now)]
         frames.append(self._resume(BOARD_SUB, self.board.rows, welcome.epoch))
         frames.append(self._resume(APPROVALS_SUB, self.queue.rows, welcome.epoch))
+        if welcome.policy:  # a hub that names its policy shows a row of its own
+            frames.append(self._resume(HUB_SUB, self.hub.rows, welcome.epoch))
         if self.timeline is not None:
             frames.append(self._tail(self.timeline, welcome.epoch))
         return frames
@@ -142,7 +147,7 @@ class Session:
     def closed(self, *, now: float, code: int, reason: str, final: bool, retry_at: float | None) -> None:
         """The connection is gone (or could not be made); `final` means that trying again is pointless."""
         self.version += 1
-        for rows in (self.board.rows, self.queue.rows):
+        for rows in (self.board.rows, self.queue.rows, self.hub.rows):
             rows.abandon_parts()
         link = self.link
         was_online = link.phase is LinkPhase.ONLINE
@@ -174,7 +179,7 @@ class Session:
 
     def tick(self, *, now: float) -> list[Notice]:
         """Once a second: what has waited too long."""
-        for rows in (self.board.rows, self.queue.rows):
+        for rows in (self.board.rows, self.queue.rows, self.hub.rows):
             rows.settle()
         return [Notice(text=_late(entry), loud=entry.command.do is Do.KILL) for entry in self.outbox.expire(now=now)]
 
@@ -183,6 +188,8 @@ class Session:
             return self._apply(frame, self.board.rows, Sub(sub=BOARD_SUB, view="board"), plain)
         if frame.sub == APPROVALS_SUB:
             return self._apply(frame, self.queue.rows, Sub(sub=APPROVALS_SUB, view="approvals"), plain)
+        if frame.sub == HUB_SUB:
+            return self._apply(frame, self.hub.rows, Sub(sub=HUB_SUB, view="hub"), plain)
         if self.timeline is not None and frame.sub == self._tail_sub:
             timeline = self.timeline
             again = Sub(sub=frame.sub, view="run", run=timeline.run)
@@ -198,11 +205,10 @@ class Session:
         return [Ack(sub=frame.sub, rev=frame.rev)]
 
     def _resume(self, sub: str, rows: Rows, epoch: str) -> Sub:  # type: ignore[type-arg]
-        view = "board" if sub == BOARD_SUB else "approvals"
         if rows.rev is None or rows.epoch != epoch:
             rows.forget_position()
-            return Sub(sub=sub, view=view)  # type: ignore[arg-type]
-        return Sub(sub=sub, view=view, epoch=rows.epoch, rev=rows.rev)  # type: ignore[arg-type]
+            return Sub(sub=sub, view=sub)  # type: ignore[arg-type]
+        return Sub(sub=sub, view=sub, epoch=rows.epoch, rev=rows.rev)  # type: ignore[arg-type]
 
     def _tail(self, timeline: Timeline, epoch: str) -> Sub:
         if timeline.rev is None or timeline.epoch != epoch:

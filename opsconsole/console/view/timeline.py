@@ -12,6 +12,7 @@ from typing import Any
 from opsconsole.console.view.ingest import in_pane
 from opsconsole.console.view.line import Tone
 from opsconsole.console.view.rows import Applied
+from opsconsole.console.view.turns import READINGS_MAX, Place, Reading, Turn, account, reading
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.frames import Delta, Snap
 
@@ -21,8 +22,9 @@ TEXT_CHARS_MAX = 16_384
 """Characters kept of one text of a step: with STEPS_MAX it bounds what one run may take here."""
 TITLE_CHARS_MAX = 300
 
-Place = tuple[int, int]
-"""(hub position, sequence number within the batch)."""
+SPEAKING_LOOKED_AT = 20
+"""Newest steps among which the message that grows is looked for."""
+_ENDED = frozenset({"completed", "failed", "denied", "killed"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -31,13 +33,17 @@ class Step:
 
     key: str
     place: Place
-    """Of its first event."""
+    """(hub position, sequence number within the batch) of its first event."""
     at: float
     last: Place = (-1, -1)
     """Of its latest event."""
     text: str = ""
     whole: bool = False
     """Whether the text is known from its beginning."""
+    grows: bool = False
+    """Whether the latest word on it was a further piece of its text."""
+    aside: str = ""
+    """What else is known of it, in short: of a turn, who served it and what it used."""
     what: str = ""
     title: str = ""
     tone: Tone = "plain"
@@ -61,6 +67,13 @@ class Timeline:
         self.complete_back = False
         """Whether the very first event is here."""
         self.changes = 0
+        self._readings: dict[Place, Reading] = {}
+        self._to_account = False
+        """Whether turns or readings have come that are not laid to one another yet."""
+        self._asides: dict[str, str] = {}
+        self._drawn: set[str] = set()
+        """Steps that no event is, but readings show."""
+        self._open_turns: set[str] = set()
         self._order: list[str] | None = None
         self._staged: list[dict[str, Any]] | None = None
         self._parts = 0
@@ -76,6 +89,8 @@ class Timeline:
         self._staged.extend(frame.rows)
         if frame.end:
             self.steps.clear()
+            self._readings.clear()
+            self._open_turns.clear()
             self.first_position, self.complete_back, self.skipped = None, False, 0
             self.add(self._staged)
             self.epoch, self.rev, self._staged = frame.epoch, frame.rev, None
@@ -109,13 +124,23 @@ class Timeline:
         if len(self.steps) > STEPS_MAX:
             for key in self.order()[: len(self.steps) - STEPS_MAX]:
                 del self.steps[key]
+                self._open_turns.discard(key)
             self._order, self.complete_back = None, False
+        if self._to_account:
+            self._account()
 
     def order(self) -> list[str]:
         """Keys of the steps, oldest first."""
         if self._order is None:
             self._order = [step.key for step in sorted(self.steps.values(), key=lambda step: step.place)]
         return self._order
+
+    def speaking(self) -> str | None:
+        """The key of the message that the model is saying now, if it is."""
+        for key in reversed(self.order()[-SPEAKING_LOOKED_AT:] if self._open_turns else ()):
+            if key.startswith("message:"):
+                return key if self.steps[key].grows else None
+        return None
 
     def _older_end_last(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Readable rows: newer ones forwards, then those older than all that is held, backwards."""
@@ -132,6 +157,8 @@ class Timeline:
         number = seq if isinstance(seq, int) else 0
         place = (position, number)
         if kind == "usage":
+            self._readings[place] = reading(event, place, at)
+            self._to_account = True
             return
         own = event.get("id") if kind in ("tool", "message") else event.get("command") if kind == "command" else None
         key = f"{kind}:{own}" if own else f"{kind}@{position}.{number}"
@@ -143,7 +170,41 @@ class Timeline:
         if place < step.place:
             step.place, step.at = place, at
         step.version += 1
+        if kind == "tool" and step.fields.get("kind") == "model_call":
+            self._turn(step)
         step.what, step.title, step.tone, step.outcome = _DESCRIBE.get(kind, _unknown)(step.fields)
+
+    def _turn(self, step: Step) -> None:
+        """A turn has begun, or is over."""
+        over = step.fields.get("status") in _ENDED
+        (self._open_turns.discard if over else self._open_turns.add)(step.key)
+        self._to_account = self._to_account or over
+
+    def _account(self) -> None:
+        """Lay the readings to their turns, and draw where another model began to answer."""
+        self._to_account = False
+        places = sorted(self._readings)
+        for place in places[:-READINGS_MAX]:
+            del self._readings[place]
+        turns = (
+            Turn(key=step.key, model=_line(step.fields.get("name")), began=step.place, ended=step.last)
+            for step in self.steps.values()
+            if step.fields.get("kind") == "model_call" and step.fields.get("status") in _ENDED
+        )
+        found = account([self._readings[place] for place in places[-READINGS_MAX:]], turns)
+        for key in self._asides.keys() | found.asides.keys():
+            step, aside = self.steps.get(key), found.asides.get(key, "")
+            if step is not None and step.aside != aside:
+                step.aside, step.version = aside, step.version + 1
+        for key in self._drawn:
+            self.steps.pop(key, None)
+        for one in found.changes:
+            key = f"served@{one.place[0]}.{one.place[1]}"
+            self.steps[key] = Step(
+                key=key, place=one.place, last=one.place, at=one.at, what="model", title=one.text, tone="warn"
+            )
+        self._asides = dict(found.asides)
+        self._drawn = {f"served@{one.place[0]}.{one.place[1]}" for one in found.changes}
 
 
 def _readable(row: dict[str, Any]) -> bool:
@@ -164,6 +225,7 @@ def _patch(step: Step, event: dict[str, Any], place: Place) -> bool:
             step.text, step.whole = text, True
         elif isinstance(appended, str):
             step.text = (step.text + appended)[:TEXT_CHARS_MAX]
+        step.grows = isinstance(appended, str)
         step.last = place
     elif place < step.place:
         step.fields = {**given, **step.fields}
@@ -224,8 +286,9 @@ def arguments_in_short(args: Any) -> str:
 
 def _message(fields: dict[str, Any]) -> Described:
     role = str(fields.get("role", "message"))
-    author = f"{_line(fields.get('author'))}: " if fields.get("author") else ""
-    tone: Tone = "hold" if role == "operator" else "dim" if role == "thought" else "quote"
+    by_hand = " as the model" if role == "assistant" else ""
+    author = f"{_line(fields.get('author'))}{by_hand}: " if fields.get("author") else ""
+    tone: Tone = "hold" if role == "operator" or author else "dim" if role == "thought" else "quote"
     return role, f"{author}“{_line(fields.get('text'))}”", tone, ""
 
 
@@ -259,6 +322,13 @@ def _link(fields: dict[str, Any]) -> Described:
 
 
 def _command(fields: dict[str, Any]) -> Described:
+    if fields.get("do") == "decide":
+        return (
+            "operator",
+            f"{_line(fields.get('by'))} {_line(fields.get('status'))} {_line(fields.get('text'))}",
+            "hold",
+            "",
+        )
     text = f"{_line(fields.get('do'))} by {_line(fields.get('by'))} {_line(fields.get('text'))}".rstrip()
     return "operator", text, "hold", _line(fields.get("status"))
 

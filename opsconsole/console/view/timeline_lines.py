@@ -3,42 +3,65 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import tzinfo
 from typing import Any
 
 from opsconsole.console.view.amounts import day_and_time, time_of_day
 from opsconsole.console.view.fence import fenced
-from opsconsole.console.view.line import Line, fit, fit_line, width_of
+from opsconsole.console.view.line import Line, Tone, cut_front, fit, fit_line, width_of
 from opsconsole.console.view.timeline import Step
 from opsconsole.domain.text import safe, safe_line
 
+CARET = "▌"
+"""Stands where the model's next word will be."""
 _QUOTED = ("reason", "text", "result", "error")
 _HEAD = ("type", "id", "seq", "ts", "text", "args", "reason", "result", "error")
 
 
-def step_line(step: Step, *, width: int, zone: tzinfo) -> Line:
-    """One step in exactly `width` cells."""
+Ruling = tuple[str, Tone]
+
+
+def step_line(step: Step, *, width: int, zone: tzinfo, ruling: Ruling | None = None, speaking: bool = False) -> Line:
+    """One step in exactly `width` cells; of a message that is being spoken, its newest words."""
     outcome = safe_line(step.outcome)
+    if ruling is not None:
+        outcome = f"{ruling[0]}  {outcome}".rstrip()
     head: Line = (
         (f"{time_of_day(step.at, zone)} ", "dim"),
         (fit(safe_line(step.what), 10) + " ", "key"),
     )
-    end = min(len(outcome), max(0, width // 3))
-    room = width - width_of(head) - end - (1 if end else 0)
-    line: Line = (*head, (fit(step.title, max(0, room)), step.tone))
+    end = min(len(outcome), max(0, width // (2 if ruling else 3)))
+    room = max(0, width - width_of(head) - end - (1 if end else 0))
+    line: Line = (*head, *_title(step, room, speaking=speaking))
     if end:
-        line = (*line, (" " + fit(outcome, end, "right"), step.tone if step.tone in ("bad", "warn", "ask") else "dim"))
+        own: Tone = step.tone if step.tone in ("bad", "warn", "ask") else "dim"
+        line = (*line, (" " + fit(outcome, end, "right"), ruling[1] if ruling else own))
     return fit_line(line, width)
 
 
-def step_detail(step: Step, *, width: int, zone: tzinfo) -> list[Line]:
-    """Everything that was said under one step's id; what comes from the agent stands in fences."""
+def _title(step: Step, room: int, *, speaking: bool) -> Line:
+    if speaking:
+        return ((fit(cut_front(safe_line(step.text[-room:] + CARET), room), room), step.tone),)
+    if not step.aside:
+        return ((fit(step.title, room), step.tone),)
+    aside = room - width_of(((step.title, step.tone),)) - 2
+    if aside < 1:
+        return ((fit(step.title, room), step.tone),)
+    return (step.title, step.tone), (f"  {fit(step.aside, aside)}", "dim")
+
+
+def step_detail(step: Step, *, width: int, zone: tzinfo, ruling: Sequence[Line] = ()) -> list[Line]:
+    """Everything said under one step's id, and the ruling on it; what comes from the agent stands in fences."""
     fields = step.fields
     lines: list[Line] = [
         ((f"{step.what} ", "key"), (day_and_time(step.at, zone), "plain"), (f"  position {step.place[0]}", "dim")),
     ]
     rest = {name: value for name, value in fields.items() if name not in _HEAD and value not in ("", None, {}, [])}
     lines += [((f"{safe_line(name)}: ", "dim"), (_short(value), "plain")) for name, value in rest.items()]
+    if step.aside:
+        lines.append((("used: ", "dim"), (step.aside, "plain")))
+    lines += ruling
     if isinstance(fields.get("args"), dict):
         lines += fenced("arguments", pretty(fields["args"]), width=width)
     for name in _QUOTED:
