@@ -14,6 +14,7 @@ from opsconsole.errors import ConfigError
 from opsconsole.hub.accounts import BOOTSTRAP
 from opsconsole.hub.service import INFO_NAME, Service
 from opsconsole.hub.settings import HubSettings
+from opsconsole.sdk.event_loop import loop_factory
 from opsconsole_storage import CannotOpen, Locked, NewerSchema, ReadOnly, Tampered
 
 SWITCH_SECONDS = 0.001
@@ -48,7 +49,8 @@ def serve(settings: HubSettings) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(_serve(settings))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_serve(settings))
     except ConfigError as error:
         return _refuse(EXIT_CONFIG, str(error))
     except Locked as error:

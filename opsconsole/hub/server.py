@@ -168,6 +168,7 @@ class Hub:
             self._killing |= live if command.all else live & {*(command.runs or ()), command.run or ""}
         now = self.now()
         self.perform(self.desk.command(command, principal, reply_to, now), now)
+        self.follows["board"].hurry()  # who acts sees it at once
         if command.do is Do.DECIDE and command.approval:
             self._watch_decision(command.approval)
 

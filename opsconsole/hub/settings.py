@@ -17,8 +17,8 @@ class ShellLimits:
 
     hello_seconds: float = limits.HELLO_SECONDS_MAX
     beat_seconds: float = limits.BEAT_SECONDS
-    board_tick_seconds: float = 0.1
-    """Changed rows gather this long: ten pictures a second are more than a person can read."""
+    board_tick_seconds: float = 0.2
+    """Changed rows gather this long: a person reads no faster. What operators do, and kills, do not wait."""
     approvals_tick_seconds: float = 0.01
     """The same for held calls: the first is shown at once, a stampede a hundred times a second."""
     agent_frames_per_second: float = 5_000.0
