@@ -9,8 +9,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from opsconsole.gateway.attribution import Caller, NotAttributed, Route, caller, route
-from opsconsole.gateway.coverage import RELAY, Endpoint, Uncovered, covered
+from opsconsole.gateway.attribution import RUN_HEADER, Caller, NotAttributed, Route, caller, route
+from opsconsole.gateway.coverage import RELAY, Endpoint, Uncovered, covered, label
 from opsconsole.gateway.dialect.dialects import DIALECTS
 from opsconsole.gateway.dialect.interface import BadRequest, Dialect, Failure
 from opsconsole.gateway.failures import error_headers, killed_failure, lost_failure, uncovered_failure, upstream_failure
@@ -19,10 +19,10 @@ from opsconsole.gateway.keys import KeyRefused, Keys
 from opsconsole.gateway.live import GatewayRun
 from opsconsole.gateway.metrics import CONTENT_TYPE, Metrics
 from opsconsole.gateway.output import Headers, Send
-from opsconsole.gateway.pending import Pending, fingerprint, is_retry
+from opsconsole.gateway.pending import TELLING_HEADERS, Pending, fingerprint, is_retry
 from opsconsole.gateway.providers import PROVIDERS, Provider
 from opsconsole.gateway.rates_told import traffic_families
-from opsconsole.gateway.relay import relay
+from opsconsole.gateway.relay import Passing
 from opsconsole.gateway.request_body import BodyRefused, ClientLeft, Receive, decoded, read_body
 from opsconsole.gateway.runs import GatewayRuns, RunRefused
 from opsconsole.gateway.told import news
@@ -86,7 +86,7 @@ class Gateway:
         if isinstance(endpoint, Uncovered):
             self._counts.requests["refused"] += 1
             raise Refused(uncovered_failure(endpoint))
-        self._counts.requests[endpoint.dialect or found.rest[:40]] += 1
+        self._counts.requests[endpoint.dialect or label(found.rest)] += 1
         asked_by, upstream_headers = self._caller(found, headers, scope["headers"], provider)
         body = await _body(receive, headers)
         run = await self._run(asked_by)
@@ -94,22 +94,24 @@ class Gateway:
             provider=provider.name, url=self._url(provider, found, scope["query_string"]), headers=upstream_headers
         )
         if endpoint.kind == RELAY:
-            await self._relay(scope["method"], errand, body, run, endpoint, send)
+            await self._relay(scope, errand, body, run, endpoint, send)
             return
-        key = fingerprint(run.id, found.rest, scope["query_string"], headers.get(provider.key_header, ""), body)
+        asked_with = "\n".join(headers.get(name, "") for name in TELLING_HEADERS)
+        key = fingerprint(run.id, found.rest, scope["query_string"], asked_with, body)
         turn = self.pending.find(key, retry=is_retry(headers))
         if turn is None:
             turn = await self._new_turn(run, DIALECTS[endpoint.dialect], body, errand)
             self.pending.add(key, turn)
         else:
             self._counts.joined += 1
-        await self._follow(key, turn, scope, send)
+        await self._follow(key, turn, run, scope, send)
 
     def _caller(
         self, found: Route, headers: Mapping[str, str], raw: Headers, provider: Provider
     ) -> tuple[Caller, Headers]:
         try:
-            token_run, forwarded = self._keys.exchanged(provider, headers, forwarded_headers(raw), found.run)
+            said = found.run or headers.get(RUN_HEADER, "")
+            token_run, forwarded = self._keys.exchanged(provider, headers, forwarded_headers(raw), said)
             return caller(found, headers, token_run), forwarded
         except KeyRefused as refused:
             raise Refused(Failure(status=401, code="run_token", message=f"opsconsole: {refused}")) from None
@@ -163,29 +165,43 @@ class Gateway:
         turn.start()
         return turn
 
-    async def _follow(self, key: bytes, turn: Turn, scope: dict[str, Any], send: Send) -> None:
+    async def _follow(self, key: bytes, turn: Turn, run: GatewayRun, scope: dict[str, Any], send: Send) -> None:
         viewer = self.pending.view(turn)
         scope["state"]["on_gone"] = viewer.leave
+        run.clients[viewer] = scope["state"]["abort"]
         try:
             whole = await viewer.follow(send)
         finally:
+            del run.clients[viewer]
             self.pending.left(key, turn, viewer)
         if not whole and not viewer.gone:
             asyncio.get_running_loop().call_later(ABORT_SECONDS, scope["state"]["abort"])
 
     async def _relay(
-        self, method: str, errand: Errand, body: bytes, run: GatewayRun, endpoint: Endpoint, send: Send
+        self, scope: dict[str, Any], errand: Errand, body: bytes, run: GatewayRun, endpoint: Endpoint, send: Send
     ) -> None:
         if self._settings.hub_lost == "refuse" and self._runs.hub_gone:
             raise Refused(lost_failure(self._runs.hub_gone))
         call = Call(
-            provider=errand.provider, url=errand.url, method=method, headers=errand.headers, body=body, run=run.id
+            provider=errand.provider,
+            url=errand.url,
+            method=scope["method"],
+            headers=errand.headers,
+            body=body,
+            run=run.id,
         )
+        passing = Passing(run, send)
+        scope["state"]["on_gone"] = passing.leave
         try:
-            await relay(self._shop.upstream, call, run, send, counts=endpoint.counts)
+            whole = await passing.through(self._shop.upstream, call, counts=endpoint.counts)
         except UpstreamFailed as failed:
             self._counts.upstream_errors[errand.provider] += 1
             raise Refused(upstream_failure(failed)) from None
+        if whole:
+            return
+        if passing.killed and not passing.has_begun:
+            raise Refused(killed_failure(passing.killed))
+        scope["state"]["abort"]()
 
     # -- its own routes --------------------------------------------------------------------------------------------
 
@@ -216,7 +232,7 @@ async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
     try:
         body = await read_body(receive)
         encoding = headers.get("content-encoding")
-        return decoded(body, encoding) if encoding else body
+        return await asyncio.to_thread(decoded, body, encoding) if encoding else body
     except BodyRefused as error:
         failure = Failure(status=error.status, code=error.code, message=f"opsconsole: {error}")
         raise Refused(failure) from None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 TURN, RELAY = "turn", "relay"
 
@@ -56,12 +58,23 @@ def covered(provider: str, method: str, path: str) -> Endpoint | Uncovered:
     found = _EXACT.get((provider, method, path))
     if found is not None:
         return found
-    if method == "GET" and path.startswith("/models/"):
+    if method == "GET" and path.startswith("/models/") and not _leads_elsewhere(path):
         return _RELAYED
     for (refused_by, prefix), why in _REFUSED.items():
         if provider == refused_by and path.startswith(prefix):
             return Uncovered(status=403, code="endpoint_not_covered", message=f"{method} {path} is refused: {why}")
     return Uncovered(status=404, code="not_found", message=f"{method} {path} does not pass the gateway")
+
+
+def label(path: str) -> str:
+    """What a relayed path is counted as: one of a few, whatever a client makes up."""
+    return "/models" if versionless(path).startswith("/models") else versionless(path)[:40]
+
+
+def _leads_elsewhere(path: str) -> bool:
+    """Whether a server behind us could take the path for another one."""
+    parts = re.split(r"[/\\]", unquote(unquote(path)))
+    return any(part.partition(";")[0] in (".", "..") for part in parts) or not path.isascii() or "%25" in path
 
 
 def versionless(path: str) -> str:

@@ -20,13 +20,47 @@ BACKLOG = 1_024
 CUT_SECONDS = 1.0
 """How long connections may take to end once the server stops."""
 
+HEAD_BYTES_MAX = 131_072
+"""Of a request's line and headers; a read may bring as much of its body behind them."""
 
 CUT_ON_PURPOSE = "ASGI callable returned without completing response."
 """What uvicorn calls an error and we call a cut: an answer that is not whole must not end as if it were."""
 
 
 class GatewayProtocol(HttpToolsProtocol):
-    """uvicorn's own; the application finds `abort` in its state, and may leave `on_gone` there."""
+    """uvicorn's own; the application finds `abort` in its state, and may leave `on_gone` there.
+
+    One request at a time: while a second one waits behind it, nobody reads, nor sees the client of the first one go.
+    """
+
+    _head_bytes = 0
+    _is_in_head = True
+
+    def data_received(self, data: bytes) -> None:
+        """More from the client; a head without an end is not waited for."""
+        super().data_received(data)
+        if self._is_in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_BYTES_MAX:
+                self.transport.abort()
+
+    def on_headers_complete(self) -> None:
+        """A request's head is whole."""
+        self._head_bytes, self._is_in_head = 0, False
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.transport.abort()
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """A part of a body."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """A request is whole."""
+        self._is_in_head = True
+        super().on_message_complete()
 
     def on_message_begin(self) -> None:
         """A request begins."""

@@ -25,6 +25,7 @@ from opsconsole.gateway.journal import GatewayJournal
 from opsconsole.gateway.lease import Lease
 from opsconsole.sdk.bounded import bounded_text
 from opsconsole.sdk.calls import Call, Calls
+from opsconsole.sdk.gate import LinkView
 from opsconsole.sdk.identity import Identity
 from opsconsole.sdk.journal import CallRecord
 from opsconsole.sdk.live import LiveRun
@@ -39,10 +40,14 @@ if TYPE_CHECKING:
 
 OPEN_CALLS_MAX = 2_000
 """Calls released whose results have not been seen; the oldest are given up."""
-BATCH_SECONDS = 0.02
+BATCH_SECONDS = 0.1
 """Words and counts wait so long for company: a busy run's are journalled together."""
 SEEN_KEPT_MAX = 5_000
 """Messages remembered as told, so that a history sent again is not."""
+CUT_OFF_SECONDS = 1.0
+"""How long clients of a killed run may take to read what was on its way to them; then their connections break."""
+NOTED_ONCE_MAX = 1_000
+"""Kinds of lines said once; their names are made by agents."""
 FORGOTTEN = "the gateway was restarted while the call was held"
 UNKNOWN_END = "the gateway was restarted during this turn"
 
@@ -87,6 +92,8 @@ class GatewayLive(LiveRun):
         self._used: set[str] = set()
         """Models whose counts have grown since the last batch."""
         self._lease: Lease | None = None
+        self._lease_of: LinkView | None = None
+        """The connection that brought it: a hub that began anew knows of none."""
 
     def open(self) -> None:
         """States the run, and takes up what an earlier process of this gateway left."""
@@ -115,6 +122,8 @@ class GatewayLive(LiveRun):
             return False
         with self.lock:
             model = bounded_text(turn.model or "unknown", 200)
+            if model in self._used and _is_served_otherwise(self._usage[model], turn):
+                self.flush_batch()
             self._usage[model] = added(self._usage.get(model, {}), turn)
             is_first = not (self._batch or self._used)
             self._used.add(model)
@@ -146,7 +155,7 @@ class GatewayLive(LiveRun):
         session, lease = self.session, self._lease
         if lease is None or session.paused or session.holder or session.fenced or session.ended:
             return ""
-        if not self.link.view.up or session.has_injected:
+        if not self.link.view.up or self.link.view is not self._lease_of or session.has_injected:
             return ""
         return lease.verdict if lease.take(usd, tokens, time.monotonic()) else ""
 
@@ -167,6 +176,7 @@ class GatewayLive(LiveRun):
         """A command of the hub."""
         if order.lease is not None and order.outcome is Outcome.ALLOW:
             self._lease = Lease.of(order.cmd, order.lease, time.monotonic())
+            self._lease_of = self.link.view
         elif order.do is not Do.VERDICT:
             self._lease = None  # whatever it is, it is asked about again
         super().order(order)
@@ -186,6 +196,8 @@ class GatewayRun:
         self.id = live.run
         self.calls = Calls(live)
         self.turns: set[Cuttable] = set()
+        self.clients: dict[object, Callable[[], None]] = {}
+        """Who is being sent an answer -> breaks their connection."""
         self.used_at = loop.time()
         self.splices = Splices()
         """What its clients and their upstream know differently."""
@@ -242,8 +254,16 @@ class GatewayRun:
         for turn in list(self.turns):
             self._cut += 1
             turn.kill(self.live.session.fenced)
+        for client in self.clients:
+            self._loop.call_later(CUT_OFF_SECONDS, self._cut_off, client)
         if not self.turns:
             self._ended_by_kill()
+
+    def _cut_off(self, client: object) -> None:
+        """One that reads slowly, or not at all: an answer that was whole before the kill goes no further, either."""
+        abort = self.clients.get(client)
+        if abort is not None:
+            abort()
 
     def _ended_by_kill(self) -> None:
         if not self.live.session.ended:
@@ -297,7 +317,7 @@ class GatewayRun:
 
     def note(self, text: str, level: str = "info", *, once: str = "", data: Mapping[str, Any] | None = None) -> None:
         """A line on the timeline; with `once`, one of its kind in the gateway's life."""
-        if once in self.noted:
+        if once and (once in self.noted or len(self.noted) >= NOTED_ONCE_MAX):
             return
         if once:
             self.noted.add(once)
@@ -342,3 +362,11 @@ def denied_reason(error: CallDenied | RunStopped) -> str:
 
 def _is_turn(call: str) -> bool:
     return call.startswith("turn_")
+
+
+def _is_served_otherwise(counts: Mapping[str, Any], turn: TurnUsage) -> bool:
+    """Whether another model or build answered than the one before: each has a reading of its own."""
+    before = counts.get("served_model"), counts.get("fingerprint")
+    return any(
+        one and other and one != other for one, other in zip(before, (turn.served_model, turn.fingerprint), strict=True)
+    )

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
+from opsconsole.gateway.flow.breaker import Fallback, read_fallbacks
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GatewayOptions:
@@ -29,6 +31,17 @@ class GatewayOptions:
     patience_seconds: float = 5.0
     grace_seconds: float = 30.0
     idle_seconds: float = 1_800.0
+    share_seconds: float = 30.0
+    """How long a request waits for its share of a provider's limits."""
+    fallbacks: tuple[Fallback, ...] = ()
+
+
+def fallbacks(value: Any) -> tuple[Fallback, ...]:
+    """A list of `provider/model=other, another`; in a variable, separated by semicolons. Raises: ValueError."""
+    lines = value.split(";") if isinstance(value, str) else value
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise ValueError("not a list of texts")
+    return read_fallbacks(line for line in lines if line.strip())
 
 
 def base_url(value: Any) -> str:

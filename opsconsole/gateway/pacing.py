@@ -17,6 +17,8 @@ from opsconsole.gateway.upstream import Call, NoShare
 
 KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
 MODEL_CHARS_MAX = 200
+LANES_KEPT_MAX = 1_000
+"""Lanes looked up by a key; beyond that they are worked out again."""
 TALK_SECONDS = 30.0
 """How often the same is said on one run's timeline."""
 TOLD_MAX = 2_000
@@ -34,6 +36,7 @@ class Paced:
         self.traffic = Traffic(dice=self._dice.random, **more)
         self._note = note
         self._salt = secrets.token_bytes(16)
+        self._lanes: dict[tuple[str, bytes, str], Lane] = {}
         self._waiting: dict[int, asyncio.Future[Go | Refuse]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
@@ -117,9 +120,15 @@ class Paced:
         return Ask(id=call.id, lane=lane, run=call.run, tokens=float(call.tokens), request=hash(call.body))
 
     def _lane(self, call: Call) -> Lane:
-        key = next((value for name, value in call.headers if name.lower() in KEY_HEADERS), b"")
-        account = hashlib.blake2b(key, key=self._salt, digest_size=4).hexdigest() if key else ""
-        return (call.provider, account, call.model[:MODEL_CHARS_MAX])
+        key = next((value for name, value in call.headers if name in KEY_HEADERS), b"")
+        known = self._lanes.get((call.provider, key, call.model))
+        if known is None:
+            account = hashlib.blake2b(key, key=self._salt, digest_size=4).hexdigest() if key else ""
+            if len(self._lanes) >= LANES_KEPT_MAX:
+                self._lanes.clear()
+            known = (call.provider, account, call.model[:MODEL_CHARS_MAX])
+            self._lanes[call.provider, key, call.model] = known
+        return known
 
     def _say(self, run: str, text: str, level: str, now: float) -> None:
         """Once in a while."""

@@ -11,11 +11,21 @@ from opsconsole.gateway.turn import Turn
 
 RETRY_HEADER = "x-stainless-retry-count"
 """How often the official clients have sent this request before."""
+TELLING_HEADERS = (
+    "authorization",
+    "x-api-key",
+    "anthropic-beta",
+    "anthropic-version",
+    "openai-beta",
+    "openai-organization",
+    "openai-project",
+)
+"""Headers that make another request of the same body."""
 
 
-def fingerprint(run: str, path: str, query: bytes, secret: str, body: bytes) -> bytes:
-    """The same for the same request of the same run and key, and for no other."""
-    digest = hashlib.sha256(f"{run}\n{path}\n{secret}\n".encode("utf-8", "backslashreplace"))
+def fingerprint(run: str, path: str, query: bytes, asked_with: str, body: bytes) -> bytes:
+    """The same for the same request of the same run, asked with the same headers, and for no other."""
+    digest = hashlib.sha256(f"{run}\n{path}\n{asked_with}\n".encode("utf-8", "backslashreplace"))
     digest.update(query + b"\n")
     digest.update(body)
     return digest.digest()

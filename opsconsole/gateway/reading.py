@@ -6,13 +6,13 @@ import asyncio
 
 from opsconsole.gateway.dialect.interface import Counted, Counts, Request, Served, Text
 from opsconsole.gateway.live import GatewayRun
-from opsconsole.gateway.told import BYTES_PER_TOKEN, input_tokens
+from opsconsole.gateway.told import BYTES_PER_TOKEN, Price, billed, input_tokens, tier_asked
 from opsconsole.sdk.bounded import bounded_text
 from opsconsole.sdk.new_ids import new_id
 from opsconsole.sdk.said import message_event
 from opsconsole.sdk.usage import TurnUsage
 
-GATHER_SECONDS = 0.1
+GATHER_SECONDS = 0.25
 """Words of a stream are gathered for so long,"""
 GATHER_BYTES_MAX = 4_096
 """or up to so many, before they become an event."""
@@ -23,10 +23,10 @@ SAID_CHARS_MAX = 4_000
 class Reading:
     """The answer to one request."""
 
-    def __init__(self, run: GatewayRun, request: Request, provider: str) -> None:
+    def __init__(self, run: GatewayRun, request: Request, provider: str, price: Price) -> None:
         self.began = False
         """Whether the model has begun to answer: then it costs."""
-        self._run, self._request, self._provider = run, request, provider
+        self._run, self._request, self._provider, self._price = run, request, provider, price
         self._served = Served(id="", model="")
         self._counts: Counts | None = None
         self.said = ""
@@ -90,15 +90,17 @@ class Reading:
             return
         self._told = True
         told = self._counts
-        counts = told or Counts(input_tokens=input_tokens(self._request))
+        counts = told or Counts(input_tokens=input_tokens(self._request), service_tier=tier_asked(self._request))
         output = counts.output_tokens
         if told is None or cut:
             output = max(output, self._bytes // BYTES_PER_TOKEN)
             data = {"estimated": True, "input": told is None, "output_tokens": output}
             self._run.note("The tokens of this turn are estimated: its answer was cut", data=data)
+        model, served = self._request.model, self._served.model
+        priced = self._price.turn(self._provider, billed(counts, output), served, model)
         turn = TurnUsage(
-            model=self._request.model,
-            served_model=self._served.model,
+            model=model,
+            served_model=served,
             fingerprint=self._served.fingerprint,
             provider=self._provider,
             input_tokens=counts.input_tokens,
@@ -106,5 +108,8 @@ class Reading:
             cache_read_tokens=counts.cache_read_tokens,
             cache_write_tokens=counts.cache_write_tokens,
             reasoning_tokens=counts.reasoning_tokens,
+            cost_usd=priced.usd,
+            priced_by=self._price.version,
+            unpriced_turns=0 if priced.is_known else 1,
         )
         self._run.used_soon(turn)

@@ -8,6 +8,8 @@ from typing import Any
 
 BODY_BYTES_MAX = 67_108_864
 """Of one request: a conversation with images of 30 MB in base64, and room."""
+LAYERS_MAX = 2
+"""Encodings upon one another: each may grow a thousandfold."""
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """Content encoding -> zlib's window bits."""
 
@@ -46,7 +48,10 @@ async def read_body(receive: Receive) -> bytes:
 
 def decoded(body: bytes, encoding: str) -> bytes:
     """The body without its content encoding. Raises: BodyRefused."""
-    for name in reversed([part.strip().lower() for part in encoding.split(",") if part.strip()]):
+    names = [part.strip().lower() for part in encoding.split(",") if part.strip()]
+    if len(names) > LAYERS_MAX:
+        raise BodyRefused(415, "content_encoding", f"a body has at most {LAYERS_MAX} content encodings")
+    for name in reversed(names):
         if name == "identity":
             continue
         if name not in _WINDOWS:

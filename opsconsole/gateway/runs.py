@@ -36,7 +36,7 @@ SUCCESSORS_MAX = 1_000
 """Runs under one id that a person chose, one after another."""
 FLUSH_SECONDS = 2.0
 """How long leaving waits for the hub to take what is left."""
-SETTLE_SECONDS = 0.1
+SETTLE_SECONDS = 0.25
 """How often journals are settled: twice that is what a gateway that dies may have said in vain."""
 LOOK_SECONDS = 5.0
 """How often idle runs are looked for."""
@@ -68,6 +68,7 @@ class GatewayRuns:
         """run -> when the link's thread is to look at it, monotonic; that thread's own."""
         self._sweeping: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
+        self._closing: set[asyncio.Future[None]] = set()
         self.link = link or LoopLink(
             url=settings.hub,
             token=settings.token,
@@ -94,6 +95,7 @@ class GatewayRuns:
             with contextlib.suppress(sqlite3.Error), run.live.lock:
                 run.live.flush_growing()
         await asyncio.to_thread(self.link.stop, flush_seconds=FLUSH_SECONDS)
+        await asyncio.gather(*self._closing, return_exceptions=True)
         for live in list(self._lives.values()):
             self._close(live)
         for orphan in self._orphans:
@@ -256,10 +258,18 @@ class GatewayRuns:
         with live.lock:
             due, live.leaving = live.declared and not live.leaving, live.leaving or live.declared
         if due:
-            self.link.detach(live.point, lambda: self._close(live))
+            self.link.detach(live.point, lambda: self._close_aside(live))
+
+    def _close_aside(self, live: GatewayLive) -> None:
+        """The streams are not kept waiting for the disk."""
+        closing = self._loop.run_in_executor(None, self._close, live)
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     def _close(self, live: GatewayLive) -> None:
-        self._lives.pop(live.run, None)
+        """Once; closing a journal waits for the disk."""
+        if self._lives.pop(live.run, None) is None:
+            return
         self._dues.pop(live.run, None)
         with live.lock:
             remove = live.declared and live.point.delivered and not live.identity.keyed

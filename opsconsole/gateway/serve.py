@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import time
 
 from opsconsole.errors import ConfigError
 from opsconsole.gateway.app import Gateway
@@ -24,6 +25,7 @@ from opsconsole.gateway.settings import GatewaySettings
 from opsconsole.gateway.turn import Shop
 from opsconsole.gateway.upstream import Upstream
 from opsconsole.policy.prices import PriceList
+from opsconsole.sdk.event_loop import loop_factory
 from opsconsole.sdk.settings import hub_name
 
 SWITCH_SECONDS = 0.001
@@ -61,7 +63,9 @@ class Service:
         upstream = await self._closing.enter_async_context(
             Upstream(connect_seconds=settings.connect_seconds, read_seconds=settings.read_seconds, flow=self.paced)
         )
-        shop = Shop(settings=settings, upstream=upstream, price=PriceList(), counts=self.counts)
+        shop = Shop(
+            settings=settings, upstream=upstream, price=PriceList(settings.prices, clock=time.time), counts=self.counts
+        )
         await self.runs.start()
         self._rates.start()
         self._server = HttpServer(
@@ -111,7 +115,8 @@ def serve(settings: GatewaySettings, *, ends_with_stdin: bool = False) -> int:
     sys.setswitchinterval(SWITCH_SECONDS)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
-        asyncio.run(_serve(settings, ends_with_stdin))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(_serve(settings, ends_with_stdin))
     except ConfigError as error:
         print(f"opsconsole gateway: {error}", file=sys.stderr, flush=True)
         return EXIT_CONFIG

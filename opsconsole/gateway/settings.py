@@ -9,6 +9,7 @@ from typing import Literal
 
 from opsconsole.domain.tool_call import Risk
 from opsconsole.gateway.flow.breaker import Fallback
+from opsconsole.policy.prices import Prices
 from opsconsole.sdk.on_hub_lost import OnHubLost
 
 Deny = Literal["reask", "strip", "stop"]
@@ -53,6 +54,7 @@ class GatewaySettings:
     """Models that stand in for others whose upstream fails."""
     share_seconds: float = 30.0
     """How long a request waits for its share of a provider's limits."""
+    prices: Prices = field(default_factory=Prices)
     hub_lost: Literal["refuse", "wait", "allow"] = "refuse"
     """New turns while the hub cannot be reached."""
 

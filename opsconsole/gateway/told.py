@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
-from opsconsole.domain.usage import Usage
-from opsconsole.gateway.dialect.interface import Changes, Request, Said
+from opsconsole.errors import CallDenied
+from opsconsole.gateway.dialect.interface import Changes, Counts, Request, Said
+from opsconsole.gateway.dialect.json_text import count
+from opsconsole.policy.prices import Billed, PriceList
 from opsconsole.sdk.model_request import TOOLS_MAX, shown_request
 
 OUTPUT_TOKENS_ASSUMED = 4_096
@@ -15,14 +17,21 @@ BYTES_PER_TOKEN = 4
 """A rough measure of text; what was used in truth replaces it."""
 MESSAGES_SHOWN_MAX = 200
 """Of one conversation, the newest."""
+NEW_TOLD_MAX = 200
+"""Messages told of one request: an agent that sends a thousand at once is read in part."""
 FIRST_TOLD_MAX = 20
 """Messages told of a conversation that had begun before the gateway saw it."""
 _ANSWER_TOKENS_USUAL = 500
 """Of an answer whose length nobody limited, until it has told."""
 _TOLD_ROLES = ("system", "user")
 
-Price = Callable[[str, str, Usage], float | None]
-"""provider, model, tokens -> US dollars, None where the model has no known price."""
+_DEARER_TIERS = frozenset({"priority", "fast"})
+"""Asked for, they may be served; what is cheaper may not be."""
+_TIER_CHARS_MAX = 40
+
+Price = PriceList
+Tell = Callable[..., None]
+"""A line on the run's timeline, as `GatewayRun.note`."""
 
 
 def input_tokens(request: Request) -> int:
@@ -53,17 +62,58 @@ def reservation(request: Request, provider: str, price: Price) -> dict[str, Any]
     return {"usd": usd, "tokens": tokens}
 
 
-def reserved(request: Request, provider: str, price: Price) -> tuple[float | None, int]:
-    """(US dollars, tokens) of `reservation`."""
+def reserved(request: Request, provider: str, price: Price, tell: Tell | None = None) -> tuple[float | None, int]:
+    """(US dollars, tokens) of `reservation`.
+
+    Raises: CallDenied where the settings refuse models without a price, and this is one; `tell` hears of it.
+    """
     asked = input_tokens(request)
     answer = OUTPUT_TOKENS_ASSUMED if request.output_tokens_max is None else max(0, request.output_tokens_max)
-    return price(provider, request.model, Usage(turns=1, input_tokens=asked, output_tokens=answer)), asked + answer
+    asked_tier = tier if (tier := tier_asked(request)) in _DEARER_TIERS else ""
+    answer *= max(1, count(request.body.get("n")))
+    most = Billed(input_tokens=asked, output_tokens=answer, service_tier=asked_tier)
+    priced = price.turn(provider, most, request.model)
+    if priced.usd is None and price.prices.blocks:
+        _refuse(request.model, tell)
+    return priced.usd, asked + answer
+
+
+def _refuse(model: str, tell: Tell | None) -> NoReturn:
+    reason = f"No price is known for {model or 'this model'}, and the settings refuse models without one."
+    if tell is not None:
+        tell(reason, "error", once=f"unpriced {model}")
+    raise CallDenied(reason, call="", by="gateway", rule="unpriced")
+
+
+def tier_asked(request: Request) -> str:
+    """The service tier that a request asks for; empty where it does not."""
+    tier = request.body.get("service_tier")
+    return tier[:_TIER_CHARS_MAX] if isinstance(tier, str) else ""
+
+
+def billed(counts: Counts, output_tokens: int) -> Billed:
+    """An answer as its provider bills it."""
+    return Billed(
+        input_tokens=counts.input_tokens,
+        output_tokens=output_tokens,
+        cache_read_tokens=counts.cache_read_tokens,
+        cache_write_tokens=counts.cache_write_tokens,
+        cache_write_1h_tokens=counts.cache_write_1h_tokens,
+        reasoning_tokens=counts.reasoning_tokens,
+        input_audio_tokens=counts.input_audio_tokens,
+        output_audio_tokens=counts.output_audio_tokens,
+        web_searches=counts.web_searches,
+        service_tier=counts.service_tier,
+        speed=counts.speed,
+        region=counts.region,
+    )
 
 
 def news(request: Request, *, first: bool) -> Iterator[tuple[int, str, str]]:
     """(place, role, text) of what the last answer of the model does not know yet; of a first request, all of it."""
     said = request.conversation
-    start = max(0, len(said) - FIRST_TOLD_MAX) if first else _after_answer(said)
+    known = 0 if first else _after_answer(said)
+    start = max(known, len(said) - (FIRST_TOLD_MAX if first else NEW_TOLD_MAX))
     for place in range(start, len(said)):
         one = said[place]
         if one.role in _TOLD_ROLES and one.text:

@@ -51,7 +51,7 @@ from opsconsole.gateway.stand_in import first_answer, standing_in
 from opsconsole.gateway.told import Price, expected_tokens, provider_tools, reserved, shown
 from opsconsole.gateway.upstream import Answer as UpstreamAnswer
 from opsconsole.gateway.upstream import Call as UpstreamCall
-from opsconsole.gateway.upstream import Upstream, UpstreamFailed, drained
+from opsconsole.gateway.upstream import Upstream, UpstreamFailed, UpstreamSaid, drained
 from opsconsole.sdk.calls import Answered as OperatorAnswered
 from opsconsole.sdk.calls import Ask, Call
 from opsconsole.sdk.gate import Decision
@@ -81,14 +81,6 @@ class Errand:
     provider: str
     url: str
     headers: Headers
-
-
-class UpstreamSaid(Exception):
-    """Upstream answered with an error of its own."""
-
-    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
-        super().__init__(f"the model's provider answered {status}")
-        self.status, self.headers, self.body = status, headers, body
 
 
 class Turn:
@@ -226,7 +218,7 @@ class Turn:
         admitted = self._ahead(request) or await self._asking(request)
         if admitted is None:
             return None
-        reading = Reading(self._run, request, self._dialect.provider)
+        reading = Reading(self._run, request, self._dialect.provider, self._shop.price)
         try:
             self._at_upstream = True
             found = await self._read(request, reading)
@@ -243,7 +235,7 @@ class Turn:
 
     def _ahead(self, request: Request) -> Admitted | None:
         """Under a lease, if the run has one that covers this turn."""
-        usd, tokens = reserved(request, self._dialect.provider, self._shop.price)
+        usd, tokens = reserved(request, self._dialect.provider, self._shop.price, self._run.note)
         verdict = self._run.live.may_go_ahead(usd, tokens)
         if not verdict:
             return None
@@ -306,8 +298,8 @@ class Turn:
     async def _read(self, request: Request, reading: Reading) -> Held | None:
         call, answer = await self._asked(request)
         try:
-            if answer.status != 200:
-                raise UpstreamSaid(answer.status, answer.headers, await answer.body())
+            if answer.status != 200 or answer.is_encoded:
+                raise await answer.refusal()
             reading.began = True
             found = await self._take_all(answer, reading)
         except BaseException:

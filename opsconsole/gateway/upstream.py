@@ -47,6 +47,14 @@ class UpstreamFailed(Exception):
         self.timed_out = timed_out
 
 
+class UpstreamSaid(Exception):
+    """Upstream answered with an error of its own."""
+
+    def __init__(self, status: int, headers: Headers, body: bytes) -> None:
+        super().__init__(f"the model's provider answered {status}")
+        self.status, self.headers, self.body = status, headers, body
+
+
 class NoShare(UpstreamFailed):
     """It was not sent: there is no room for it at the provider, or the provider fails too often to be asked."""
 
@@ -129,6 +137,21 @@ class Answer:
     def named_headers(self) -> Mapping[str, str]:
         """All of them, by name in any case."""
         return self._response.headers
+
+    async def refusal(self) -> UpstreamSaid | UpstreamFailed:
+        """What an answer is that has another status than 200, or is compressed. Below 400 it is none that may be passed
+        on: clients would take it for an answer, or follow it elsewhere. Raises: UpstreamFailed."""
+        if self.status == 200:
+            return UpstreamFailed("the model's provider compressed its answer, which was asked for plain")
+        if self.status < 400:
+            return UpstreamFailed(f"the model's provider answered {self.status}, which is neither yes nor no")
+        return UpstreamSaid(self.status, self.headers, await self.body())
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether its body is compressed although we asked for none: nobody here reads what is in it."""
+        told = ",".join(self._response.headers.getall("content-encoding", ()))
+        return any(name.strip().lower() not in ("", "identity") for name in told.split(","))
 
     async def chunks(self) -> AsyncIterator[bytes]:
         """The body as it comes. Raises: UpstreamFailed."""

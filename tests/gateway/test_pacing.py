@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +15,6 @@ from tests.support.model_script import Fault, Turn, mark
 
 QUICK = {"retry-after-ms": "10"}
 BUSY = Turn(fault=Fault(status=429, message="too fast", headers=QUICK))
-Opened = Callable[..., AbstractAsyncContextManager[Place]]
 
 
 async def said(place: Place, script: str, run: str = "run_1", **more: Any) -> str:
@@ -137,4 +134,5 @@ async def test_the_gauges_are_in_the_metrics(place: Place) -> None:
     async with place.hub.http() as client:
         text = (await client.get(f"{place.gateway.url}/metrics")).text
     shares = [line for line in text.splitlines() if line.startswith("opsconsole_gateway_limit_used_share{")]
-    assert [line.rpartition(" ")[2][:4] for line in shares if 'kind="tokens"' in line] == ["0.75"]
+    found = [float(line.rpartition(" ")[2]) for line in shares if 'kind="tokens"' in line]
+    assert found == [pytest.approx(0.75, abs=0.01)]

@@ -31,7 +31,16 @@ from opsconsole.gateway.dialect.interface import (
     Stands,
     Text,
 )
-from opsconsole.gateway.dialect.json_text import Unreadable, listed, mapping, read_object, summed, text, written
+from opsconsole.gateway.dialect.json_text import (
+    Unreadable,
+    listed,
+    mapping,
+    may_be_a_call,
+    read_object,
+    summed,
+    text,
+    written,
+)
 from opsconsole.gateway.dialect.machine import PlainAnswer, Sight, StreamedAnswer, note, stands
 
 FRAME_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
@@ -88,7 +97,7 @@ class AnthropicStreamed(StreamedAnswer):
     def _see(self, frame: Frame, pieces: list[Piece]) -> tuple[Sight, bytes]:
         if not frame.data:
             return Sight.PLAIN, frame.raw
-        body = read_object(frame.data, "an event")
+        body = read_object(frame.data, "an event", once=may_be_a_call(frame.data))
         kind = text(body.get("type"))
         if (see := _SEEN.get(kind)) is not None:
             return see(self, body, frame, pieces)

@@ -45,7 +45,7 @@ THINKING_TOKENS_MIN = 1024
 def read(raw: bytes) -> Request:
     """Raises: BadRequest."""
     try:
-        body = read_object(raw, "the request")
+        body = read_object(raw, "the request", once=True)
     except Unreadable as fault:
         raise BadRequest(str(fault)) from None
     if not isinstance(body.get("messages"), list):
@@ -123,7 +123,8 @@ def _offers(body: Mapping[str, Any]) -> Iterator[ToolOffer]:
     named: set[str] = set()
     for tool in listed(body.get("tools")):
         offer = _offer(mapping(tool))
-        named.add(offer.name)
+        if offer.runs_at == "provider":
+            named.add(offer.name)
         yield offer
     for server in listed(body.get("mcp_servers")):
         if (name := text(mapping(server).get("name"))) not in named:

@@ -119,6 +119,10 @@ def counts_of(usage: Mapping[str, Any]) -> Counts:
         output_tokens=count(usage.get("output_tokens")),
         cache_read_tokens=read,
         cache_write_tokens=wrote,
+        cache_write_1h_tokens=count(mapping(usage.get("cache_creation")).get("ephemeral_1h_input_tokens")),
         reasoning_tokens=count(mapping(usage.get("output_tokens_details")).get("thinking_tokens")),
+        web_searches=count(mapping(usage.get("server_tool_use")).get("web_search_requests")),
         service_tier=text(usage.get("service_tier")),
+        speed=text(usage.get("speed")),
+        region=text(usage.get("inference_geo")),
     )

@@ -62,7 +62,7 @@ def read(raw: bytes) -> Request:
         streams=streams,
         body=body,
         raw=raw,
-        output_tokens_max=min((count(body[cap]) for cap in CAPS if count(body.get(cap))), default=None),
+        output_tokens_max=max((count(body[cap]) for cap in CAPS if count(body.get(cap))), default=None),
         tools=tuple(_offers(body)),
         conversation=tuple(said(message) for message in messages),
         results=tuple(_results(messages)),

@@ -28,6 +28,7 @@ from opsconsole.gateway.dialect.interface import (
     CallBegan,
     Failure,
     ModelCall,
+    Pass,
     Piece,
     Request,
     Ruling,
@@ -36,6 +37,7 @@ from opsconsole.gateway.dialect.interface import (
 )
 from opsconsole.gateway.dialect.json_text import Unreadable, listed, mapping, read_object, summed, text, written
 from opsconsole.gateway.dialect.machine import Sight, State, StreamedAnswer, note, stands
+from opsconsole.gateway.dialect.same_words import SameWords
 
 CHOICES_MAX = 128
 """The API's own limit of `n`."""
@@ -65,6 +67,8 @@ class StreamedChat(StreamedAnswer):
         self._unread: list[bytes] = []
         """Chunks that nobody wanted to read, for when a call needs the words before it."""
         self._words_bytes = 0
+        self._same = SameWords()
+        self._same_choice = 0
         self._error = ""
         self._read: list[tuple[int, CallInPieces]] = []
         """Beside each of the calls: its choice, and how its pieces were read."""
@@ -77,6 +81,9 @@ class StreamedChat(StreamedAnswer):
             return Sight.PLAIN, frame.raw
         if data.startswith(DONE):
             return Sight.WHOLE, frame.raw
+        if (words := self._same.read(frame.raw)) is not None:
+            self._said(words, pieces)
+            return Sight.PLAIN, frame.raw
         marked = any(mark in data for mark in CALL_MARKS)
         later = self._reads_later(data, marked)
         if later and not frame.event and only_words(data):
@@ -95,8 +102,38 @@ class StreamedChat(StreamedAnswer):
                 began = self._take_choice(choice, pieces) or began
         if not self.shown.opening:
             self.shown.opening = {key: chunk[key] for key in OPENING if key in chunk}
+        if not (marked or later or began or frame.event):
+            self._learn(frame.raw, chunk)
         passes = self._state is State.PASS and not began
         return Sight.CALL if began else Sight.PLAIN, self._for_client(frame, chunk, passes)
+
+    def _at_once(self, data: bytes) -> list[Piece] | None:
+        words = self._same.read(data)
+        if words is None:
+            return None
+        pieces: list[Piece] = []
+        self._said(words, pieces)
+        return [*pieces, Pass(data)]
+
+    def _said(self, words: str, pieces: list[Piece]) -> None:
+        """A chunk came that is the one before it with other words."""
+        self._remember(self._choice(self._same_choice).texts, words)
+        pieces.append(Text(text=words))
+        if self._state is State.PASS:
+            self.shown.words[self._same_choice] = words[-1]
+
+    def _learn(self, raw: bytes, chunk: Mapping[str, Any]) -> None:
+        """The next chunk may differ from this one in its words only."""
+        choices = listed(chunk.get("choices"))
+        if len(choices) != 1 or chunk.get("usage") or self.shown.continued:
+            return
+        choice = mapping(choices[0])
+        delta = mapping(choice.get("delta"))
+        words = delta.get("content")
+        said = [name for name, value in delta.items() if value is not None]
+        if said == ["content"] and isinstance(words, str) and words and not choice.get("finish_reason"):
+            self._same_choice = index_of(choice)
+            self._same.learn(raw, b"content", words)
 
     def _reads_later(self, data: bytes, marked: bool) -> bool:
         """Keeps a chunk without calls unread where nobody wants its words; reads those when a call comes after them."""

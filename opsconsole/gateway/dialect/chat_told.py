@@ -73,6 +73,8 @@ def counts_of(usage: Mapping[str, Any], tier: str) -> Counts:
         cache_read_tokens=count(prompt.get("cached_tokens")),
         cache_write_tokens=count(prompt.get("cache_write_tokens")),
         reasoning_tokens=count(completion.get("reasoning_tokens")),
+        input_audio_tokens=count(prompt.get("audio_tokens")),
+        output_audio_tokens=count(completion.get("audio_tokens")),
         service_tier=tier,
     )
 

@@ -17,6 +17,12 @@ BLANK_LINE = re.compile(rb"(?>\r\n|\n|\r)(?>\r\n|\n|\r)")
 BLANK_LINE_BYTES_MAX = 4
 
 
+_UNCLEAR = re.compile(rb"[^\t\x20-\x7e]")
+"""What no field but `data` needs, and what some clients take for the end of a line: a call could hide behind it."""
+_FIELDS = frozenset({b"data", b"event", b"id", b"retry", b""})
+"""A comment has no name."""
+
+
 class FrameTooLong(ValueError):
     """More bytes without a blank line than anybody may send."""
 
@@ -51,6 +57,20 @@ def read_frame(raw: bytes) -> Frame:
     return Frame(raw, event.decode("utf-8", "replace"), b"\n".join(data))
 
 
+def is_clear(frame: Frame) -> bool:
+    """Whether every client finds the same lines in a frame, and none in it that is no line of an event."""
+    raw, size = frame.raw, len(frame.data)
+    if raw.startswith(b"data: ") and len(raw) == size + 8:
+        return True
+    if raw.startswith(b"event: ") and len(raw) == len(frame.event) + size + 16:
+        return frame.event.isascii() and frame.event.isprintable()
+    lines = raw.removeprefix(BYTE_ORDER_MARK).splitlines()
+    names = [line.partition(b":")[0] for line in lines]
+    return _FIELDS.issuperset(names) and not any(
+        _UNCLEAR.search(line) for line, name in zip(lines, names, strict=True) if name != b"data"
+    )
+
+
 def written_frame(data: bytes, event: str = "") -> bytes:
     """One frame with its blank line; `data` and `event` hold no line end (JSON text never does)."""
     return b"event: %b\ndata: %b\n\n" % (event.encode(), data) if event else b"data: %b\n\n" % data
@@ -64,6 +84,11 @@ class Frames:
         self._rest = bytearray()
         self._searched = 0
         self._has_cr = False
+
+    @property
+    def is_between(self) -> bool:
+        """Whether the last frame is whole: what comes next begins one."""
+        return not self._rest
 
     def feed(self, data: bytes) -> list[Frame]:
         """Raises: FrameTooLong; nothing may be fed after that."""

@@ -132,8 +132,17 @@ class Counts:
     output_tokens: int = 0
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
+    cache_write_1h_tokens: int = 0
+    """Of the writes, those that are kept for an hour."""
     reasoning_tokens: int = 0
+    input_audio_tokens: int = 0
+    output_audio_tokens: int = 0
+    web_searches: int = 0
     service_tier: str = ""
+    speed: str = ""
+    """Anthropic: `fast` where the answer was bought faster."""
+    region: str = ""
+    """Anthropic: where inference had to stay."""
 
 
 # -- what an answer gives ----------------------------------------------------------------------------------------------

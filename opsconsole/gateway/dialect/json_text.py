@@ -32,6 +32,11 @@ def read_object(data: bytes, what: str, *, once: bool = False) -> dict[str, Any]
     return value
 
 
+def may_be_a_call(data: bytes) -> bool:
+    """Whether a call could stand in JSON `data`, also under a name that is written with escapes."""
+    return b"call" in data or b"tool" in data or b"\\u00" in data
+
+
 def written(value: Any) -> bytes:
     """Compact UTF-8 on one line; with escapes where a half character stands in it."""
     try:

@@ -20,7 +20,7 @@ from enum import Enum, auto
 from itertools import groupby
 from typing import Any
 
-from opsconsole.gateway.dialect.framing import Frame, Frames, FrameTooLong
+from opsconsole.gateway.dialect.framing import Frame, Frames, FrameTooLong, is_clear
 from opsconsole.gateway.dialect.interface import (
     HELD_BYTES_MAX,
     Answered,
@@ -76,6 +76,8 @@ NEXT: Mapping[tuple[State, Sight], State] = {
     (State.HELD, Sight.RULED): State.SETTLED,
     (State.HELD, Sight.FAULT): State.BROKEN,
 }
+CALLS_MAX = 1_000
+"""Of one answer: more than any model makes, and more than anybody decides on."""
 TAKING = frozenset({State.PASS, State.HOLD})
 """Where bytes from upstream still mean something."""
 
@@ -177,6 +179,11 @@ class StreamedAnswer(AnswerMachine):
 
     def feed(self, data: bytes) -> list[Piece]:
         """The next bytes from upstream."""
+        if self._state is State.PASS and self._frames.is_between:
+            at_once = self._at_once(data)
+            if at_once is not None:
+                self._began = True
+                return at_once
         pieces: list[Piece] = []
         if self._state in TAKING:
             try:
@@ -202,6 +209,8 @@ class StreamedAnswer(AnswerMachine):
     def _take(self, frame: Frame, pieces: list[Piece]) -> None:
         if self._state not in TAKING:
             return
+        if not is_clear(frame):
+            raise Unreadable("bytes that are no event, or that clients read differently")
         sight, data = self._see(frame, pieces)
         if sight is Sight.FAULT:
             # Upstream's own error: the client may see it, unless it stands behind a call.
@@ -252,6 +261,11 @@ class StreamedAnswer(AnswerMachine):
     def _see(self, frame: Frame, pieces: list[Piece]) -> tuple[Sight, bytes]:
         """What the frame is, and what of it goes to the client (held or not; empty: nothing). Adds to `pieces` what it
         tells (Text, Served, Counted, CallBegan), never Pass, Held, Done or Broken. Raises: Unreadable."""
+
+    def _at_once(self, data: bytes) -> list[Piece] | None:
+        """What comes of bytes that are surely one frame, and a plain one, seen without looking closer; None where that
+        is not sure."""
+        return None
 
     def _at_end(self, pieces: list[Piece]) -> bytes | None:
         """Upstream closed without a frame that ends an answer: what remains to be said where the answer is whole all
@@ -320,7 +334,10 @@ class PlainAnswer(AnswerMachine):
 
 
 def unique(calls: list[ModelCall]) -> tuple[ModelCall, ...]:
-    """The calls, each under an id of its own: one that comes again, or that has none, gets its place behind it."""
+    """The calls, each under an id of its own: one that comes again, or that has none, gets its place behind it.
+    Raises: Unreadable, where there are too many."""
+    if len(calls) > CALLS_MAX:
+        raise Unreadable(f"an answer of more than {CALLS_MAX} calls")
     taken = {call.id for call in calls}
     seen: set[str] = {""}
     named: list[ModelCall] = []

@@ -20,7 +20,16 @@ from opsconsole.gateway.dialect.interface import (
     Stands,
     Text,
 )
-from opsconsole.gateway.dialect.json_text import Unreadable, count, listed, mapping, read_object, summed, text
+from opsconsole.gateway.dialect.json_text import (
+    Unreadable,
+    count,
+    listed,
+    mapping,
+    may_be_a_call,
+    read_object,
+    summed,
+    text,
+)
 from opsconsole.gateway.dialect.machine import Sight, State, StreamedAnswer
 from opsconsole.gateway.dialect.responses_items import Item, is_call, name_of
 from opsconsole.gateway.dialect.responses_output import Output, settled
@@ -113,7 +122,7 @@ class ResponsesStreamed(StreamedAnswer):
     def _see(self, frame: Frame, pieces: list[Piece]) -> tuple[Sight, bytes]:
         if not frame.data:
             return Sight.PLAIN, frame.raw
-        body = read_object(frame.data, "an event")
+        body = read_object(frame.data, "an event", once=may_be_a_call(frame.data))
         kind = text(body.get("type"))
         if self._shift is None and "sequence_number" in body:
             self._shift = self._next - count(body["sequence_number"]) if self._next else 0

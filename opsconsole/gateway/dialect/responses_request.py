@@ -50,7 +50,7 @@ ROLES: Mapping[str, Any] = {"user": "user", "assistant": "assistant", "system": 
 def read(raw: bytes) -> Request:
     """Raises: BadRequest."""
     try:
-        body = read_object(raw, "the request")
+        body = read_object(raw, "the request", once=True)
     except Unreadable as fault:
         raise BadRequest(str(fault)) from None
     if not isinstance(body.get("input", ""), str | list):

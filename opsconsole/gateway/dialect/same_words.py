@@ -15,7 +15,7 @@ class SameWords:
         self._before = self._behind = b""
 
     def learn(self, data: bytes, key: bytes, words: str) -> None:
-        """`data` was read as JSON without escapes in its names, and the value of its `key` is `words`."""
+        """`data` holds JSON that was read, without escapes in its names, and `words` is what its `key` has."""
         self._before = self._behind = b""
         if data.count(b'"' + key + b'"') != 1:
             return

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsconsole.gateway.dialect.framing import Frame, Frames, FrameTooLong, read_frame, written_frame
+from opsconsole.gateway.dialect.framing import Frame, Frames, FrameTooLong, is_clear, read_frame, written_frame
 
 SSE = st.lists(st.sampled_from([b"data: a", b"data:b", b"event: x", b":c", b"\n", b"\r", b"\r\n", "ü".encode()])).map(
     b"".join
@@ -77,3 +77,19 @@ def test_many_small_frames_are_no_long_one() -> None:
 def test_a_written_frame_is_read_as_it_was_meant(event: str) -> None:
     raw = written_frame(b'{"a":1}', event)
     assert read_frame(raw) == Frame(raw, event, b'{"a":1}')
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize(
+    "raw", ["data: ü\u2028\n\n", "event: a\ndata: x\n\n", ": c\nid: 7\nretry: 9\ndata:x\ndata: y\n\n"]
+)
+def test_events_and_comments_are_clear(raw: str, newline: str) -> None:
+    assert is_clear(read_frame(raw.replace("\n", newline).encode()))
+
+
+@pytest.mark.parametrize(
+    "line", ["unknown", '{"a":1}', ": ü", "event: a\x85data: x", "id: \x0b", "retry: \u2028", "\x1f\x8b"]
+)
+def test_what_is_no_line_of_an_event_or_not_one_line_everywhere_is_not_clear(line: str) -> None:
+    frames = [read_frame(f"{line}\n{more}\n\n".encode()) for more in ("", "data: x")]
+    assert [is_clear(frame) for frame in frames] == [False, False]

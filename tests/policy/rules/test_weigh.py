@@ -127,7 +127,9 @@ def test_what_every_question_asks_has_to_be_met() -> None:
         ("ana", "dee"),
         300.0,
     )
-    assert verdict.escalations == (Escalation(after_seconds=300.0, group="release", people=release, widens="operators"),)
+    assert verdict.escalations == (
+        Escalation(after_seconds=300.0, group="release", people=release, widens="operators"),
+    )
     assert verdict.approvers == 2
 
 
