@@ -55,7 +55,7 @@ def test_an_expression_is_evaluated(text: str, args: dict[str, Any], expected: b
         ("args.l.exists(x, args.l.exists(y, y < 0))", {"l": list(range(1_000))}),
         ("args.amount > 100.0", {"amount": 2**70}),
         ("args.text == 'x'", {"text": "\ud800"}),
-        ("args.text == 'x'", {"text": object()}),
+        ("args.text == 'x'", {"text": ...}),
     ],
     ids=str,
 )

@@ -171,7 +171,7 @@ HINTS = {"readOnlyHint": True, "openWorldHint": False}
         ("", HINTS, {"mcp", "destructive", "open_world"}),
         (None, HINTS, {"destructive", "open_world"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value) if isinstance(value, set) else value),
 )
 def test_hints_are_believed_of_trusted_servers_only(server: str | None, hints: dict[str, Any], held: set[str]) -> None:
     facts = judged(TRUST, server=server, annotations=hints).facts["tool"]
