@@ -13,8 +13,8 @@ help: ## list these commands
 demo: runtime ## start a hub, six demo agents and the console on them
 	@.venv/bin/opsconsole demo
 
-test: dev ## run every test, the fast ones first
-	$(PY) -m pytest
+test: dev ## run every test, three files at a time: most of them wait for processes
+	$(PY) -m pytest -n 3 --dist loadfile
 
 fuzz: dev ## search every fuzz target for a minute each (guided by coverage where atheris is installed in .venv)
 	$(PY) -m tests.fuzz

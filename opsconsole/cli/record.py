@@ -29,7 +29,7 @@ from opsconsole.scenario.writing import written
 @json_option
 @shared_options
 def record(settings: Settings, run: str, name: str | None, bare: bool, as_json: bool) -> Exit:
-    """Print RUN as a case file: what was said, called, decided and given, secrets masked, with what should hold.
+    """Pin RUN as a case file: what was said, called, decided and given, secrets masked, with what should hold.
 
     The file is for `opsconsole test` and the pytest plugin; edit what stands at its beginning.
     """

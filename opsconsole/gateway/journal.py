@@ -121,9 +121,12 @@ class GatewayJournal(Journal):
     # -- calls and usage -------------------------------------------------------------------------------------------
 
     def note_call(self, record: CallRecord) -> None:
-        """The latest of one call."""
+        """The latest of one call; that of a tool on disk at once: who comes after a crash withdraws what was held."""
         with self._lock:
-            self._fresh_calls[record.call] = record
+            if record.call.startswith(TURN):
+                self._fresh_calls[record.call] = record
+            else:
+                super().note_call(record)
 
     def call(self, call: str) -> CallRecord | None:
         """What is known of a call."""

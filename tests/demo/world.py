@@ -98,6 +98,18 @@ class World:
         assert row["turns"] == turns
         return row
 
+    async def turns(self, run: str, count: int) -> set[str]:
+        """The turns of the model on a run's timeline, once there are so many."""
+
+        async def look() -> set[str] | None:
+            events = await self.timeline(run)
+            found = {str(event["id"]) for event in events if event.get("kind") == "model_call"}
+            return found if len(found) >= count else None
+
+        found = await until(look)
+        assert found is not None
+        return found
+
     async def _live_rows(self) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = (await self.http.get("/v1/runs?live=1")).json()["rows"]
         return rows
