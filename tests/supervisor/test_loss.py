@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -105,6 +106,15 @@ async def test_kill_9_of_the_reaper_leaves_no_process(start: Start, place: Bench
     assert place.marked() == []
 
 
+def _bare() -> int:
+    """The process that has become itself without the mark, once there is one."""
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (place / "cmdline").read_bytes().endswith(b"\0bare\0") and not (place / "environ").read_bytes():
+                return int(place.name)
+    return 0
+
+
 async def test_an_orphan_without_its_environment_falls_with_the_reaper(start: Start, place: Bench) -> None:
     bare = f"import os, sys; os.execve(sys.executable, [sys.executable, '-I', '-S', '-c', {SLEEP!r}, 'bare'], {{}})"
     code = f"""
@@ -114,10 +124,12 @@ print('up', flush=True); time.sleep(600)
 """
     process = await start(code)
     await said(process, "up")
+    await until(lambda: _bare() > 0)
+    orphan = _bare()
     await until(lambda: len(place.marked()) == 2)  # the reaper and the command: the orphan has shed the mark
-    orphan = next(info for info in await process.tree() if info.pid != process.pid)
     os.kill(await reaper_of(process), signal.SIGKILL)
-    assert orphan.pid in {info.pid for info in (await process.wait()).left}
+    await process.wait()
+    await until(lambda: _bare() != orphan)
 
 
 async def test_a_lost_reapers_cgroup_is_removed(start: Start) -> None:
