@@ -32,6 +32,14 @@ class Cgroup:
         except OSError:
             return
 
+    def members(self) -> list[int]:
+        """Gives the live processes in it; those in a cgroup that the command made below it are not among them."""
+        try:
+            with open(f"{self.path}/cgroup.procs", encoding="ascii") as file:
+                return [pid for pid in map(int, file) if pid > 0]  # 0: in a pid namespace that is not below ours
+        except OSError:
+            return []
+
     def remove(self) -> None:
         """Removes it when it is empty; waits at most `BUSY_SECONDS` for the kernel to have let its last process go."""
         until = time.monotonic() + BUSY_SECONDS
@@ -44,6 +52,11 @@ class Cgroup:
         except OSError as error:
             return error.errno != errno.EBUSY
         return True
+
+
+def name_of(token: str) -> str:
+    """Gives the name of the cgroup of the tree with this token."""
+    return f"opsconsole-{token}"
 
 
 def make(name: str) -> Cgroup | None:
@@ -61,6 +74,12 @@ def make(name: str) -> Cgroup | None:
         made.remove()
         return None
     return made
+
+
+def find(name: str) -> Cgroup | None:
+    """Gives the cgroup that a child of the caller has made of this name, if it has."""
+    parent = _own_directory()
+    return Cgroup(f"{parent}/{name}") if parent and os.path.isdir(f"{parent}/{name}") else None
 
 
 def _own_directory() -> str | None:

@@ -23,6 +23,9 @@ class Target(Protocol):
     @property
     def frozen(self) -> bool: ...
 
+    @property
+    def lost(self) -> bool: ...
+
     async def terminate(self) -> None:
         """Sends SIGTERM to the tree; a tree that cannot be reached is left to the strike."""
         ...
@@ -78,6 +81,7 @@ class Climb:
             empty=self._target.empty if self._swept is None else self._swept.empty,
             hurried=self._hurried,
             frozen=self._target.frozen,
+            lost=self._target.lost,
             offered=self._cooperative is not None,
             answered=self._answered,
             struck=self._swept is not None,

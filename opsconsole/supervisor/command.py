@@ -149,6 +149,8 @@ async def _snapshot(looking: asyncio.Task[list[ProcessInfo]]) -> set[int]:
 
 
 def _survivors(receipt: KillReceipt) -> str:
+    if not receipt.survivors:
+        return "nothing of it was seen alive, but the tree could not be proven empty"
     named = ", ".join(f"{info.name} ({info.pid})" for info in receipt.survivors[:10])
     return f"{_processes(len(receipt.survivors))} could not be proven dead: {named}"
 

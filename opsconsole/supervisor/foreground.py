@@ -63,6 +63,7 @@ async def foreground(starting: Coroutine[Any, Any, SupervisedProcess]) -> AsyncI
 def _terminal_signals(loop: asyncio.AbstractEventLoop, process: SupervisedProcess) -> Iterator[None]:
     loop.add_signal_handler(signal.SIGWINCH, process.terminal.resize)
     loop.add_signal_handler(signal.SIGCONT, process.terminal.take)
+    process.terminal.resize()  # the window may have changed while nobody listened
     # Only now: the command would have inherited that they are ignored.
     earlier = {name: signal.signal(signal.Signals[name], signal.SIG_IGN) for name in IGNORED}
     try:

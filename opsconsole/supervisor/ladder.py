@@ -36,13 +36,14 @@ class LadderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What is known now: `elapsed_ms` on this rung; `offered` and `answered` are of the cooperative cancel; `struck`
-    when the strike has ended."""
+    """What is known now: `elapsed_ms` on this rung; `offered` and `answered` are of the cooperative cancel; `lost` when
+    the reaper is: the tree is then being struck already; `struck` when the strike has ended."""
 
     elapsed_ms: float = 0
     empty: bool = False
     hurried: bool = False
     frozen: bool = False
+    lost: bool = False
     offered: bool = False
     answered: bool | None = None
     struck: bool = False
@@ -74,6 +75,8 @@ RULES: tuple[tuple[Rung, _When, Move], ...] = (
     (Rung.START, lambda seen, _: seen.frozen, Move(Rung.STRIKE, "frozen")),
     (Rung.START, lambda seen, _: seen.offered, Move(Rung.COOPERATIVE, "offered")),
     (Rung.START, lambda seen, _: True, Move(Rung.TERM, "nothing to ask")),
+    # Who is lost has taken the waiting away: what was struck then, and whether all of it fell, the strike tells.
+    (Rung.COOPERATIVE, lambda seen, _: seen.lost, Move(Rung.STRIKE, "reaper lost")),
     (Rung.COOPERATIVE, lambda seen, _: seen.empty, Move(Rung.PROVEN, "ended")),
     (Rung.COOPERATIVE, lambda seen, _: seen.hurried, Move(Rung.STRIKE, "hurried")),
     (Rung.COOPERATIVE, lambda seen, _: seen.frozen, Move(Rung.STRIKE, "frozen")),
@@ -84,6 +87,7 @@ RULES: tuple[tuple[Rung, _When, Move], ...] = (
         Move(Rung.TERM, "answered, still running"),
     ),
     (Rung.COOPERATIVE, _cooperative_spent, Move(Rung.TERM, "no answer")),
+    (Rung.TERM, lambda seen, _: seen.lost, Move(Rung.STRIKE, "reaper lost")),
     (Rung.TERM, lambda seen, _: seen.empty, Move(Rung.PROVEN, "ended")),
     (Rung.TERM, lambda seen, _: seen.hurried, Move(Rung.STRIKE, "hurried")),
     (Rung.TERM, lambda seen, _: seen.frozen, Move(Rung.STRIKE, "frozen")),

@@ -50,6 +50,12 @@ class PsutilProcesses:
     def carries(self, pid: int, token: str) -> bool:
         return token in _environment(pid).get(MARKER, "").split(":")
 
+    def session(self, pid: int) -> int | None:
+        try:
+            return os.getsid(pid)
+        except (ProcessLookupError, PermissionError):
+            return None
+
 
 def _info(process: psutil.Process) -> ProcessInfo:
     start = process.create_time()

@@ -17,17 +17,16 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from opsconsole.errors import CannotStart, SupervisorError, UnsupportedPlatform
-from opsconsole.supervisor import kernel, receipts, sweep
-from opsconsole.supervisor.cgroup import Cgroup
+from opsconsole.supervisor import cgroup, kernel, receipts, sweep
 from opsconsole.supervisor.channel import Channel, Message, ReaperLost
 from opsconsole.supervisor.climb import Climb, Cooperative
-from opsconsole.supervisor.custody import AdoptedTree
+from opsconsole.supervisor.custody import AdoptedTree, LostTree
 from opsconsole.supervisor.ladder import LadderSettings
 from opsconsole.supervisor.launch import cannot_start, start_order, start_reaper, with_token
 from opsconsole.supervisor.receipts import Exit, FreezeReceipt, KillReceipt
 from opsconsole.supervisor.tail import Tail
 from opsconsole.supervisor.terminal import Terminal, wire
-from opsconsole.supervisor.tree import Identity, ProcessInfo, process_table
+from opsconsole.supervisor.tree import Identity, ProcessInfo, census, process_table
 
 Outlive = Literal["kill", "leave"]
 
@@ -76,6 +75,8 @@ class SupervisedProcess:
         self._channel = Channel(self._heard)
         self._reaper: asyncio.subprocess.Process
         self._identity: Identity
+        self._main = Identity(0, 0)
+        self._adopted: AdoptedTree | None = None
         self.cgroup: str | None = None
         self._climb: Climb | None = None
         self._kill: asyncio.Task[KillReceipt] | None = None
@@ -126,6 +127,11 @@ class SupervisedProcess:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    @property
+    def lost(self) -> bool:
+        """Whether the reaper is lost: the tree has been struck, or is being struck, by this process."""
+        return self._takeover is not None
+
     async def wait(self) -> Exit:
         """Waits for the command's end, for the end of what outlived it, and for its last output."""
         return await asyncio.shield(self._exit)
@@ -155,8 +161,10 @@ class SupervisedProcess:
 
     async def tree(self) -> list[ProcessInfo]:
         """Lists the live processes of the tree, parents first; empty when it is dead. Raises: SupervisorError."""
-        if self.empty or self._takeover is not None:
+        if self.empty:
             return []
+        if self._adopted is not None:
+            return await asyncio.to_thread(census, self._table, self._adopted.roots)
         answer = await self._channel.ask("tree", timeout_seconds=ANSWER_SECONDS)
         return list(receipts.processes(answer["processes"]))
 
@@ -178,7 +186,7 @@ class SupervisedProcess:
             await self.kill(now=True)
         await self._release()
         if self._takeover is not None:
-            await self._take_over()
+            await asyncio.shield(self._takeover)
         if self._tasks:
             await asyncio.wait(self._tasks)
         self.terminal.close()
@@ -192,7 +200,7 @@ class SupervisedProcess:
 
     async def strike(self) -> sweep.Swept:
         """Freezes, kills and verifies the tree: the ladder's last rung."""
-        if self._takeover is not None:
+        if self._takeover is not None or self._reaper_is_stopped():
             return await self._take_over()
         try:
             patience = self._settings.verify_ms / 1000 + KILL_GRACE_SECONDS
@@ -200,6 +208,11 @@ class SupervisedProcess:
         except ReaperLost:
             return await self._take_over()
         return receipts.swept(answer)
+
+    def _reaper_is_stopped(self) -> bool:
+        """Who is stopped answers nobody, and a kill need not wait to learn it."""
+        info = self._table.look(self._identity.pid)
+        return info is not None and info.identity == self._identity and info.stopped and not info.dead
 
     async def _launch(self, order: Message, environment: Mapping[str, str]) -> None:
         if self.capabilities.subreaper:
@@ -242,18 +255,20 @@ class SupervisedProcess:
             async with asyncio.timeout(START_SECONDS):
                 said = await asyncio.shield(self._begun)
         except TimeoutError:
-            self._released = True
-            self._reaper.kill()
-            raise CannotStart(f"cannot start {order['argv'][0]!r}: its reaper is silent") from None
+            said = {"event": "cannot_start", "stage": "reaper", "errno": 0, "why": "its reaper is silent"}
         if said["event"] == "cannot_start":
             self._released = True
-            await self._reaper.wait()
+            if said["stage"] == "reaper":
+                await self._sweep_adopted()  # it may have started the command before it was lost
+            else:
+                await self._reaper.wait()
             raise cannot_start(order["argv"], order["cwd"], said)
 
     def _heard(self, message: Message) -> None:
         match message["event"]:
             case "started" if not self._begun.done():
                 self.pid, self.cgroup, self.started_at = message["pid"], message["cgroup"], time.time()
+                self._main = Identity(self.pid, message["start"])
                 self._begun.set_result(message)
             case "cannot_start" if not self._begun.done():
                 self._begun.set_result(message)
@@ -278,21 +293,37 @@ class SupervisedProcess:
             await self._take_over()
 
     async def _take_over(self) -> sweep.Swept:
-        if self._takeover is None:
+        if self._takeover is None or (self._takeover.done() and not self.empty):
             self._takeover = asyncio.create_task(self._clear_adopted())
+            self._changed()
         return await asyncio.shield(self._takeover)
 
     async def _clear_adopted(self) -> sweep.Swept:
-        others = self._others | _reapers - {self._identity}
-        tree = AdoptedTree(self._table, reaper=self._identity, main=self.pid, token=self._token, others=others)
-        tree.cgroup = Cgroup(self.cgroup) if self.cgroup else None
-        swept = await asyncio.to_thread(sweep.kill, tree, verify_seconds=self._settings.verify_ms / 1000)
+        tree, swept = await self._sweep_adopted()
         self.empty = swept.empty
         self._changed()
-        self._begin(self._finish(receipts.exit_after_takeover(tree.status, tree.usage, swept)))
+        self._begin(self._finish(receipts.exit_after_takeover(tree.status, tree.usage, swept, main=self._main)))
+        return swept
+
+    async def _sweep_adopted(self) -> tuple[AdoptedTree, sweep.Swept]:
+        tree = self._adopted = self._adopted or self._inherit()
+        swept = await asyncio.to_thread(sweep.kill, tree, verify_seconds=self._settings.verify_ms / 1000)
         if tree.cgroup is not None:
             await asyncio.to_thread(tree.cgroup.remove)
-        return swept
+        return tree, receipts.without(swept, self._identity)
+
+    def _inherit(self) -> AdoptedTree:
+        if self.capabilities.subreaper:
+            tree = AdoptedTree(self._table, reaper=self._identity, main=self._main, others=self._foreign)
+        else:
+            tree = LostTree(
+                self._table, reaper=self._identity, main=self._main, others=self._foreign, token=self._token
+            )
+        tree.cgroup = cgroup.find(cgroup.name_of(self._token))
+        return tree
+
+    def _foreign(self) -> set[Identity]:
+        return self._others | _reapers - {self._identity}
 
     async def _finish(self, exit: Exit) -> None:
         await asyncio.to_thread(self.terminal.drain, DRAIN_SECONDS if exit.empty else 0.1)

@@ -16,7 +16,7 @@ from typing import Any
 
 from opsconsole.supervisor import cgroup, kernel, sweep
 from opsconsole.supervisor.custody import OwnTree, TrackedTree
-from opsconsole.supervisor.tree import ProcessInfo, descendants, process_table
+from opsconsole.supervisor.tree import ProcessInfo, census, process_table
 
 WATCH_SECONDS = 0.2
 """Only without a subreaper: how often the tree is looked at (a look costs milliseconds). With one, nothing polls."""
@@ -85,7 +85,7 @@ class Reaper:
         proven = order["subreaper"] and kernel.become_subreaper()
         wait = self._wait_for_death
         self._tree = OwnTree(table, wait=wait) if proven else TrackedTree(table, wait=wait, token=order["token"])
-        self._tree.cgroup = cgroup.make(f"opsconsole-{order['token']}") if order["cgroup"] else None
+        self._tree.cgroup = cgroup.make(cgroup.name_of(order["token"])) if order["cgroup"] else None
         kernel.die_with_parent(signal.SIGUSR1)
         failure = self._spawn(order)
         for handle in set(order["stdio"]):
@@ -140,9 +140,11 @@ class Reaper:
         if self._tree.status is None:
             return
         if not empty and not self._laddered and not self._told_exit:
-            left = self._list()
-            swept = sweep.kill(self._tree, verify_seconds=verify) if outlive == "kill" else None
-            self._tell_exit(left, empty=swept is not None and swept.empty)
+            if outlive == "kill":
+                swept = sweep.kill(self._tree, verify_seconds=verify)
+                self._tell_exit(swept.killed + swept.survivors, empty=swept.empty)
+            else:
+                self._tell_exit(self._list(), empty=False)
         elif empty:
             self._tell_exit([], empty=True)
 
@@ -236,7 +238,7 @@ class Reaper:
         }
 
     def _list(self) -> list[ProcessInfo]:
-        return list(descendants(self._tree.table, self._tree.roots()))
+        return census(self._tree.table, self._tree.roots)
 
     def _wait_for_death(self, seconds: float) -> bool:
         woken = bool(self._deaths.poll(seconds * 1000))

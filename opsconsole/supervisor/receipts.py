@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from opsconsole.supervisor.custody import Usage
 from opsconsole.supervisor.sweep import Stage, Swept
-from opsconsole.supervisor.tree import ProcessInfo
+from opsconsole.supervisor.tree import Identity, ProcessInfo
 
 Message = dict[str, Any]
 Proof = Literal["process", "none"]
@@ -103,10 +103,10 @@ def exit_of(message: Message) -> Exit:
     )
 
 
-def exit_after_takeover(status: int | None, used: Usage, swept: Swept) -> Exit:
-    """Says how a command ended whose reaper was killed: everything that was found then outlived it."""
+def exit_after_takeover(status: int | None, used: Usage, swept: Swept, *, main: Identity) -> Exit:
+    """Says how a command ended whose reaper was killed: all that was found then, but itself, outlived it."""
     code, name = _ended(status)
-    left = swept.killed + swept.survivors
+    left = tuple(info for info in swept.killed + swept.survivors if info.identity != main)
     return Exit(
         code=code,
         signal=name,
@@ -147,6 +147,11 @@ def swept(answer: Message) -> Swept:
         survivors=processes(answer["survivors"]),
         empty=answer["empty"],
     )
+
+
+def without(found: Swept, keeper: Identity) -> Swept:
+    """Gives the same sweep without the reaper among the killed: it is none of the tree's processes."""
+    return replace(found, killed=tuple(info for info in found.killed if info.identity != keeper))
 
 
 def processes(found: Iterable[Message]) -> tuple[ProcessInfo, ...]:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from opsconsole.supervisor.tree import Identity, Processes, ProcessInfo, descendants
+from opsconsole.supervisor.tree import Identity, Processes, ProcessInfo, census, walk
 
 STOP_SECONDS = 0.5
 """A tree that still grows after this long is killed as it is: what appears later is killed as it appears."""
@@ -25,6 +25,8 @@ class Custody(Protocol):
     """One tree as its keeper sees it."""
 
     table: Processes
+    felled: list[ProcessInfo]
+    """What the last `reap` collected that had died of SIGKILL, as far as that can be known."""
 
     def roots(self) -> list[int]:
         """Gives the topmost processes of the tree."""
@@ -63,7 +65,8 @@ class Frozen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Swept:
-    """What a kill reached; `empty` is the proof, `killed` all that were signalled and are gone."""
+    """What a kill reached; `empty` is the proof, `killed` all that were signalled, or fell with their cgroup, and are
+    gone."""
 
     stages: tuple[Stage, ...]
     killed: tuple[ProcessInfo, ...]
@@ -92,7 +95,7 @@ def thaw(custody: Custody, frozen: Frozen) -> tuple[ProcessInfo, ...]:
 
 def terminate(custody: Custody) -> int:
     """Sends SIGTERM to every process of the tree; gives how many."""
-    found = list(descendants(custody.table, custody.roots()))
+    found = census(custody.table, custody.roots)
     return sum(_send(custody.table, info.identity, signal.SIGTERM) for info in found)
 
 
@@ -112,11 +115,14 @@ _Held = dict[Identity, ProcessInfo]
 class _Killing:
     custody: Custody
     held: _Held = field(default_factory=dict)
+    felled: _Held = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
+    survivors: tuple[ProcessInfo, ...] = ()
     empty: bool = False
 
     def stop(self) -> None:
         began = time.monotonic()
+        self.custody.reap()  # what is dead already is nobody that this kill killed
         _stop(self.custody, self.held)
         self._record("freeze", began, _processes(len(self.held)))
 
@@ -129,23 +135,24 @@ class _Killing:
     def verify(self, seconds: float) -> None:
         began = time.monotonic()
         patience = FIRST_WAIT_SECONDS
-        self.empty = self.custody.reap()
+        self._reap()
         while not self.empty and time.monotonic() - began < seconds:
             if not self.custody.wait(patience):
                 self._kill_again()
                 patience = min(patience * 2, LONGEST_WAIT_SECONDS)
-            self.empty = self.custody.reap()
-        left = len(self.survivors())
-        self._record("verify", began, "empty tree" if self.empty else f"{left} left")
-
-    def survivors(self) -> tuple[ProcessInfo, ...]:
-        return () if self.empty else tuple(descendants(self.custody.table, self.custody.roots()))
+            self._reap()
+        self.survivors = () if self.empty else tuple(census(self.custody.table, self.custody.roots))
+        self._record("verify", began, "empty tree" if self.empty else f"{len(self.survivors)} left")
 
     def result(self) -> Swept:
-        survivors = self.survivors()
-        alive = {info.identity for info in survivors}
-        killed = tuple(info for target, info in self.held.items() if target not in alive)
-        return Swept(stages=tuple(self.stages), killed=killed, survivors=survivors, empty=self.empty)
+        alive = {info.identity for info in self.survivors}
+        # A process in both looked different when it died; as it was held is what is told.
+        killed = tuple(info for target, info in (self.felled | self.held).items() if target not in alive)
+        return Swept(stages=tuple(self.stages), killed=killed, survivors=self.survivors, empty=self.empty)
+
+    def _reap(self) -> None:
+        self.empty = self.custody.reap()
+        self.felled |= {info.identity: info for info in self.custody.felled}
 
     def _kill_again(self) -> None:
         _stop(self.custody, self.held)
@@ -158,13 +165,20 @@ class _Killing:
 
 
 def _stop(custody: Custody, held: _Held) -> None:
-    """Stops what is found, parents first, again until a whole look finds nothing that is not held."""
+    """Stops what is found, parents first, again until a whole walk finds nothing that is not held and meets no death:
+    what dies during a walk hands its children to where the walk has already been."""
     until = time.monotonic() + STOP_SECONDS
+    dead: set[Identity] = set()
     growing = True
     while growing and time.monotonic() < until:
         growing = False
-        for info in descendants(custody.table, custody.roots()):
-            if info.identity not in held:
+        for info in walk(custody.table, custody.roots()):
+            if info is None:
+                growing = True
+            elif info.dead:
+                growing |= info.identity not in dead
+                dead.add(info.identity)
+            elif info.identity not in held:
                 growing = True
                 held[info.identity] = info
                 _send(custody.table, info.identity, signal.SIGSTOP)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -15,6 +15,9 @@ MARKER = "OPSCONSOLE_TREE"
 
 PROCESSES_MAX = 100_000
 """One scan looks at no more processes than this: beyond it the machine itself is out of pids."""
+
+CENSUS_WALKS_MAX = 8
+"""A tree that is never twice the same is one that forks and dies all the time: what is listed of it is old anyhow."""
 
 DEAD = frozenset("ZXx")
 STOPPED = frozenset("Tt")
@@ -80,10 +83,16 @@ class Processes(Protocol):
         """Tells whether the process started with this token in `OPSCONSOLE_TREE`; False where that cannot be read."""
         ...
 
+    def session(self, pid: int) -> int | None:
+        """Gives the session that the process is in, dead ones included until they are reaped; None when it is gone."""
+        ...
 
-def descendants(table: Processes, roots: Iterable[int]) -> Iterator[ProcessInfo]:
-    """Yields the live processes at and under `roots`, parents first, and asks for a parent's children only after the
-    consumer has seen the parent: who stops each process as it comes leaves no time for another child."""
+
+def walk(table: Processes, roots: Iterable[int]) -> Iterator[ProcessInfo | None]:
+    """Yields what is at and under `roots`, dead processes too, parents first; None for one that went before it could be
+    looked at. A parent's children are asked for only after the consumer has seen the parent: who stops each process as
+    it comes leaves no time for another child. One walk is no proof: what loses its parent meanwhile moves to where the
+    walk has already been."""
     seen: set[int] = set()
     waiting = list(roots)
     while waiting and len(seen) < PROCESSES_MAX:
@@ -92,11 +101,42 @@ def descendants(table: Processes, roots: Iterable[int]) -> Iterator[ProcessInfo]
             continue
         seen.add(pid)
         info = table.look(pid)
-        if info is None:
-            continue
-        if not info.dead:
-            yield info
-        waiting.extend(table.children(pid))
+        yield info
+        if info is not None:
+            waiting.extend(table.children(pid))
+
+
+def descendants(table: Processes, roots: Iterable[int]) -> Iterator[ProcessInfo]:
+    """Yields the live processes of one walk."""
+    return (info for info in walk(table, roots) if info is not None and not info.dead)
+
+
+def census(table: Processes, roots: Callable[[], Iterable[int]]) -> list[ProcessInfo]:
+    """Lists the live processes at and under `roots()`, parents first: walks until two walks agree on who is there and
+    who of them is dead, at most `CENSUS_WALKS_MAX` times, so that a death meanwhile hides nobody."""
+    found: list[ProcessInfo | None] = []
+    earlier: set[tuple[Identity, bool]] | None = None
+    for _ in range(CENSUS_WALKS_MAX):
+        found = list(walk(table, roots()))
+        now = {(info.identity, info.dead) for info in found if info is not None}
+        if now == earlier and None not in found:
+            break
+        earlier = now
+    return [info for info in found if info is not None and not info.dead]
+
+
+def settled_children(table: Processes, pid: int) -> list[int] | None:
+    """Lists the direct children as they were at one moment; None while they change too fast to tell.
+
+    The kernel may skip a child when another, listed just before it, is collected in between; that other one is then in
+    this list and not in the next. So two equal lists in a row are whole."""
+    earlier: list[int] | None = None
+    for _ in range(CENSUS_WALKS_MAX):
+        found = table.children(pid)
+        if found == earlier:
+            return found
+        earlier = found
+    return None
 
 
 class LinuxProcesses:
@@ -125,8 +165,10 @@ class LinuxProcesses:
         if not raw:
             return None
         name = raw[raw.index(b"(") + 1 : raw.rindex(b")")]
-        field = raw[raw.rindex(b")") + 2 :].split()
-        start = int(field[19])
+        field = _after_name(raw)
+        start, state = int(field[19]), field[0].decode()
+        if state in DEAD and int(field[17]) > 1:
+            state = self._state_of_threads(pid) or state
         return ProcessInfo(
             pid=pid,
             name=name.decode("utf-8", "replace"),
@@ -134,7 +176,7 @@ class LinuxProcesses:
             rss=int(field[21]) * self._page,
             cpu=(int(field[11]) + int(field[12])) / self._ticks,
             start=start,
-            state=field[0].decode(),
+            state=state,
             parent=int(field[1]),
         )
 
@@ -161,6 +203,20 @@ class LinuxProcesses:
 
     def carries(self, pid: int, token: str) -> bool:
         return _carries(_read(f"/proc/{pid}/environ"), token.encode())
+
+    def session(self, pid: int) -> int | None:
+        raw = _read(f"/proc/{pid}/stat")
+        return int(_after_name(raw)[3]) if raw else None
+
+    def _state_of_threads(self, pid: int) -> str | None:
+        """A process whose first thread has ended looks like a dead one, and its other threads work on."""
+        try:
+            threads = os.listdir(f"/proc/{pid}/task")
+        except OSError:
+            return None
+        raws = filter(None, (_read(f"/proc/{pid}/task/{thread}/stat") for thread in threads))
+        states = (_after_name(raw)[0].decode() for raw in raws)
+        return next((state for state in states if state not in DEAD), None)
 
     def _children_by_scan(self, pid: int) -> list[int]:
         looks = filter(None, map(self.look, self.pids()))
@@ -191,6 +247,11 @@ def _kill(pid: int, number: int) -> bool:
 def _carries(environ: bytes, token: bytes) -> bool:
     prefix = MARKER.encode() + b"="
     return any(entry.startswith(prefix) and token in entry[len(prefix) :].split(b":") for entry in environ.split(b"\0"))
+
+
+def _after_name(stat: bytes) -> list[bytes]:
+    """The fields of a stat line from the state on: the name before them may hold anything."""
+    return stat[stat.rindex(b")") + 2 :].split()
 
 
 def _read(path: str) -> bytes:

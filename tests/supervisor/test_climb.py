@@ -25,6 +25,7 @@ class Tree:
 
     empty: bool = False
     frozen: bool = False
+    lost: bool = False
     dies: bool = True
     done: list[str] = field(default_factory=list)
     termed: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,6 +111,17 @@ async def test_a_freeze_during_the_ladder_leads_to_the_strike() -> None:
     climb.look()
     async with asyncio.timeout(5):
         assert outline(await running) == ("process", [("term", "frozen"), *STRUCK])
+
+
+async def test_what_fell_with_a_lost_reaper_is_told_by_the_strike() -> None:
+    tree = Tree()
+    climb = Climb(tree, PATIENT)
+    running = asyncio.create_task(climb.run())
+    await tree.termed.wait()
+    tree.lost = tree.empty = True
+    climb.look()
+    async with asyncio.timeout(5):
+        assert outline(await running) == ("process", [("term", "reaper lost"), *STRUCK])
 
 
 async def test_survivors_leave_the_kill_without_proof() -> None:

@@ -160,7 +160,9 @@ async def test_what_is_typed_reaches_the_command_and_is_echoed_once(place: Bench
 
 
 async def test_a_resized_terminal_is_passed_on(place: Bench, screen: Screen) -> None:
-    code = "import os, signal, time; signal.signal(28, lambda *_: print(os.get_terminal_size().columns, flush=True))\n"
+    # os.write: a handler that prints may interrupt the print of "up" itself
+    code = "import os, signal, time\n"
+    code += "signal.signal(28, lambda *_: os.write(1, b'%d\\n' % os.get_terminal_size().columns))\n"
     with running(place, f"{code}print('up', flush=True); time.sleep(600)", **screen.streams):
         await until(lambda: screen.shows(b"up\r\n"))
         fcntl.ioctl(screen.slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 123, 0, 0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import signal
@@ -16,9 +15,12 @@ from typing import Any
 
 import pytest
 
+from opsconsole.errors import CannotStart
 from opsconsole.supervisor import kernel
+from opsconsole.supervisor import process as process_module
 from opsconsole.supervisor.ladder import LadderSettings
 from opsconsole.supervisor.process import SupervisedProcess
+from opsconsole.supervisor.tree import LinuxProcesses
 from tests.supervisor.conftest import Start
 from tests.supervisor.trees import (
     PYTHON,
@@ -28,7 +30,6 @@ from tests.supervisor.trees import (
     THREE_LEVELS_COUNT,
     Bench,
     grown,
-    said,
     sleeper,
     until,
 )
@@ -66,6 +67,11 @@ def is_up(process: subprocess.Popen[bytes]) -> bool:
 
 async def reaper_of(process: SupervisedProcess) -> int:
     return next(info.parent for info in await process.tree() if info.pid == process.pid)
+
+
+def is_stopped(pid: int) -> bool:
+    info = LinuxProcesses().look(pid)
+    return info is not None and info.stopped
 
 
 async def test_kill_9_of_the_supervisor_leaves_no_process(place: Bench) -> None:
@@ -106,30 +112,58 @@ async def test_kill_9_of_the_reaper_leaves_no_process(start: Start, place: Bench
     assert place.marked() == []
 
 
-def _bare() -> int:
-    """The process that has become itself without the mark, once there is one."""
-    for place in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if (place / "cmdline").read_bytes().endswith(b"\0bare\0") and not (place / "environ").read_bytes():
-                return int(place.name)
-    return 0
-
-
-async def test_an_orphan_without_its_environment_falls_with_the_reaper(start: Start, place: Bench) -> None:
-    bare = f"import os, sys; os.execve(sys.executable, [sys.executable, '-I', '-S', '-c', {SLEEP!r}, 'bare'], {{}})"
-    code = f"""
+SHEDS = f"import os, sys; os.execve(sys.executable, [sys.executable, '-I', '-S', '-c', {SLEEP!r}, 'bare'], {{}})"
+ORPHAN = f"""
 import subprocess, sys, time
-child = subprocess.Popen([sys.executable, '-I', '-S', '-c', {bare!r}], start_new_session=True)
-print('up', flush=True); time.sleep(600)
+child = subprocess.Popen([sys.executable, '-I', '-S', '-c', {SHEDS!r}], start_new_session=True)
+print('up', child.pid, flush=True); time.sleep(600)
 """
-    process = await start(code)
-    await said(process, "up")
-    await until(lambda: _bare() > 0)
-    orphan = _bare()
-    await until(lambda: len(place.marked()) == 2)  # the reaper and the command: the orphan has shed the mark
+"""A child in a session of its own that becomes another program without environment: nothing of the tree marks it."""
+
+
+async def bare_orphan(process: SupervisedProcess) -> int:
+    """Waits until the child has become itself without the mark; gives its pid."""
+    await until(lambda: any(line.startswith("up ") for line in process.terminal.tail.lines()))
+    place = Path("/proc") / process.terminal.tail.lines()[0].removeprefix("up ")
+    await until(lambda: (place / "cmdline").read_bytes().endswith(b"\0bare\0"))
+    assert (place / "environ").read_bytes() == b""
+    return int(place.name)
+
+
+@pytest.mark.parametrize("settings", [LadderSettings(cgroup=False), LadderSettings()], ids=["signals", "cgroup"])
+async def test_an_orphan_without_its_environment_is_listed_and_dead_when_its_tree_is_called_empty(
+    start: Start, settings: LadderSettings
+) -> None:
+    process = await start(ORPHAN, settings=settings)
+    orphan = await bare_orphan(process)
     os.kill(await reaper_of(process), signal.SIGKILL)
-    await process.wait()
-    await until(lambda: _bare() != orphan)
+    done = await process.wait()
+    assert LinuxProcesses().look(orphan) is None  # collected, at this very moment
+    assert ([info.pid for info in done.left], done.survivors, done.empty) == ([orphan], 1, True)
+    assert (done.reaper_lost, done.signal) == (True, "SIGKILL")
+
+
+@pytest.mark.parametrize("settings", [LadderSettings(cgroup=False), LadderSettings()], ids=["signals", "cgroup"])
+@pytest.mark.parametrize("now", [True, False], ids=["now", "ladder"])
+async def test_a_receipt_names_the_orphan_though_the_reaper_is_being_killed(
+    start: Start, settings: LadderSettings, now: bool
+) -> None:
+    process = await start(ORPHAN, settings=settings)
+    orphan = await bare_orphan(process)
+    os.kill(await reaper_of(process), signal.SIGKILL)
+    receipt = await process.kill(now=now)
+    assert LinuxProcesses().look(orphan) is None
+    assert (receipt.proof, receipt.survivors) == ("process", ())
+    assert {info.pid for info in receipt.killed} - {process.pid} == {orphan}
+
+
+async def test_a_start_that_is_given_up_leaves_nothing(place: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    # the reaper works; its word is lost
+    monkeypatch.setattr(SupervisedProcess, "_heard", lambda self, message: None)
+    monkeypatch.setattr(process_module, "START_SECONDS", 0.5)
+    with pytest.raises(CannotStart, match="its reaper is silent"):
+        await SupervisedProcess.start([*PYTHON, THREE_LEVELS], env=place.env, receipt_path=place.receipt)
+    assert place.marked() == []
 
 
 async def test_a_lost_reapers_cgroup_is_removed(start: Start) -> None:
@@ -151,11 +185,14 @@ async def test_a_kill_works_though_the_reaper_is_dead(start: Start, place: Bench
 
 
 async def test_a_kill_works_though_the_reaper_is_stopped(start: Start, place: Bench) -> None:
-    process = await start(THREE_LEVELS, settings=LadderSettings(verify_ms=100))
+    process = await start(THREE_LEVELS)
     await grown(process, THREE_LEVELS_COUNT)
-    os.kill(await reaper_of(process), signal.SIGSTOP)
+    tree, reaper = {info.pid for info in await process.tree()}, await reaper_of(process)
+    os.kill(reaper, signal.SIGSTOP)
+    await until(lambda: is_stopped(reaper))
     receipt = await process.kill(now=True)
-    assert (receipt.proof, (await process.wait()).reaper_lost) == ("process", True)
+    assert (receipt.proof, {info.pid for info in receipt.killed}) == ("process", tree)
+    assert (await process.wait()).reaper_lost
     assert place.leftovers() == []
 
 

@@ -17,6 +17,7 @@ from opsconsole.supervisor.process import SupervisedProcess
 from opsconsole.supervisor.receipts import KillReceipt
 from tests.supervisor.conftest import Start
 from tests.supervisor.trees import (
+    FIRST_THREAD_ENDED,
     LEAVES_A_DAEMON,
     PYTHON,
     RESPAWNS,
@@ -234,6 +235,22 @@ async def test_a_tree_that_respawns_while_it_is_killed_is_ended(
     await said(process, "up")
     receipt = await process.kill(now=True)
     assert (receipt.proof, receipt.survivors, place.leftovers()) == ("process", (), [])
+
+
+async def first_thread_ended(process: SupervisedProcess) -> None:
+    """Waits until the command looks dead and is not."""
+    await said(process, "up")
+    stat = Path(f"/proc/{process.pid}/stat")
+    await until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "Z")
+
+
+async def test_a_process_whose_first_thread_ended_is_alive_and_can_be_killed(start: Start) -> None:
+    process = await start(FIRST_THREAD_ENDED, settings=WITHOUT_CGROUP)
+    await first_thread_ended(process)
+    assert [info.pid for info in await process.tree()] == [process.pid]
+    assert ((await process.freeze()).count, (await process.thaw()).count) == (1, 1)
+    receipt = await process.kill(now=True)
+    assert (receipt.proof, [info.pid for info in receipt.killed]) == ("process", [process.pid])
 
 
 async def test_a_frozen_tree_uses_no_cpu_and_a_thawed_one_does(start: Start) -> None:

@@ -51,12 +51,16 @@ class Table:
     def carries(self, pid: int, token: str) -> bool:
         return False
 
+    def session(self, pid: int) -> int | None:
+        return pid if pid in self.live else None
+
 
 @dataclass
 class Keeper:
     """Keeps everything below pid 0."""
 
     table: Table
+    felled: list[ProcessInfo] = field(default_factory=list)
 
     def roots(self) -> list[int]:
         return self.table.children(0)

@@ -59,6 +59,16 @@ os.wait()
 sys.exit(7)
 """
 
+FIRST_THREAD_ENDED = """
+import ctypes, threading, time
+def work():
+    print('up', flush=True)
+    while True: time.sleep(600)
+threading.Thread(target=work).start()
+ctypes.CDLL(None).pthread_exit(None)
+"""
+"""Its first thread ends and another works on: the process looks like a zombie and is none."""
+
 RESPAWNS = """
 import os, time, signal
 def spawn(left):
