@@ -11,6 +11,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from itertools import islice
 from typing import Any, Protocol
 
 from opsconsole.errors import LocalProtocolError
@@ -20,9 +21,12 @@ from opsconsole.protocol.limits import Close, is_final
 
 REASON_BYTES_MAX = 120
 """A WebSocket close frame carries no longer reason."""
+SENT_AT_ONCE_MAX = 64
+"""Frames given to the socket together: each time costs as much as several frames."""
 
 log = logging.getLogger(__name__)
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+"""An ASGI send; a `websocket.send` of the hub's own has `texts`, the bytes of several text frames."""
 
 
 class Source(Protocol):
@@ -89,10 +93,10 @@ class Outgoing:
         """Send until closed. Raises: OSError when the peer is gone."""
         loop = asyncio.get_running_loop()
         while True:
-            text = self._next()
-            if text is not None:
-                await self._send({"type": "websocket.send", "text": text})
-                self.frames_sent += 1
+            texts = self._due()
+            if texts:
+                await self._send({"type": "websocket.send", "texts": texts})
+                self.frames_sent += len(texts)
             elif self._closing is not None:
                 code, reason = self._closing
                 self.connection.close()
@@ -103,39 +107,40 @@ class Outgoing:
                 await self._waiting
                 self._waiting = None
 
-    def _next(self) -> str | None:
+    def _due(self) -> list[bytes]:
+        """What is to be sent now: all that people or points wait for, up to a bound, or else one frame of rows."""
+        texts: list[bytes] = []
         try:
-            while self._urgent:
-                text = self._encode(self._urgent.popleft())
-                if text is not None:
-                    return text
+            while self._urgent and len(texts) < SENT_AT_ONCE_MAX:
+                self._encode(self._urgent.popleft(), texts)
             if self._acks and self.connection.phase is Phase.OPEN:
-                return self._encode(self._acks.pop(next(iter(self._acks))))
-            return None if self._closing is not None else self._pull()
+                for run in list(islice(self._acks, SENT_AT_ONCE_MAX - len(texts))):
+                    self._encode(self._acks.pop(run), texts)
+            if not texts and self._closing is None:
+                self._pull(texts)
         except LocalProtocolError:
             log.exception("a frame could not be sent; the connection is closed")
             self._urgent.clear()
             self._acks.clear()
             self._closing = (Close.INTERNAL, "the hub made a frame that may not be sent")
-            return None
+        return texts
 
-    def _encode(self, frame: Frame | bytes) -> str | None:
-        """The frame's text; None for what a peer that broke the protocol is not told any more."""
+    def _encode(self, frame: Frame | bytes, texts: list[bytes]) -> None:
+        """Add the frame's text, but of what a peer that broke the protocol is not told any more."""
         if isinstance(frame, bytes):
-            return frame.decode()
-        if isinstance(frame, Bye):
-            return encode(frame).decode()
-        if self.connection.phase is Phase.CLOSED:
-            return None
-        return self.connection.send(frame, now=time.monotonic()).decode()
+            texts.append(frame)
+        elif isinstance(frame, Bye):
+            texts.append(encode(frame))
+        elif self.connection.phase is not Phase.CLOSED:
+            texts.append(self.connection.send(frame, now=time.monotonic()))
 
-    def _pull(self) -> str | None:
+    def _pull(self, texts: list[bytes]) -> None:
         for source in self.sources:
             text = source.next_text()
             if text is not None:
                 self.connection.sent_raw(now=time.monotonic())
-                return text
-        return None
+                texts.append(text.encode())
+                return
 
 
 def _cut(reason: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from opsconsole.hub.desk.effects import Record, Store
@@ -21,10 +21,12 @@ GATHER_SECONDS = 0.04
 """Batches are given to the disk at once, but not twice within this: a commit costs as much for one as for many."""
 GATHERED_MAX = 64
 """Batches for which no more is waited."""
+OFFERED_MAX = 500
+"""Refused batches that are offered again as one."""
 
 log = logging.getLogger(__name__)
-Stored = Callable[[Store, int], None]
-"""(batch, position)"""
+Stored = Callable[[Sequence[tuple[Store, int]]], None]
+"""(batch, position) of each, in order"""
 Recorded = Callable[[int, int], None]
 """(token, seq)"""
 Failed = Callable[[int, str], None]
@@ -126,55 +128,61 @@ class Recorder:
             self._gathering = None
         self._given_at = asyncio.get_running_loop().time()
         gathered, self._gathered = self._gathered, []
-        for waiting in gathered:
-            if self._refused:
-                self._refused.append(waiting)
-            else:
-                self._publish(waiting)
+        if self._refused:
+            self._refused.extend(gathered)
+        elif gathered:
+            self._publish(gathered)
 
-    def _publish(self, waiting: _Waiting) -> None:
-        effect = waiting.effect
-        batch = Batch(
-            run=effect.run,
-            gen=effect.gen,
-            first_seq=effect.first_seq,
-            count=effect.count,
-            at=waiting.at,
-            body=effect.body,
-        )
-        future = self._storage.events.publish(batch)
-        future.add_done_callback(lambda done: self._published(waiting, done))
+    def _publish(self, given: Sequence[_Waiting]) -> None:
+        batches = [
+            Batch(
+                run=waiting.effect.run,
+                gen=waiting.effect.gen,
+                first_seq=waiting.effect.first_seq,
+                count=waiting.effect.count,
+                at=waiting.at,
+                body=waiting.effect.body,
+            )
+            for waiting in given
+        ]
+        future = self._storage.events.publish_all(batches)
+        future.add_done_callback(lambda done: self._published(given, done))
 
-    def _published(self, waiting: _Waiting, future: asyncio.Future[int]) -> None:
+    def _published(self, given: Sequence[_Waiting], future: asyncio.Future[Sequence[int | Exception]]) -> None:
         if future.cancelled():
             return
         problem = future.exception()
-        if problem is None:
-            waiting.position = future.result()
-            self.events_problem = "" if not self._refused else self.events_problem
-            self._tell_stored()
-        elif isinstance(problem, Closed):
+        if isinstance(problem, Closed):
             self._is_closed = True
             self._drop_all()
-        elif isinstance(problem, ValueError):
-            log.error("a batch of run %s can't be stored: %s", waiting.effect.run, problem)
-            self._settle(waiting)
-            self._queue.remove(waiting)
-            self._tell_stored()
-        else:
-            self._refuse(waiting, problem)
+            return
+        outcomes = future.result() if problem is None else [problem] * len(given)
+        for waiting, outcome in zip(given, outcomes, strict=True):
+            if isinstance(outcome, int):
+                waiting.position = outcome
+            elif isinstance(outcome, ValueError):
+                log.error("a batch of run %s can't be stored: %s", waiting.effect.run, outcome)
+                self._settle(waiting)
+                self._queue.remove(waiting)
+            else:
+                self._refuse(waiting, outcome)
+        if not self._refused:
+            self.events_problem = ""
+        self._tell_stored()
 
     def _tell_stored(self) -> None:
-        while self._queue and self._queue[0].position is not None:
+        stored: list[tuple[Store, int]] = []
+        while self._queue and (position := self._queue[0].position) is not None:
             waiting = self._queue.popleft()
             self._settle(waiting)
-            assert waiting.position is not None
-            self._stored(waiting.effect, waiting.position)
+            stored.append((waiting.effect, position))
+        self._weigh()
+        if stored:
+            self._stored(stored)
 
     def _settle(self, waiting: _Waiting) -> None:
         self.batches_waiting -= 1
         self.bytes_waiting -= len(waiting.effect.body)
-        self._weigh()
 
     def _refuse(self, waiting: _Waiting, problem: BaseException) -> None:
         if not self.events_problem:
@@ -187,13 +195,13 @@ class Recorder:
             self._retry = loop.call_later(self._retry_seconds, self._try_again)
 
     def _try_again(self) -> None:
-        """Offer the first refused batch; the rest follows when it is taken."""
+        """Offer again what was refused, in the order in which it came."""
         self._retry = None
         refused, self._refused = self._refused, deque()
         order = {id(waiting): place for place, waiting in enumerate(self._queue)}
         again = sorted(refused, key=lambda waiting: order.get(id(waiting), 0))
-        for waiting in again:
-            self._publish(waiting)
+        for first in range(0, len(again), OFFERED_MAX):  # the disk may have room for a part of them only
+            self._publish(again[first : first + OFFERED_MAX])
 
     def _drop_all(self) -> None:
         """The store is closed: what was not acknowledged is still in the agents' journals."""

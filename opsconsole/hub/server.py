@@ -272,12 +272,14 @@ class Hub:
 
     # -- durability ------------------------------------------------------------------------------------------------
 
-    def _stored(self, batch: Store, position: int) -> None:
-        self.position = max(self.position, position)
-        self.counts.batches_stored += 1
-        self.tails.stored(batch.run)
-        now = self.now()
-        self.perform(self.desk.stored(batch.token, position, now), now)
+    def _stored(self, stored: Sequence[tuple[Store, int]]) -> None:
+        now, effects = self.now(), []
+        for batch, position in stored:
+            self.position = max(self.position, position)
+            self.tails.stored(batch.run)
+            effects += self.desk.stored(batch.token, position, now)
+        self.counts.batches_stored += len(stored)
+        self.perform(effects, now)
         if self._dropped and not self.recorder.events_problem:
             self._call_back()
 

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import uvicorn
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.protocol import State
 
 from opsconsole import __version__
 from opsconsole.errors import ConfigError
@@ -45,6 +47,8 @@ from opsconsole_storage import SqliteStore, Store
 
 INFO_NAME = "hub.json"
 MASK_KEY_NAME = "mask.key"
+KEEP_ALIVE_SECONDS = 75
+"""Longer than clients keep quiet connections: a request that meets the hub's closing of one has failed."""
 PING_SECONDS = 20.0
 """For proxies that cut quiet connections; whether a peer is well is told by beats."""
 GOODBYE_SECONDS = 2.0
@@ -75,6 +79,17 @@ class HubSocketProtocol(WebSocketsSansIOProtocol):
         if has_room:
             self.read_paused = False
 
+    async def send(self, message: Any) -> None:
+        """As uvicorn's; but `texts`, the bytes of several text frames, go to the socket together."""
+        texts: list[bytes] | None = message.get("texts")
+        if texts is None:
+            await super().send(message)
+            return
+        await self.writable.wait()
+        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
+            raise ClientDisconnected
+        self.transport.write(b"".join([part for text in texts for part in (text_frame_head(len(text)), text)]))
+
     def refused(self) -> None:
         """The upgrade was answered with a refusal: that completes the handshake, which uvicorn does not see."""
         self.handshake_complete = True
@@ -83,6 +98,15 @@ class HubSocketProtocol(WebSocketsSansIOProtocol):
         """Close the transport without waiting for what it still holds."""
         if not self.disconnected:
             self.transport.abort()
+
+
+def text_frame_head(size_bytes: int) -> bytes:
+    """The head of a server's text frame, whole and unmasked (RFC 6455, section 5.2)."""
+    if size_bytes < 126:
+        return bytes((0x81, size_bytes))
+    if size_bytes < 65_536:
+        return b"\x81\x7e" + size_bytes.to_bytes(2, "big")
+    return b"\x81\x7f" + size_bytes.to_bytes(8, "big")
 
 
 class _Uvicorn(uvicorn.Server):
@@ -373,6 +397,7 @@ def _config(app: Any, settings: HubSettings) -> uvicorn.Config:
         http="httptools",
         ws=HubSocketProtocol,
         ws_max_size=FRAME_BYTES_MAX + OVERSIZE_BYTES,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         ws_ping_interval=PING_SECONDS,
         ws_ping_timeout=PING_SECONDS,
         ws_per_message_deflate=False,

@@ -1,7 +1,7 @@
 """The values and the three protocols every engine implements; no engine's concept appears here."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -78,6 +78,13 @@ class Events(Protocol):
         """The batch's position, after it is committed. Call it on the loop that opened the store.
 
         Raises (from the future): DiskFull, DiskFailed, Overloaded, Closed, and ValueError for what can't be stored.
+        """
+        ...
+
+    def publish_all(self, batches: Sequence[Batch]) -> asyncio.Future[Sequence[int | Exception]]:
+        """As `publish`, for several in order: one future, which gives of each its position or why it is not stored.
+
+        Raises (from the future): Overloaded, Closed; then none is stored.
         """
         ...
 

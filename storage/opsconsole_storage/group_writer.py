@@ -6,7 +6,8 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from opsconsole_storage.errors import Closed, Overloaded, StorageError, Unknown
 
@@ -21,7 +22,29 @@ GROUP_BYTES_MAX = 8 * 1024 * 1024
 """Bytes of one transaction, so that a commit stays within tens of milliseconds."""
 
 log = logging.getLogger(__name__)
-Submitted = tuple[Item, asyncio.Future[int], int]
+Outcomes = Sequence[int | Exception]
+"""Of each item, in order: its number, or why it was not committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted(Generic[Item]):
+    """Items that were submitted together."""
+
+    items: Sequence[Item]
+    future: asyncio.Future[Any]
+    size_bytes: int
+    is_single: bool
+
+    def tell(self, outcomes: Outcomes) -> None:
+        """Resolve the future, unless nobody waits for it any more."""
+        if self.future.done():
+            return
+        if not self.is_single:
+            self.future.set_result(outcomes)
+        elif isinstance(outcomes[0], int):
+            self.future.set_result(outcomes[0])
+        else:
+            self.future.set_exception(outcomes[0])
 
 
 class GroupWriter(Generic[Item]):
@@ -30,8 +53,8 @@ class GroupWriter(Generic[Item]):
     def __init__(
         self,
         name: str,
-        commit: Callable[[Sequence[Item]], Sequence[int | Exception]],
-        settled: Callable[[Sequence[Item], Sequence[int | Exception]], None],
+        commit: Callable[[Sequence[Item]], Outcomes],
+        settled: Callable[[Sequence[Item], Outcomes], None],
         pace_seconds: float = 0.0,
     ) -> None:
         """Start the thread. `commit` runs on it; `settled` runs on the loop after the futures were resolved.
@@ -51,17 +74,25 @@ class GroupWriter(Generic[Item]):
 
     def submit(self, item: Item, size_bytes: int) -> asyncio.Future[int]:
         """The future of the item's commit; already failed with Overloaded or Closed when it can't be queued."""
-        future: asyncio.Future[int] = self._loop.create_future()
-        if self.pending >= PENDING_MAX or self.pending_bytes + size_bytes > PENDING_BYTES_MAX or self._is_closed:
+        return self._submit([item], size_bytes, is_single=True)
+
+    def submit_all(self, items: Sequence[Item], size_bytes: int) -> asyncio.Future[Outcomes]:
+        """As `submit`, for several in order: one future, which gives what became of each."""
+        return self._submit(items, size_bytes, is_single=False)
+
+    def _submit(self, items: Sequence[Item], size_bytes: int, *, is_single: bool) -> asyncio.Future[Any]:
+        future: asyncio.Future[Any] = self._loop.create_future()
+        is_full = self.pending + len(items) > PENDING_MAX or self.pending_bytes + size_bytes > PENDING_BYTES_MAX
+        if is_full or self._is_closed:
             future.set_exception(
                 Closed("the store is closed")
                 if self._is_closed
                 else Overloaded(f"{self.pending} items of {self.pending_bytes} bytes wait for the disk")
             )
             return future
-        self.pending += 1
+        self.pending += len(items)
         self.pending_bytes += size_bytes
-        self._queue.put((item, future, size_bytes))
+        self._queue.put(Submitted(items, future, size_bytes, is_single))
         return future
 
     async def close(self) -> None:
@@ -85,8 +116,8 @@ class GroupWriter(Generic[Item]):
             self._commit_group(group)
 
     def _gather(self, first: Submitted[Item]) -> tuple[list[Submitted[Item]], bool]:
-        group, size_bytes = [first], first[2]
-        while len(group) < GROUP_ITEMS_MAX and size_bytes < GROUP_BYTES_MAX:
+        group, count, size_bytes = [first], len(first.items), first.size_bytes
+        while count < GROUP_ITEMS_MAX and size_bytes < GROUP_BYTES_MAX:
             try:
                 submitted = self._queue.get_nowait()
             except queue.Empty:
@@ -94,13 +125,14 @@ class GroupWriter(Generic[Item]):
             if submitted is None:
                 return group, True
             group.append(submitted)
-            size_bytes += submitted[2]
+            count += len(submitted.items)
+            size_bytes += submitted.size_bytes
         return group, False
 
     def _commit_group(self, group: Sequence[Submitted[Item]]) -> None:
-        wanted = [submitted for submitted in group if not submitted[1].cancelled()]
-        items = [submitted[0] for submitted in wanted]
-        results: Sequence[int | Exception]
+        wanted = [submitted for submitted in group if not submitted.future.cancelled()]
+        items = [item for submitted in wanted for item in submitted.items]
+        results: Outcomes
         try:
             results = self._commit(items) if items else []
         except StorageError as error:
@@ -118,15 +150,13 @@ class GroupWriter(Generic[Item]):
         group: Sequence[Submitted[Item]],
         wanted: Sequence[Submitted[Item]],
         items: Sequence[Item],
-        results: Sequence[int | Exception],
+        results: Outcomes,
     ) -> None:
-        self.pending -= len(group)
-        self.pending_bytes -= sum(submitted[2] for submitted in group)
-        for (_, future, _), result in zip(wanted, results, strict=True):
-            if future.done():
-                continue
-            if isinstance(result, int):
-                future.set_result(result)
-            else:
-                future.set_exception(result)
+        self.pending -= sum(len(submitted.items) for submitted in group)
+        self.pending_bytes -= sum(submitted.size_bytes for submitted in group)
+        start = 0
+        for submitted in wanted:
+            end = start + len(submitted.items)
+            submitted.tell(results[start:end])
+            start = end
         self._settled(items, results)

@@ -2,7 +2,7 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from opsconsole_storage import export
@@ -116,16 +116,30 @@ class MemoryEvents:
 
     def publish(self, batch: Batch) -> asyncio.Future[int]:
         """See `Events.publish`."""
+        return _future(self._publish(batch))
+
+    def publish_all(self, batches: Sequence[Batch]) -> asyncio.Future[Sequence[int | Exception]]:
+        """See `Events.publish_all`."""
+        future: asyncio.Future[Sequence[int | Exception]] = asyncio.get_running_loop().create_future()
+        outcomes = [self._publish(batch) for batch in batches]
+        closed = next((outcome for outcome in outcomes if isinstance(outcome, Closed)), None)
+        if closed is None:
+            future.set_result(outcomes)
+        else:
+            future.set_exception(closed)
+        return future
+
+    def _publish(self, batch: Batch) -> int | Exception:
         try:
             self._refusal.check()
         except StorageError as error:
-            return _future(error)
+            return error
         if reason := unstorable(batch):
-            return _future(reason)
+            return reason
         self._batches.append(batch)
         self._last_seq[batch.run, batch.gen] = batch.first_seq + batch.count - 1
         self._changed.wake()
-        return _future(len(self._batches))
+        return len(self._batches)
 
     async def read(self, after: int, limit: int, run: str | None = None) -> list[StoredBatch]:
         """See `Events.read`."""

@@ -56,6 +56,10 @@ class SqliteEvents:
         """See `Events.publish`."""
         return self._writer.submit(batch, len(batch.body))
 
+    def publish_all(self, batches: Sequence[Batch]) -> asyncio.Future[Sequence[int | Exception]]:
+        """See `Events.publish_all`."""
+        return self._writer.submit_all(batches, sum(len(batch.body) for batch in batches))
+
     async def read(self, after: int, limit: int, run: str | None = None) -> list[StoredBatch]:
         """See `Events.read`."""
         return await self._on_reader(lambda: self._files.read(after, limit, run))

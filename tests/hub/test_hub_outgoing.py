@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from opsconsole.hub.outgoing import Outgoing
+from opsconsole.hub.outgoing import SENT_AT_ONCE_MAX, Outgoing
 from opsconsole.protocol.connection import Connection
 from opsconsole.protocol.frames import Ack, Err, Hello, PointCommand, Welcome, encode
 from tests.support.hub import eventually
@@ -17,11 +17,14 @@ class Wire:
 
     def __init__(self) -> None:
         self.sent: list[dict[str, Any]] = []
+        self.together: list[int] = []
+        """How many texts came at once, each time."""
         self.open = asyncio.Event()
 
     async def send(self, message: dict[str, Any]) -> None:
         await self.open.wait()
-        self.sent.append(json.loads(message["text"]) if "text" in message else message)
+        self.sent += [json.loads(text) for text in message["texts"]] if "texts" in message else [message]
+        self.together += [len(message["texts"])] if "texts" in message else []
 
 
 class Once:
@@ -82,6 +85,15 @@ async def test_a_command_goes_before_acknowledgements_and_those_before_rows() ->
     await eventually(lambda: len(wire.sent) == 5)
     running.cancel()
     assert [frame["t"] for frame in wire.sent] == ["welcome", "cmd", "ack", "approvals", "board"]
+
+
+async def test_what_waits_goes_to_the_socket_together_up_to_a_bound() -> None:
+    wire = Wire()
+    out = opened(wire)
+    for number in range(SENT_AT_ONCE_MAX + 10):
+        out.put(Ack(run=f"run_{number}", seq=1))
+    await drained(out, wire)
+    assert wire.together == [SENT_AT_ONCE_MAX, 12]
 
 
 async def test_what_waited_is_sent_before_the_bye() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from opsconsole.hub.desk.effects import Record, Store
@@ -20,10 +21,10 @@ class SlowStore:
         self.published: list[tuple[Batch, asyncio.Future[int]]] = []
         self.appended: list[tuple[str, asyncio.Future[int]]] = []
 
-    def publish(self, batch: Batch) -> asyncio.Future[int]:
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self.published.append((batch, future))
-        return future
+    def publish_all(self, batches: Sequence[Batch]) -> asyncio.Future[Sequence[int | Exception]]:
+        parts: list[asyncio.Future[int]] = [asyncio.get_running_loop().create_future() for _ in batches]
+        self.published.extend(zip(batches, parts, strict=True))
+        return asyncio.ensure_future(asyncio.gather(*parts, return_exceptions=True))  # type: ignore[arg-type]
 
     def append(self, key: str, _body: bytes, *, at: float, expect: int | None = None) -> asyncio.Future[int]:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -38,7 +39,7 @@ class Told:
         self.heard: list[Any] = []
         self.recorder = Recorder(
             store,  # type: ignore[arg-type]
-            stored=lambda effect, position: self.heard.append((effect.token, position)),
+            stored=lambda stored: self.heard.extend((effect.token, position) for effect, position in stored),
             recorded=lambda token, seq: self.heard.append(("recorded", token, seq)),
             failed=lambda token, problem: self.heard.append(("failed", token, problem)),
             **({"batches_max": 10, "bytes_max": 1_000, "retry_seconds": 0.0, "gather_seconds": 0.0} | limits),

@@ -47,6 +47,26 @@ async def test_what_waits_for_a_commit_forms_the_next_group() -> None:
     await writer.close()
 
 
+async def test_items_submitted_together_are_committed_in_order_and_told_together() -> None:
+    disk = Disk()
+    writer = GroupWriter("writer", disk.commit, ignore)
+    alone, together = writer.submit(1, 1), writer.submit_all([2, 3, 4], 3)
+    assert (writer.pending, writer.pending_bytes) == (4, 4)
+    disk.let_pass()
+    assert (await alone, await together, writer.pending) == (1, [2, 3, 4], 0)
+    assert [number for group in disk.groups for number in group] == [1, 2, 3, 4]
+    await writer.close()
+
+
+async def test_of_items_submitted_together_each_is_told_why_it_failed() -> None:
+    disk = Disk()
+    disk.let_pass()
+    disk.error = DiskFull("full")
+    writer = GroupWriter("writer", disk.commit, ignore)
+    assert await writer.submit_all([1, 2], 2) == [disk.error, disk.error]
+    await writer.close()
+
+
 async def test_pending_counts_what_was_not_told_yet() -> None:
     disk = Disk()
     writer = GroupWriter("writer", disk.commit, ignore)

@@ -108,6 +108,16 @@ async def test_a_batch_that_can_not_be_stored_fails_alone(engine: Store, bad: Ba
     assert await accepted == await engine.events.head()
 
 
+async def test_batches_published_together_are_stored_in_order_and_a_bad_one_fails_alone(engine: Store) -> None:
+    bad = Batch(run="r", gen="g", first_seq=-1, count=1, at=1.0, body=b"")
+    first, refused, last = await engine.events.publish_all([batch("run-1"), bad, batch("run-2")])
+    assert isinstance(refused, ValueError)
+    assert [(stored.position, stored.batch.run) for stored in await engine.events.read(0, 10)] == [
+        (first, "run-1"),
+        (last, "run-2"),
+    ]
+
+
 async def test_a_subscription_ends_when_the_store_is_closed(engine: Store) -> None:
     async def drain() -> list[StoredBatch]:
         return [stored async for stored in engine.events.subscribe(0)]
@@ -123,3 +133,5 @@ async def test_a_publish_after_the_close_is_refused(engine: Store) -> None:
     await engine.close()
     with pytest.raises(Closed):
         await engine.events.publish(batch())
+    with pytest.raises(Closed):
+        await engine.events.publish_all([batch()])
