@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from opsconsole.domain.usage import Usage
-from opsconsole.policy.price_list import VERSION, listed
+from opsconsole.policy.price_list import VERSION, listed, window_of
 from opsconsole.policy.price_rates import Billed, Rates, RateTable
 from opsconsole.policy.price_settings import Prices, prices_of
 
@@ -48,6 +48,7 @@ class PriceList:
         """Of the list and of the settings: by what something was priced."""
         self._clock = clock
         self._looked = float("-inf")
+        self._windows: dict[tuple[str, str], int] = {}
         self._tables: dict[tuple[str, tuple[str, ...], str, str, str], RateTable | None] = {}
 
     def __call__(self, provider: str, model: str, usage: Usage) -> float | None:
@@ -58,6 +59,15 @@ class PriceList:
     def knows(self, provider: str, model: str) -> bool:
         """Whether somebody has a price for the model."""
         return self._table(provider, (model,), "", "", "") is not None
+
+    def window(self, provider: str, model: str) -> int:
+        """Tokens that the model's context holds; 0 where nobody says."""
+        key = (provider, model)
+        if key not in self._windows:
+            if len(self._windows) >= MODELS_KEPT_MAX:
+                self._windows.clear()
+            self._windows[key] = window_of(provider, model)
+        return self._windows[key]
 
     def turn(self, provider: str, billed: Billed, *models: str) -> Priced:
         """The price of one answer of a model: by the first of its names (as served, as asked for) that has one."""

@@ -178,10 +178,18 @@ class Recorder:
         self._steps[next(key for key, one in self._turns.items() if one is turn)] = turn.step
 
     def _cost(self, event: UsageEvent, used: Usage) -> float | None:
+        """As the gateway priced each answer, else by the list, else by the author's word."""
+        told = self._told_cost(event)
+        if event.priced_by and told is not None:
+            return told
         for model in (event.served_model, event.model):
             cost = self._price(event.provider or "", model, used) if model else None
             if cost is not None:
                 return cost
+        return told
+
+    def _told_cost(self, event: UsageEvent) -> float | None:
+        """What the event itself says beyond the one before."""
         if event.cost_usd is None:
             return None
         before = self._own_costs.get(event.model, 0.0)

@@ -98,12 +98,16 @@ def difference_lines(checked: Checked) -> Iterator[str]:
 def _summary(report: CaseReport) -> str:
     replayed = report.replayed
     parts = [f"{sum(one.passed for one in report.checked)} of {len(report.checked)} expectations hold"]
-    parts += [f"{replayed.turns} turns", f"{len(replayed.calls)} calls", f"${replayed.cost_usd:.4f}"]
+    parts += [_counted(replayed.turns, "turn"), _counted(len(replayed.calls), "call"), f"${replayed.cost_usd:.4f}"]
     if replayed.stop:
         parts.append(f"stopped at turn {replayed.stop.turn} ({safe_line(replayed.stop.why)})")
-    parts += [f"{len(report.changed)} verdicts changed"] if report.changed else []
-    parts += [f"{report.unjudged} calls could not be judged (masked)"] if report.unjudged else []
+    parts += [f"{_counted(len(report.changed), 'verdict')} changed"] if report.changed else []
+    parts += [f"{_counted(report.unjudged, 'call')} could not be judged (masked)"] if report.unjudged else []
     return ", ".join(parts)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _call_line(judged: Judged, changed: bool) -> str:

@@ -21,11 +21,14 @@ from opsconsole.sdk.bounded import bounded_text, result_text
 from opsconsole.sdk.gate import OFFLINE, TTL_SECONDS_MAX, Admission, Decision, Proposal
 from opsconsole.sdk.journal import CallRecord
 from opsconsole.sdk.live import LiveRun
+from opsconsole.sdk.tool_about import ToolAbout
 
 RESULT_KEPT_BYTES_MAX = 262_144
 """A larger result is not given again after a restart."""
 ERROR_BYTES_MAX = 8_000
 """Of a failure's text."""
+TOOLS_TOLD_MAX = 128
+"""Of one run; of more nothing is told."""
 TRIM_EVERY_CALLS = 1_000
 """How often the oldest ended calls are forgotten."""
 
@@ -44,6 +47,8 @@ class Ask:
     reason: str | None = None
     target: str | None = None
     ttl_seconds: float | None = None
+    about: ToolAbout | None = None
+    """What is said of the tool; told with its first call only."""
 
 
 @dataclass(slots=True)
@@ -92,6 +97,8 @@ class Calls:
         self._live = live
         self._seen: Counter[str] = Counter()
         self._made = 0
+        self._told: dict[str, ToolAbout] = {}
+        """What this process has said of tools."""
         self._checkpoint = live.journal.checkpoints
         self._lineage = live.journal.get("lineage") or live.journal.gen[:6]
 
@@ -127,8 +134,16 @@ class Calls:
             if recorded is not None:
                 return recorded
             proposal = _proposal(call, name, ask, args)
-            decided = live.propose(proposal, _proposed_event(call, name, ask, args))
+            decided = live.propose(proposal, _proposed_event(call, name, ask, args) | self._about(name, ask.about))
         return Call(call, ask, args, decided, args.digest)
+
+    def _about(self, name: str, about: ToolAbout | None) -> dict[str, Any]:
+        """What the hub has not heard yet of the tool."""
+        known = self._told.get(name)
+        if about is None or known == about or (known is None and len(self._told) >= TOOLS_TOLD_MAX):
+            return {}
+        self._told[name] = about
+        return about.told()
 
     def _call_id(self, ask: Ask, args: ExactArgs) -> str:
         """The caller's id, or one a restarted agent finds again: the nth such call since the checkpoint."""

@@ -225,7 +225,7 @@ class Conversation:
         """Acknowledgements and answers of all runs, then one frame of events of each; False when nothing was due."""
         sent = await self._write_control()
         for run in self._runs.all():
-            if run.run not in self._announced:
+            if not run.may_be_due or run.run not in self._announced:
                 continue
             for answer in run.due_answers():
                 await self._ws.send(answer, text=True)

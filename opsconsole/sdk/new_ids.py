@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
+from functools import lru_cache
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [one + other for one in _CROCKFORD for other in _CROCKFORD]
+_TIME_SHIFTS, _DICE_SHIFTS = (40, 30, 20, 10, 0), (70, 60, 50, 40, 30, 20, 10, 0)
 
 
 def new_id(prefix: str) -> str:
     """`prefix_` and a ULID: 48 bits of milliseconds, 80 of randomness, sortable by time of making."""
-    number = (time.time_ns() // 1_000_000 & (1 << 48) - 1) << 80 | secrets.randbits(80)
-    return prefix + "_" + "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    dice = int.from_bytes(os.urandom(10))
+    thrown = "".join([_PAIRS[dice >> at & 1_023] for at in _DICE_SHIFTS])
+    return f"{prefix}_{_of_time(time.time_ns() // 1_000_000)}{thrown}"
+
+
+@lru_cache(maxsize=4)
+def _of_time(milliseconds: int) -> str:
+    number = milliseconds & (1 << 48) - 1
+    return "".join([_PAIRS[number >> at & 1_023] for at in _TIME_SHIFTS])
 
 
 def new_gen() -> str:

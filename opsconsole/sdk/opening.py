@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from opsconsole.domain.run import RunState
-from opsconsole.errors import RunInUse, RunStopped
-from opsconsole.sdk.journal import CallRecord, Journal
+from opsconsole.errors import ConfigError, RunInUse, RunStopped
+from opsconsole.sdk.journal import CallRecord, Journal, journal_path
 from opsconsole.sdk.new_ids import new_id
 
+RESUME = "OPSCONSOLE_RESUME"
+"""The variable that names the stopped run which the supervised one goes on from."""
 _INHERITED = ("checkpoints", "lineage")
 
 
@@ -33,6 +35,11 @@ class Adoption:
                 self._root = named
                 return named, None
             return None, self._root
+
+    @property
+    def resumes(self) -> str | None:
+        """The stopped run from whose checkpoint a person has said that the adopted one is to go on."""
+        return self._environ.get(RESUME) or None
 
     def give_back(self, adopted: str | None) -> None:
         """The run could not be opened: who asks next may try again."""
@@ -56,18 +63,20 @@ class Opened:
     """Whether it is the run that a supervisor has named."""
 
 
-def open_run(folder: Path, *, agent: str, key: str | None, adopted: str | None) -> Opened:
+def open_run(folder: Path, *, agent: str, key: str | None, adopted: str | None, resumes: str | None = None) -> Opened:
     """Opens the run's journal.
 
     The run that a supervisor has named (`adopted`) is had by one body: while another program has it, and once that has
-    ended, the run is one of its own.
+    ended, the run is one of its own. `resumes` names the run, stopped or not, from whose checkpoint it goes on.
     Raises: RunInUse if a live process has it, RunStopped if it was stopped: nothing restarts a stopped run.
+    ConfigError where there is no checkpoint to go on from.
     """
     key_file = _KeyFile(folder, agent, key) if key is not None else None
     earlier = key_file.run() if key_file else None
     named = _named(folder, adopted) if adopted is not None else None
     if named is not None:
-        opened = _adopted(folder, named, earlier)
+        by_hand = resumes if named.fresh else None
+        opened = _adopted(folder, named, earlier) if by_hand is None else _going_on(folder, named, by_hand)
     elif earlier is not None:
         opened = _resumed(folder, earlier)
     else:
@@ -116,6 +125,23 @@ def _adopted(folder: Path, journal: Journal, earlier: str | None) -> Opened:
         raise
     if ended != RunState.COMPLETED:
         _inherit(old, journal, calls=not ended)
+    return Opened(journal=journal, left_behind=old, resumable=True, adopted=True)
+
+
+def _going_on(folder: Path, journal: Journal, earlier: str) -> Opened:
+    """A new run that goes on where a stopped one was, because a person said so; what that one ran is not run again."""
+    if not journal_path(folder, earlier).exists():
+        journal.close(remove=True)
+        raise ConfigError(f"{earlier} left no journal on this machine: a run with a key keeps one")
+    try:
+        old = Journal(folder, earlier)
+        if old.checkpoint() is None:
+            old.close()
+            raise ConfigError(f"{earlier} kept no checkpoint to go on from")
+    except BaseException:
+        journal.close(remove=True)
+        raise
+    _inherit(old, journal, calls=True)
     return Opened(journal=journal, left_behind=old, resumable=True, adopted=True)
 
 

@@ -33,6 +33,7 @@ class Order:
     epoch: int | None = None
     lease: dict[str, Any] | None = None
     """Of the moment: a later process finds none in the journal."""
+    unlimited: bool | None = None
 
     def to_json(self) -> bytes:
         """For the journal."""

@@ -26,6 +26,7 @@ log = logging.getLogger("opsconsole.sdk")
 
 SHRUNK_BYTES_MAX = 8_000
 """Each text of an event that is still too large once encoded (control characters grow sixfold)."""
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _TEXTS = ("text", "append", "result", "error", "reason", "last_output")
 
 STOPS = frozenset({Do.KILL, Do.PAUSE, Do.FREEZE})
@@ -168,6 +169,11 @@ class PointRun:
             self._missed = False
             self._answers = {cmd: (body, None) for cmd, (body, _) in self._answers.items()}
 
+    @property
+    def may_be_due(self) -> bool:
+        """Whether something may wait to be sent: a glance without the lock, since most runs have nothing most times."""
+        return bool(self._answers) or self._outbox.sent < self._outbox.journalled
+
     def due_answers(self) -> list[bytes]:
         """Answers to send now, before any further event."""
         with self.lock:
@@ -268,7 +274,7 @@ def _encoded(event: dict[str, Any]) -> bytes:
 
 def _dumps(event: dict[str, Any]) -> bytes:
     try:
-        return json.dumps(event, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+        return _COMPACT.encode(event).encode()
     except (ValueError, TypeError, RecursionError):
         return json.dumps({name: _plain(value) for name, value in event.items()}, separators=(",", ":")).encode()
 

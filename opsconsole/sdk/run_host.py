@@ -158,7 +158,8 @@ class RunHost:
             self._release_orphans()
         while True:
             try:
-                return open_run(self.settings.journal_dir, agent=agent, key=key, adopted=adopted)
+                resumes = self._adoption.resumes if adopted is not None else None
+                return open_run(self.settings.journal_dir, agent=agent, key=key, adopted=adopted, resumes=resumes)
             except RunInUse:
                 if key is None or time.monotonic() > deadline:
                     raise

@@ -9,6 +9,7 @@ from opsconsole.sdk.bounded import bounded_text
 
 Role = Literal["user", "assistant", "thought", "system", "operator"]
 Level = Literal["debug", "info", "warning", "error"]
+_ROLES, _LEVELS = get_args(Role), get_args(Level)
 
 CHECKPOINT_BYTES_MAX = 8 * 1024 * 1024
 """A larger state belongs into a file of the agent's own."""
@@ -16,14 +17,14 @@ CHECKPOINT_BYTES_MAX = 8 * 1024 * 1024
 
 def message_event(message: str, role: str, author: str | None = None) -> dict[str, Any]:
     """A message without its text. Raises: ValueError if the hub knows no such role."""
-    _demand("a message's role", role, get_args(Role))
+    _demand("a message's role", role, _ROLES)
     event: dict[str, Any] = {"type": "message", "id": message, "role": role}
     return event | {"author": bounded_text(author, 200)} if author else event
 
 
 def note_event(text: str, level: str, data: dict[str, Any] | None) -> dict[str, Any]:
     """A line for the timeline. Raises: ValueError if the hub knows no such level."""
-    _demand("a note's level", level, get_args(Level))
+    _demand("a note's level", level, _LEVELS)
     event: dict[str, Any] = {"type": "note", "level": level, "text": bounded_text(text)}
     return event | {"data": data} if data else event
 

@@ -28,6 +28,7 @@ from opsconsole.sdk.run_host import CURRENT_LIVE, RunHost
 from opsconsole.sdk.said import Level, Role
 from opsconsole.sdk.settings import read_settings
 from opsconsole.sdk.signature import Bound, is_async, takes
+from opsconsole.sdk.tool_about import ToolAbout, schema_of
 from opsconsole.sdk.usage import TurnUsage
 
 P = ParamSpec("P")
@@ -325,6 +326,9 @@ def guard(
     read_only: bool | None = None,
     reason: str | None = None,
     ttl_seconds: float | None = None,
+    server: str | None = None,
+    annotations: Mapping[str, bool] | None = None,
+    input_schema: Mapping[str, Any] | None = None,
 ) -> _Guard: ...
 def guard(function: Callable[..., Any] | None = None, **options: Any) -> Any:
     """As `opsconsole.sdk.guard`; what is decorated stays synchronous and runs in the caller's thread."""
@@ -332,9 +336,17 @@ def guard(function: Callable[..., Any] | None = None, **options: Any) -> Any:
 
 
 def _guarded(
-    function: Callable[P, R], *, name: str | None = None, risk: Risk | str | None = None, **options: Any
+    function: Callable[P, R],
+    *,
+    name: str | None = None,
+    risk: Risk | str | None = None,
+    server: str | None = None,
+    annotations: Mapping[str, bool] | None = None,
+    input_schema: Mapping[str, Any] | None = None,
+    **options: Any,
 ) -> Callable[P, R]:
     tool = name or function.__name__
+    about = ToolAbout(server=server, annotations=annotations, input_schema=input_schema or schema_of(function))
     declared = Risk(risk) if risk else None
 
     @functools.wraps(function)
@@ -343,7 +355,7 @@ def _guarded(
         if run is None:
             raise NoCurrentRun(f"{tool} is guarded and was called outside of `with hub.run(...)`")
         bound = Bound(function, args, kwargs)
-        ask = Ask(kind=CallKind.TOOL_CALL, name=tool, args=bound.args, risk=declared, **options)
+        ask = Ask(kind=CallKind.TOOL_CALL, name=tool, args=bound.args, risk=declared, about=about, **options)
         result: R = run.gated(ask, spreading(function, bound), bound.refuses)
         return result
 

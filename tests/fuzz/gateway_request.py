@@ -8,8 +8,9 @@ from opsconsole.gateway.attribution import route
 from opsconsole.gateway.coverage import covered
 from opsconsole.gateway.dialect.dialects import DIALECTS
 from opsconsole.gateway.dialect.interface import BadRequest, Changes
+from opsconsole.gateway.provider_tools import provider_offers
 from opsconsole.gateway.request_body import BodyRefused, decoded
-from opsconsole.gateway.told import news, provider_tools, shown
+from opsconsole.gateway.told import news, reserved, shown
 from opsconsole.policy.prices import PriceList
 from tests.fuzz.gateway_answer import BODIES, MODEL
 
@@ -40,7 +41,8 @@ def fuzz_one(data: bytes) -> None:
             request = dialect.read(data)
         except BadRequest:
             continue
-        shown(request, dialect.provider, PRICES)
+        shown(request, reserved(request, dialect.provider, PRICES))
         list(news(request, first=True))
-        dialect.forwarded(request, Changes(injected=["Stop."], drop_tools=provider_tools(request)))
+        drop = frozenset(offer.name for offer in provider_offers(request))
+        dialect.forwarded(request, Changes(injected=["Stop."], drop_tools=drop))
         dialect.answer(request)

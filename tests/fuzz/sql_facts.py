@@ -5,7 +5,7 @@ from __future__ import annotations
 from opsconsole.policy.facts.interface import NO_HISTORY, Fact
 from opsconsole.policy.facts.sql import FIELDS, SQL
 
-DIALECTS = ("postgres", "mysql", "sqlite", "tsql", "bigquery")
+DIALECTS = ("postgres", "mysql", "sqlite", "tsql", "bigquery", "duckdb", "spark", "clickhouse", "snowflake")
 FACTS: dict[str, Fact] = {
     dialect: SQL({"arg": "q", "dialect": dialect, "schema": {"t": {"a": "int", "b": "int"}, "u": {"a": "int"}}})
     for dialect in DIALECTS
@@ -18,6 +18,9 @@ SEEDS = [
     b"\3MERGE INTO t USING u ON t.a = u.a WHEN MATCHED THEN UPDATE SET b = 1; SELECT CASE WHEN 1 THEN [a] END FROM t",
     b"\4CREATE TABLE x AS SELECT STRUCT(a, [b]) FROM `p.t`, UNNEST([1,2]) z; ALTER TABLE x RENAME TO y",
     b"\0UPDATE t SET a = $$x;y$$ WHERE a::text ~ E'\\n' OR TRUE; EXPLAIN (ANALYZE) SELECT * FROM t",
+    b"\0SELECT ARRAY[ARRAY[ARRAY[ARRAY[int[int[1]]]]]], a[1][1][1], regexp_replace(a, b, 'c', regexp_replace(1,2,3,4))",
+    b"\6SELECT map<int,map<int,int>>, date(char(decimal(enum(vector(1))))), struct(struct(struct<a int>(1)))",
+    b"\7SELECT CASE CASE 1 WHEN 1 THEN 1 END WHEN 1 THEN tuple(nested(a int)) END, x -> y -> z FROM (((t)))",
 ]
 
 

@@ -99,7 +99,7 @@ def test_a_failed_case_shows_what_was_expected_and_what_is(ops: Run, tmp_path: P
     result = ops("test", str(path.parent), "--policy", str(policy_file))
     assert result.exit_code == Exit.FAILED
     assert result.stdout.splitlines() == [
-        f"FAIL {path}: 0 of 1 expectations hold, 1 turns, 1 calls, $0.0100",
+        f"FAIL {path}: 0 of 1 expectations hold, 1 turn, 1 call, $0.0100",
         "  FAIL denies run_sql (line 9)",
         '      turn 1, run_sql {"query": "SELECT 1"}',
         "        - expected  deny",
@@ -161,6 +161,15 @@ def test_the_past_is_judged_again(ops: Run, policy_file: Path) -> None:
     assert (report["then"], report["now"]) == ({"allow": 1, "ask": 1, "deny": 0}, {"allow": 0, "ask": 1, "deny": 1})
     assert report["questions_per_hour"] == {"then": 1.0, "now": 1.0}
     assert report["finished_runs_with_a_call_refused"] == 1
+
+
+@pytest.mark.usefixtures("incident")
+def test_the_settings_of_ones_own_prices_hold_for_what_is_recorded_and_judged_again(
+    ops: Run, policy_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPSCONSOLE_PRICES", json.dumps({"gpt-4o": {"input": 1_000, "output": 10_000}}))
+    assert read(ops("record", rows.RUN).stdout).cost_usd == 2.0
+    assert backtested(ops, "--since", "2h", str(policy_file))["cost_usd"] == 2.0
 
 
 @pytest.mark.usefixtures("incident")

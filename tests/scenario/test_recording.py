@@ -133,6 +133,14 @@ def test_an_author_who_knows_a_price_is_believed_where_we_know_none() -> None:
     assert [turn.cost_usd for turn in scenario.turns] == [0.5, 0.25]
 
 
+def test_what_a_gateway_priced_goes_before_the_list() -> None:
+    priced = {"priced_by": "genai-prices 0.0.1"}
+    events = (asked("t1"), used(1, cost_usd=0.5, **priced), asked("t2"), used(2, cost_usd=0.75, **priced))
+    assert [turn.cost_usd for turn in told(*events).turns] == [0.5, 0.25]
+    without = (asked("t1"), used(1, cost_usd=0.5), asked("t2"), used(2, cost_usd=0.75))
+    assert [turn.cost_usd for turn in told(*without).turns] == [0.011, 0.011]
+
+
 def test_a_price_that_nobody_knows_is_not_nothing() -> None:
     scenario = recorded(RUN, timeline(asked("t1"), used(1)), (), lambda *_: None)
     assert scenario.turns[0].cost_usd is None

@@ -160,3 +160,29 @@ def test_an_agent_gets_nothing_heavier_than_websockets_and_pydantic(module: str)
 )
 def test_a_hub_has_one_name_however_its_address_is_written(one: str, other: str, same: bool) -> None:
     assert (hub_name(one) == hub_name(other)) is same
+
+
+def test_a_person_may_let_a_new_run_go_on_from_the_checkpoint_of_a_killed_one(tmp_path: Path) -> None:
+    first = opened(tmp_path, "k")
+    first.note_call(CallRecord(call="c1", status="running", digest="d"))
+    run = ended(first, RunState.KILLED)
+    again = open_run(tmp_path, agent="worker", key="k", adopted="run_2", resumes=run)
+    assert (again.journal.run, again.journal.checkpoint()) == ("run_2", ("ckp_1", b'{"done":1}'))
+    assert [(one.call, one.status) for one in again.journal.calls()] == [("c1", "interrupted")]
+    again.journal.close()
+    assert opened(tmp_path, "k", "run_2").run == "run_2"
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["no checkpoint", "no journal"])
+def test_without_a_checkpoint_there_is_nothing_to_go_on_from(tmp_path: Path, kept: bool) -> None:
+    if kept:
+        Journal(tmp_path, "run_1").close()
+    with pytest.raises(ConfigError, match="kept no checkpoint" if kept else "left no journal"):
+        open_run(tmp_path, agent="worker", key=None, adopted="run_2", resumes="run_1")
+    assert opened(tmp_path, None, "run_2").fresh
+
+
+def test_only_the_supervised_run_goes_on_from_another_one() -> None:
+    adoption = Adoption({"OPSCONSOLE_RUN": "run_2", "OPSCONSOLE_RESUME": "run_1"})
+    assert (adoption.claim(), adoption.resumes) == (("run_2", None), "run_1")
+    assert Adoption({}).resumes is None

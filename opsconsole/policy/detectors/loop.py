@@ -4,7 +4,7 @@ Of the agent's last `window` calls in a run:
 
 same call, same outcome       `warn` times: warn; `trip` times: trip
 a pattern of 2 to 4 calls     three times over: trip
-same tool, same failure       `trip` times, whatever the arguments: trip
+same tool, same failure       twice `trip`, whatever the arguments: trip
 failures in a row             twice `trip`: trip
 same call, refused by us      `trip` times: trip; a refusal is no outcome and breaks no streak
 a poll, same outcome          for `POLL_WARN_SECONDS`: warn; for `POLL_TRIP_SECONDS`: trip
@@ -29,6 +29,8 @@ TIMES = 3
 POLL_WARN_SECONDS = 600.0
 POLL_TRIP_SECONDS = 1_800.0
 """Half an hour in which what is polled does not change at all: nobody works on it."""
+FAILURES_A_TRIP = 2
+"""Who fails with other arguments each time still searches: so many times more of that than of the same call."""
 AGENTS_MAX = 64
 """Of one run, each with a window of its own."""
 POLLS_MAX = 32
@@ -70,7 +72,10 @@ class Loop:
         self._push(window.calls, call)
         self._push(window.failures, failure)
         window.in_a_row = 0 if seen.ok else window.in_a_row + 1
-        return self._again(seen, window, call) or self._failing(seen, window, failure)
+        again = self._again(seen, window, call)
+        if again and again[0].severity is Severity.TRIP:
+            return again
+        return self._failing(seen, window, failure) or again
 
     def _push(self, calls: deque[int], call: int) -> None:
         calls.append(call)
@@ -95,11 +100,12 @@ class Loop:
         if not failure:
             return NOTHING
         times = window.failures.count(failure)
-        if times >= self.settings.trip:
+        enough = FAILURES_A_TRIP * self.settings.trip
+        if times >= enough:
             text = f"failed {times} times in the same way, of {len(window.failures)} calls"
             evidence = {"rule": "same failure", "times": times, "of": len(window.failures)}
             return self._found(seen, Severity.TRIP, text, failure, evidence)
-        if window.in_a_row >= 2 * self.settings.trip:
+        if window.in_a_row >= enough:
             text = f"{window.in_a_row} calls failed in a row"
             evidence = {"rule": "failures in a row", "times": window.in_a_row}
             return self._found(seen, Severity.TRIP, text, 0, evidence)

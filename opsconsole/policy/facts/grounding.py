@@ -11,7 +11,7 @@ from typing import Any
 from opsconsole.policy.facts.interface import FactMaker, FactValue, History, texts_setting
 from opsconsole.policy.facts.memory import pieces_of
 
-VALUES_MAX = 1_000
+VALUES_MAX = 500
 """Arguments looked at in one call."""
 UNGROUNDED_MAX = 20
 IDENTIFIER_CHARS_MAX = 80

@@ -32,6 +32,8 @@ class History:
     """SQL of this run that changed a schema and succeeded, oldest first."""
     is_schema_complete: bool = True
     """False once such a change was not remembered: then no name can be said to be unknown."""
+    tool_schema: Mapping[str, Any] | None = None
+    """The JSON Schema of the tool's arguments, as whoever offers it says; untrusted."""
 
 
 NO_HISTORY = History()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import islice
 from math import isfinite
 from types import MappingProxyType
@@ -20,6 +21,8 @@ ERROR_CHARS_MAX = 200
 ARGUMENT_DEPTH_MAX = 64
 """The validator recurses natively: a hundred thousand levels end the process."""
 ARGUMENT_VALUES_MAX = 10_000
+OFFERED_KEPT_MAX = 512
+"""Schemas of running agents' tools that are kept ready."""
 PATTERN_BYTES_MAX = 1_000_000
 """Of one compiled pattern."""
 
@@ -33,7 +36,8 @@ FIELDS: Mapping[str, type] = MappingProxyType({"valid": bool, "errors": list, "u
 class SchemaFact:
     """Checks all arguments of a call at once."""
 
-    validator: jsonschema_rs.Validator
+    validator: jsonschema_rs.Validator | None
+    """None: the schema that comes with the call."""
 
     @property
     def fields(self) -> Mapping[str, type]:
@@ -43,12 +47,15 @@ class SchemaFact:
     def __call__(self, args: Mapping[str, Any], history: History) -> dict[str, FactValue]:
         """Valid or not, and the first errors."""
         document = dict(args)
+        validator = self.validator or _offered(history.tool_schema)
+        if isinstance(validator, str):
+            return {"valid": False, "errors": [validator], "unclear": True}
         if not is_checkable(document):
             return {"valid": False, "errors": ["the arguments are no JSON, too deep or too many"], "unclear": True}
         try:
-            if self.validator.is_valid(document):
+            if validator.is_valid(document):
                 return {"valid": True, "errors": [], "unclear": False}
-            found = [_in_words(error) for error in islice(self.validator.iter_errors(document), ERRORS_MAX)]
+            found = [_in_words(error) for error in islice(validator.iter_errors(document), ERRORS_MAX)]
         except (ValueError, TypeError, RecursionError, OverflowError):
             return {"valid": False, "errors": ["the arguments are no JSON value"], "unclear": True}
         return {"valid": False, "errors": found, "unclear": False}
@@ -101,11 +108,37 @@ def _in_words(error: jsonschema_rs.ValidationError) -> str:
     return f"{place or 'arguments'}: {error.message}"[:ERROR_CHARS_MAX]
 
 
+class _Same:
+    """A schema that is its own key: a run's calls of a tool come with the same object."""
+
+    __slots__ = ("schema",)
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        self.schema = schema
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.schema is self.schema
+
+    def __hash__(self) -> int:
+        return id(self.schema)
+
+
+def _offered(schema: Mapping[str, Any] | None) -> jsonschema_rs.Validator | str:
+    """The validator of a call's own schema, or why there is none."""
+    return "nobody told the tool's schema" if schema is None else _validator_or_why(_Same(schema))
+
+
+@lru_cache(maxsize=OFFERED_KEPT_MAX)
+def _validator_or_why(same: _Same) -> jsonschema_rs.Validator | str:
+    try:
+        return validator_of(same.schema)
+    except FactConfigError as error:
+        return f"the tool's schema: {error.message}"[:ERROR_CHARS_MAX]
+
+
 def _make(config: Mapping[str, Any]) -> SchemaFact:
-    if "schema" not in config:
-        raise FactConfigError("schema", "name the file with the tool's JSON Schema")
-    return SchemaFact(validator=validator_of(config["schema"]))
+    return SchemaFact(validator=validator_of(config["schema"]) if "schema" in config else None)
 
 
 SCHEMA = FactMaker(fields=FIELDS, settings=frozenset({"schema"}), files=frozenset({"schema"}), make=_make)
-"""`schema = { tool, schema = "pay_invoice.json" }`."""
+"""`schema = { tool, schema = "pay_invoice.json" }`; without a file, the schema that comes with the call."""

@@ -19,7 +19,7 @@ from opsconsole.policy.facts.interface import (
 from opsconsole.policy.facts.sql_effects import READS, SCHEMA, UNBOUNDED, WRITES, Effects, add_command, add_effects
 from opsconsole.policy.facts.sql_names import Resolver
 from opsconsole.policy.facts.sql_schema import UNKNOWN_SCHEMA, Schema, changed, schema_from
-from opsconsole.policy.facts.sql_text import FOREIGN_ERRORS, Parsed, dialect_named, parsed
+from opsconsole.policy.facts.sql_text import FOREIGN_ERRORS, Parsed, dialect_named, meant, parsed
 
 NAMES_MAX = 100
 """Of each list of names; a query that names more says nothing more by them."""
@@ -151,7 +151,9 @@ def _make(config: Mapping[str, Any]) -> SqlFact:
     try:
         dialect_named(name)
     except ValueError as error:
-        raise FactConfigError("dialect", f"{name!r} is no dialect of SQL that is known") from error
+        raise FactConfigError("dialect", f"{name!r} is no dialect of SQL that can be judged{meant(name)}") from error
+    except TypeError as error:
+        raise FactConfigError("dialect", "sqlglotc is installed and cannot be bounded: uninstall it") from error
     database = text_setting(config, "database") if "database" in config else None
     has_schema = "schema" in config
     return SqlFact(

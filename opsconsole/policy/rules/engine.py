@@ -16,6 +16,7 @@ from typing import Any
 from cel_expr_python import cel  # type: ignore[import-untyped]
 
 from opsconsole.domain.text import safe_line
+from opsconsole.policy.rules.engine_words import in_words
 from opsconsole.policy.rules.expression import Expression, read
 
 Variables = tuple[tuple[str, str], ...]
@@ -24,6 +25,8 @@ Variables = tuple[tuple[str, str], ...]
 
 CACHED_MAX = 1_024
 """Programs kept, so that a policy that is loaded again costs little."""
+ERROR_CHARS_MAX = 2_000
+"""Of the engine's words that are read."""
 FAILURE_CHARS_MAX = 160
 """Of the engine's words; the rest quotes arguments."""
 
@@ -134,4 +137,4 @@ def _environment(variables: Variables) -> cel.Env:
 
 
 def _words(text: str) -> str:
-    return safe_line(text.partition("\n")[0], limit=FAILURE_CHARS_MAX)
+    return safe_line(in_words(text.partition("\n")[0][:ERROR_CHARS_MAX]), limit=FAILURE_CHARS_MAX)

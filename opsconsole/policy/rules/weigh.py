@@ -88,10 +88,13 @@ def _known(
     known: dict[str, Any] = {"tool": _tool(ruleset, proposal)}
     if ruleset.hours:
         known["hours"] = {name: hours.include(proposal.now, ruleset.zone) for name, hours in ruleset.hours.items()}
+    history = proposal.history
+    if proposal.schema is not None and ruleset.facts:
+        history = replace(history, tool_schema=proposal.schema)
     for bound in ruleset.facts:
         if bound.tools.matches(proposal.tool):
             found = kept.get(bound.name)
-            values = bound.fact(args, proposal.history) if found is None else found
+            values = bound.fact(args, history) if found is None else found
             known[bound.name] = normalise(values, bound.name)
     return known
 

@@ -39,9 +39,16 @@ def test_a_pattern_of_calls_three_times_over_is_a_loop(length: int) -> None:
     assert found == [("trip", f"loop: search a pattern of {length} calls, 3 times over")]
 
 
-def test_the_same_failure_of_different_calls_is_a_loop() -> None:
-    failures = [call(args=str(number), outcome="Table 'a' does not exist", ok=False) for number in range(4)]
-    assert loops(failures) == [("trip", "loop: search failed 4 times in the same way, of 4 calls")]
+def test_the_same_failure_of_different_calls_is_a_loop_once_it_is_no_search_any_more() -> None:
+    failures = [call(args=str(number), outcome="Table 'a' does not exist", ok=False) for number in range(8)]
+    failures.insert(4, call(args="fine", outcome="fine"))
+    assert loops(failures) == [("trip", "loop: search failed 8 times in the same way, of 9 calls")]
+    assert loops(failures[1:]) == []
+
+
+def test_a_call_that_only_warns_hides_no_failures_that_trip() -> None:
+    failures = [call(args=str(min(number, 5)), outcome="no", ok=False) for number in range(8)]
+    assert [severity for severity, _ in loops(failures)] == ["trip"]
 
 
 def test_eight_different_failures_in_a_row_are_a_loop_and_a_success_breaks_the_row() -> None:

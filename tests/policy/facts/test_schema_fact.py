@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from opsconsole.policy.facts.interface import NO_HISTORY, FactConfigError
+from opsconsole.policy.facts.interface import NO_HISTORY, FactConfigError, History
 from opsconsole.policy.facts.schema import SCHEMA
 from opsconsole.policy.facts.schema_bounds import COST_MAX, DEPTH_MAX, SCHEMA_CHARS_MAX, TARGETS_MAX
 
@@ -105,3 +105,23 @@ def test_a_schema_that_could_do_harm_or_is_wrong_is_refused(schema: Any) -> None
     with pytest.raises(FactConfigError) as caught:
         SCHEMA({"schema": schema})
     assert caught.value.field == "schema"
+
+
+def test_without_a_file_the_schema_that_comes_with_the_call_counts() -> None:
+    offered = History(tool_schema=PAY)
+    assert SCHEMA({})({"amount": 3.5}, offered) == {"valid": True, "errors": [], "unclear": False}
+    assert SCHEMA({})({"amount": "250"}, offered)["errors"] == ['amount: "250" is not of type "number"']
+
+
+def test_a_file_goes_before_what_comes_with_the_call() -> None:
+    assert SCHEMA({"schema": PAY})({"amount": "250"}, History(tool_schema={}))["valid"] is False
+
+
+def test_without_any_schema_nothing_is_valid() -> None:
+    found = SCHEMA({})({}, NO_HISTORY)
+    assert found == {"valid": False, "errors": ["nobody told the tool's schema"], "unclear": True}
+
+
+def test_a_schema_of_a_call_that_reaches_elsewhere_is_refused() -> None:
+    found = SCHEMA({})({}, History(tool_schema={"$ref": "file:///etc/passwd"}))
+    assert (found["valid"], found["unclear"]) == (False, True)

@@ -76,3 +76,41 @@ def test_whatever_an_argument_is_the_answer_is_true_false_or_failed(args: dict[s
 def test_what_is_no_condition_does_not_compile(text: str) -> None:
     with pytest.raises(ValueError):
         compiled(text, VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("text", "args", "why"),
+    [
+        ("args.a > 1.0", {"a": "250"}, "> is not defined for string and double"),
+        ("args.a > 1.0", {}, 'there is no "a"'),
+        ("args.a.b == 1", {"a": 3}, "it looks for a part of what has no parts"),
+        ("size(args.a) > 1", {"a": 3}, "size(int) is not defined"),
+        ("args.a && true", {"a": "s"}, "&& needs true or false"),
+        ("-args.a > 1", {"a": "s"}, "- is not defined for string"),
+        ("args.a[5] == 1", {"a": [1]}, "there is no item 5 in a list of 1"),
+        ("int(args.a) > 1", {"a": "zz"}, "the string is no int"),
+        ("args.a.exists(x, x > 1)", {"a": 3}, "what it walks through is no list"),
+    ],
+)
+def test_why_an_expression_has_no_value_is_told_in_words(text: str, args: dict[str, Any], why: str) -> None:
+    variables = (("args", "json"),)
+    assert compiled(text, variables).evaluate(Bindings(variables, {"args": args})) == Failed(why=why)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("args.a >", "column 9: it ends too early"),
+        ("(args.a", "column 8: ')' is missing at the end"),
+        ("args.a > 1)", "column 11: ')' does not belong there"),
+        ("args.'a'", "column 6: '.'a'' cannot be read"),
+        ("nosuch(args.a)", "column 7: there is no nosuch"),
+        ("1 + 'a' == 2", "column 3: + is not defined for int and string"),
+        ("size(true) > 1", "column 5: size is not defined for bool"),
+        ("args.a &&\n  1 + 'a' == 2", "line 2, column 5: + is not defined for int and string"),
+    ],
+)
+def test_what_is_wrong_with_an_expression_is_told_in_words(text: str, why: str) -> None:
+    with pytest.raises(ValueError) as wrong:
+        compiled(text, (("args", "json"),))
+    assert str(wrong.value) == why

@@ -208,7 +208,7 @@ def test_an_explanation_tells_every_rule_in_the_order_of_the_file() -> None:
         ("bad", "failed", "args.b == 1"),
         ("x", "not about this", ""),
     ]
-    assert found.rules[2].why == 'NOT_FOUND: Key not found in map : "b"'
+    assert found.rules[2].why == 'there is no "b"'
     assert found.verdict == policy(text).judge(call(args={"a": 1}))
 
 
