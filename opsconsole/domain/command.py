@@ -33,6 +33,10 @@ class Do(StrEnum):
     GRANT = "grant"
     """Say yes to calls still to come."""
     REVOKE_GRANT = "revoke_grant"
+    BUDGET = "budget"
+    """Set other caps for a run, or for an account of a breaker."""
+    ANSWER_ALERT = "answer_alert"
+    """Say whether what a detector found is real."""
     VERDICT = "verdict"
 
 

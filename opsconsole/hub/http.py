@@ -104,6 +104,7 @@ class Http:
             ("GET", "/v1/runs/{run}/events", Role.OBSERVER, self.events),
             ("GET", "/v1/approvals", Role.OBSERVER, self.approvals),
             ("GET", "/v1/grants", Role.OBSERVER, self.grants),
+            ("GET", "/v1/budgets", Role.OBSERVER, self.budgets),
             ("POST", "/v1/commands", Role.OBSERVER, self.command),
             ("GET", "/v1/commands/{cmd}", Role.OBSERVER, self.command_report),
             ("GET", "/v1/audit", Role.OBSERVER, audit.page),
@@ -243,6 +244,11 @@ class Http:
         texts = await self._approvals(run, pending_only=status == "pending")
         feed = self._hub.follows["approvals"].feed
         return spliced("rows", texts[-ROWS_MAX:], epoch=self._hub.epoch, rev=feed.rev, time=self._hub.now())
+
+    async def budgets(self, _request: Request, _principal: Principal) -> Response:
+        """Every cap of the policy's breakers that counts a live run."""
+        now = self._hub.now()
+        return answer({"budgets": self._hub.desk.budgets(now), "time": now})
 
     async def grants(self, _request: Request, _principal: Principal) -> Response:
         """Standing grants, and the latest that are over."""

@@ -53,11 +53,17 @@ def _is_unconfirmed(entry: Mapping[str, Any]) -> bool:
     return entry.get("status") == "unconfirmed"
 
 
+def _is_trip(entry: Mapping[str, Any]) -> bool:
+    return entry.get("severity") == "trip"
+
+
 RULES: dict[str, Rule] = {
     "approval.requested": Rule(Urgency.NOTICE, "A call waits for a decision", "approval"),
     "approval.reminded": Rule(Urgency.WARNING, "A call still waits for a decision", "approval"),
     "approval.escalated": Rule(Urgency.CRITICAL, "A call waits, and nobody has answered", "approval"),
     "policy.rejected": Rule(Urgency.CRITICAL, "The policy file cannot be used", "kind"),
+    "alert.raised": Rule(Urgency.WARNING, "A detector has tripped", "alert", _is_trip),
+    "breaker.tripped": Rule(Urgency.WARNING, "A breaker has tripped", "account"),
     "limit.tripped": Rule(Urgency.WARNING, "A run is paused at a limit"),
     "kill.outcome": Rule(Urgency.CRITICAL, "A kill is not confirmed", "run", _is_unconfirmed),
     "call.unpermitted": Rule(Urgency.CRITICAL, "A call ran without permission"),

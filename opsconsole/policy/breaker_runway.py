@@ -42,6 +42,12 @@ class Runway:
             return None
         return (self.limit - self.used) / self.per_minute * 60
 
+    @property
+    def cap_text(self) -> str:
+        """The cap in words."""
+        within = "" if self.window == "total" else f" a {self.window}"
+        return f"{shown_amount(self.what, self.limit)} cap{within}"
+
     def text(self, zone: tzinfo = UTC) -> str:
         """Such as `$0.42/min, reaches its $10 cap at 14:32`; of a rate `38 % of 30 turns a minute, full in 6 s`."""
         cap = f"{shown_amount(self.what, self.limit)} cap"

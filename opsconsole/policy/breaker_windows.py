@@ -53,7 +53,7 @@ class Window:
 
     def dump(self) -> Any:
         """As JSON values."""
-        return self._sum if self.seconds == math.inf else [list(each) for each in self._buckets]
+        return self._sum if self.seconds == math.inf else list(self._buckets)
 
     @classmethod
     def load(cls, seconds: float, state: Any) -> Window:

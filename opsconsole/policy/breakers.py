@@ -9,89 +9,37 @@ resume ─▶ goes on       caps raised, or the window has room again
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
+from dataclasses import asdict, replace
 from typing import Any
 
-from opsconsole.policy.breaker_runway import Runway, shown_amount
-from opsconsole.policy.budget_ledger import BudgetLedger, Cap, Short
-from opsconsole.policy.detectors.baseline import Baseline
-from opsconsole.policy.detectors.bounded import kept, put
+from opsconsole.policy.breaker_latency import Latencies
+from opsconsole.policy.breaker_runway import Runway
+from opsconsole.policy.breaker_values import (
+    COUNTED,
+    Admission,
+    Amount,
+    Note,
+    Notice,
+    StillReached,
+    Subject,
+    is_labelled,
+    make_notice,
+    name_of,
+    told_reached,
+    told_short,
+)
+from opsconsole.policy.budget_ledger import BudgetLedger, Cap
 from opsconsole.policy.file.settings import BreakerRule
 
-COUNTED = ("cost_usd", "turns", "tokens", "tool_calls")
+__all__ = ["Admission", "Amount", "Breakers", "Note", "Notice", "StillReached", "Subject"]
+
 PER_MINUTE = "_per_minute"
 SAME_TOOL = "same_tool_per_minute"
-IN_A_ROW = 3
-"""Slow calls, where a rule does not say."""
-LATENCY_WINDOW, LATENCY_MIN = 100, 20
-DEPENDENCIES_MAX = 500
-STREAKS_MAX = 10_000
-
-
-class Note(StrEnum):
-    """What became of a breaker."""
-
-    WARN = "warn"
-    TRIP = "trip"
-    RESUME = "resume"
-    UNPRICED = "unpriced"
-    """A model without a price was used under a cap on cost: an alarm, as it would else count as nothing."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Subject:
-    """Whose use is counted."""
-
-    run: str
-    agent: str
-    labels: Mapping[str, str] = field(default_factory=dict)
-    started_at: float = 0.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Amount:
-    """What a call takes."""
-
-    cost_usd: float | None = 0.0
-    """None: nobody knows its price."""
-    turns: int = 0
-    tokens: int = 0
-    tool_calls: int = 0
-
-    def to_map(self) -> dict[str, float]:
-        """By the names of limits; what has no price is left out."""
-        return {name: float(value) for name in COUNTED if (value := getattr(self, name)) is not None}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
-    """Something to tell, and of a trip to act on."""
-
-    note: Note
-    breaker: str
-    account: str
-    limit: str
-    """The limit's name in the file."""
-    text: str
-    at: float
-    until: float | None = None
-    """When a trip ends by itself; None: when a person resumes."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Admission:
-    """Whether a call may go now."""
-
-    admitted: bool
-    waits: bool = False
-    """It is not admitted yet: it fits once others are over."""
-    notices: tuple[Notice, ...] = ()
-
-
-class StillReached(ValueError):
-    """A breaker cannot be resumed: the limit that the message names is still reached."""
+TOOLS_MAX = 64
+"""Counted by name in one account, as agents choose the names; beyond it tools share one count."""
+OTHER_TOOLS = "other tools"
 
 
 class Breakers:
@@ -107,10 +55,11 @@ class Breakers:
         """Breaker, account, limit -> the cap that a person set."""
         self._callers: dict[str, str] = {}
         """Reservation -> run."""
-        self._usual: dict[str, Baseline] = {}
-        self._streaks: dict[str, int] = {}
+        self._latencies = Latencies()
         self._known: dict[str, list[tuple[BreakerRule, Cap]]] = {}
         """Run -> its caps without those by tool, worked out once."""
+        self._tools: dict[str, set[str]] = {}
+        """Account -> the tools that are counted in it by name."""
 
     def replace_rules(self, rules: Sequence[BreakerRule]) -> None:
         """Other rules from now on; what was counted for a breaker of the same id and scope goes on."""
@@ -131,9 +80,50 @@ class Breakers:
         self._known.pop(run, None)
         subject = self._subjects.pop(run, None)
         for rule, account in self._about(subject) if subject else ():
+            own = f"{rule.id}/run/{run}"
+            self._trips.pop((rule.id, own), None)
+            self._forget_raised(rule, own)
             if rule.scope == "run":
-                self._ledger.close(account)
-                self._trips.pop((rule.id, account), None)
+                self._close(rule, account)
+
+    def _forget_raised(self, rule: BreakerRule, account: str) -> None:
+        for name in rule.trip:
+            self._raised.pop((rule.id, account, name), None)
+
+    def _close(self, rule: BreakerRule, account: str) -> None:
+        for place in (account, *(f"{account}/{tool}" for tool in (*self._tools.pop(account, ()), OTHER_TOOLS))):
+            self._ledger.close(place)
+            for name in (*rule.trip, Note.UNPRICED.value):
+                self._warned.discard((rule.id, place, name))
+
+    def forget_idle(self, at: float) -> None:
+        """Forget what was counted in windows that are over."""
+        self._ledger.forget_idle(at)
+        kept_of = {
+            account: {tool for tool in tools if self._ledger.has(f"{account}/{tool}")}
+            for account, tools in self._tools.items()
+        }
+        self._tools = {account: tools for account, tools in kept_of.items() if tools}
+
+    def knows(self, run: str) -> bool:
+        """Whether the run is told of."""
+        return run in self._subjects
+
+    def has_caps(self, run: str) -> bool:
+        """Whether anything caps what the run's turns use."""
+        return any(cap.what != "tool_calls" for _, cap in self._caps(self._subjects[run]))
+
+    def keep(self, id: str, run: str, amount: Amount, at: float) -> None:
+        """Reserve for a call that is under way, whatever the caps say: after a restart."""
+        free = [replace(cap, limit=math.inf) for _, cap in self._caps(self._subjects[run])]
+        self._ledger.reserve(id, free, amount.to_map(), at)
+        self._callers[id] = run
+
+    def let_go(self) -> None:
+        """Drop every reservation, counted as nothing: whoever knows what is under way keeps it anew."""
+        for id in list(self._callers):
+            self._ledger.settle(id, {}, 0.0)
+        self._callers.clear()
 
     def reserve(self, id: str, run: str, amount: Amount, at: float) -> Admission:
         """Ask for room for a call before it is made; `settle` it when it is over."""
@@ -149,12 +139,18 @@ class Breakers:
         if all(one.may_wait for one in short):
             return Admission(admitted=False, waits=True)
         notices = [
-            self._trip(rule, one.cap.account, one.cap.name, _too_much(one), at)
+            self._trip(rule, one.cap.account, one.cap.name, told_short(one), at)
             for one in short
             if not one.may_wait
             for rule in (next(rule for rule, cap in caps if cap == one.cap),)
         ]
         return Admission(admitted=False, notices=tuple(notices))
+
+    def must_wait(self, run: str, amount: Amount, at: float) -> bool:
+        """Whether `reserve` would say that it waits; nothing is kept."""
+        caps = [cap for _, cap in self._caps(self._subjects[run])]
+        short = [] if self.holding(run) else self._ledger.short(caps, amount.to_map(), at)
+        return bool(short) and all(one.may_wait for one in short)
 
     def settle(self, id: str, used: Amount, at: float) -> list[Notice]:
         """The call is over. Where its price is unknown, what was reserved for it counts."""
@@ -176,21 +172,13 @@ class Breakers:
 
     def latency(self, run: str, dependency: str, latency_ms: float, at: float) -> list[Notice]:
         """A call of a model or tool took so long."""
-        usual = kept(self._usual, dependency, lambda: Baseline(LATENCY_WINDOW), DEPENDENCIES_MAX)
-        median = usual.median(LATENCY_MIN)
-        usual.add(latency_ms)
-        found: list[Notice] = []
-        for rule, account in self._about(self._subjects[run]):
-            ratio = rule.trip.get("latency_ratio")
-            if ratio is None or median is None:
-                continue
-            streak = f"{account}\0{dependency}"
-            times = self._streaks.get(streak, 0) + 1 if latency_ms > ratio * median else 0
-            put(self._streaks, streak, times, STREAKS_MAX)
-            if times >= rule.trip.get("in_a_row", IN_A_ROW) and (rule.id, account) not in self._trips:
-                text = f"{dependency} took over {ratio:g} times its usual {median:,.0f} ms, {times} calls in a row"
-                found.append(self._trip(rule, account, "latency_ratio", text, at))
-        return found
+        about = {account: rule for rule, account in self._about(self._subjects[run])}
+        limits = [(account, rule.trip) for account, rule in about.items()]
+        return [
+            self._trip(about[account], account, "latency_ratio", text, at)
+            for account, text in self._latencies.took(dependency, latency_ms, limits)
+            if (about[account].id, account) not in self._trips
+        ]
 
     def tick(self, at: float) -> list[Notice]:
         """Time has passed: wall clocks trip, and breakers with a time resume unless their limit is still reached."""
@@ -222,6 +210,26 @@ class Breakers:
             raise StillReached(reached)
         return self._resume(trip, f"{breaker}: resumed", at)
 
+    def still_held(self, breaker: str, account: str, at: float, caps: Mapping[str, float]) -> str | None:
+        """Why `resume` with these caps would be refused, in words, or None; nothing changes."""
+        before = {name: self._raised.get((breaker, account, name)) for name in caps}
+        for name, value in caps.items():
+            self.set_cap(breaker, account, name, value)
+        try:
+            return self._still(breaker, account, at)
+        finally:
+            for name, old in before.items():
+                self._put_back((breaker, account, name), old)
+
+    def put_trip(self, trip: Notice) -> None:
+        """A trip that is on record holds its runs, whatever was counted."""
+        if trip.breaker in self._rules:
+            self._trips[trip.breaker, trip.account] = trip
+
+    def lift(self, breaker: str, account: str) -> None:
+        """A resume that is on record: the trip is over, whatever was counted."""
+        self._trips.pop((breaker, account), None)
+
     def set_cap(self, breaker: str, account: str, limit: str, value: float) -> None:
         """A person sets another cap for one account. Raises: KeyError where the breaker has no such limit."""
         if limit not in self._rules[breaker].trip:
@@ -236,6 +244,52 @@ class Breakers:
         keys = [(rule.id, place) for rule, account in accounts for place in (account, f"{rule.id}/run/{run}")]
         return [self._trips[key] for key in dict.fromkeys(keys) if key in self._trips]
 
+    @property
+    def trips(self) -> list[Notice]:
+        """Every trip that holds something, oldest first."""
+        return list(self._trips.values())
+
+    @property
+    def rules(self) -> list[BreakerRule]:
+        """Those in force."""
+        return list(self._rules.values())
+
+    def kills(self, breaker: str) -> bool:
+        """Whether what this breaker holds when it trips is to be killed."""
+        rule = self._rules.get(breaker)
+        return rule is not None and rule.kills
+
+    def limits_of(self, breaker: str) -> Mapping[str, float]:
+        """The limits of a breaker by name, as its rule has them; none where there is no such breaker."""
+        rule = self._rules.get(breaker)
+        return rule.trip if rule else {}
+
+    def accounts(self, at: float) -> list[dict[str, Any]]:
+        """Every cap of every account that counts a live run: what is used, reserved and left of it."""
+        found: dict[tuple[str, str, str], dict[str, Any]] = {}
+        for subject in self._subjects.values():
+            for rule, cap in self._caps(subject):
+                key = (rule.id, cap.account, cap.name)
+                if key in found:
+                    found[key]["runs"] += 1
+                    continue
+                way = self._runway(cap, at)
+                trip = self._trips.get((rule.id, cap.account))
+                found[key] = {
+                    "breaker": rule.id,
+                    "account": cap.account,
+                    "limit": cap.name,
+                    "window": cap.window,
+                    "used": way.used,
+                    "reserved": self._ledger.reserved(cap.account, cap.what),
+                    "cap": cap.limit,
+                    "per_minute": way.per_minute,
+                    "full_in_seconds": way.seconds,
+                    "runs": 1,
+                    "tripped": trip.text if trip else "",
+                }
+        return list(found.values())
+
     def runways(self, run: str, at: float) -> list[tuple[str, Runway]]:
         """How long each cap of a run will last, by breaker, the soonest first."""
         ways = [(rule.id, self._runway(cap, at)) for rule, cap in self._caps(self._subjects[run])]
@@ -249,9 +303,9 @@ class Breakers:
     def _about(self, subject: Subject) -> list[tuple[BreakerRule, str]]:
         """The rules about a run, each with the account that it counts in."""
         return [
-            (rule, f"{rule.id}/{rule.scope}/{_name(rule, subject)}")
+            (rule, f"{rule.id}/{rule.scope}/{name_of(rule, subject)}")
             for rule in self._rules.values()
-            if rule.agent.matches(subject.agent) and _is_labelled(rule.label, subject.labels)
+            if rule.agent.matches(subject.agent) and is_labelled(rule.label, subject.labels)
         ]
 
     def _caps(self, subject: Subject, tool: str = "") -> list[tuple[BreakerRule, Cap]]:
@@ -270,26 +324,32 @@ class Breakers:
                 yield Cap(account=account, what=name, window=rule.window, limit=limit, name=name)
             elif name == SAME_TOOL:
                 if tool:
-                    place = f"{account}/{tool}"
+                    place = self._place_of(account, tool)
                     yield Cap(account=place, what="tool_calls", window="minute", limit=limit, name=name)
             elif name.endswith(PER_MINUTE):
                 what = name.removesuffix(PER_MINUTE)
                 yield Cap(account=account, what=what, window="minute", limit=limit, name=name)
 
+    def _place_of(self, account: str, tool: str) -> str:
+        tools = self._tools.setdefault(account, set())
+        if len(tools) < TOOLS_MAX:
+            tools.add(tool)
+        return f"{account}/{tool if tool in tools else OTHER_TOOLS}"
+
     def _check(self, subject: Subject, at: float, tool: str = "") -> list[Notice]:
         found: list[Notice] = []
         for rule, cap in self._caps(subject, tool):
             used = self._ledger.used(cap.account, cap.what, cap.window, at)
-            account = cap.account if cap.name != SAME_TOOL else cap.account.removesuffix(f"/{tool}")
+            account = cap.account if cap.name != SAME_TOOL else f"{rule.id}/{rule.scope}/{name_of(rule, subject)}"
             key = (rule.id, cap.account, cap.name)
             if used >= cap.limit:
                 if (rule.id, account) not in self._trips:
-                    found.append(self._trip(rule, account, cap.name, _reached(cap, used), at))
+                    found.append(self._trip(rule, account, cap.name, told_reached(cap, used), at))
             elif rule.warn_at is None or used < rule.warn_at * cap.limit:
                 self._warned.discard(key)
             elif key not in self._warned:
                 self._warned.add(key)
-                found.append(_notice(Note.WARN, rule.id, account, cap.name, _reached(cap, used), at))
+                found.append(make_notice(Note.WARN, rule.id, account, cap.name, told_reached(cap, used), at))
         return found
 
     def _wall_clock(self, subject: Subject, at: float) -> Iterable[Notice]:
@@ -307,7 +367,7 @@ class Breakers:
         for cap in self._caps_of(rule, account):
             used = self._ledger.used(cap.account, cap.what, cap.window, at)
             if used >= cap.limit:
-                return _reached(cap, used)
+                return told_reached(cap, used)
         trip = self._trips[breaker, account]
         if trip.limit != "wall_clock":
             return None
@@ -325,19 +385,18 @@ class Breakers:
         self._warned.update(new)
         if new:
             text = "a model without a known price is used under a cap on cost"
-            yield _notice(Note.UNPRICED, new[0][0], new[0][1], "cost_usd", text, at)
+            yield make_notice(Note.UNPRICED, new[0][0], new[0][1], "cost_usd", text, at)
 
     def _trip(self, rule: BreakerRule, account: str, limit: str, text: str, at: float) -> Notice:
         until = None if rule.resume_seconds is None else at + rule.resume_seconds
-        notice = _notice(Note.TRIP, rule.id, account, limit, text, at, until)
+        notice = make_notice(Note.TRIP, rule.id, account, limit, text, at, until)
         self._trips[rule.id, account] = notice
         return notice
 
     def _resume(self, trip: Notice, text: str, at: float) -> Notice:
         del self._trips[trip.breaker, trip.account]
-        for streak in [one for one in self._streaks if one.startswith(f"{trip.account}\0")]:
-            del self._streaks[streak]
-        return _notice(Note.RESUME, trip.breaker, trip.account, trip.limit, text, at)
+        self._latencies.forget(trip.account)
+        return make_notice(Note.RESUME, trip.breaker, trip.account, trip.limit, text, at)
 
     def _put_back(self, key: tuple[str, str, str], value: float | None) -> None:
         self._known.clear()
@@ -354,8 +413,8 @@ class Breakers:
             "warned": [list(one) for one in self._warned],
             "raised": [[*key, value] for key, value in self._raised.items()],
             "callers": self._callers,
-            "usual": {name: one.values for name, one in self._usual.items()},
-            "streaks": self._streaks,
+            "tools": {account: sorted(tools) for account, tools in self._tools.items()},
+            **self._latencies.dump(),
         }
 
     @classmethod
@@ -370,36 +429,6 @@ class Breakers:
         breakers._warned = {(rule, account, limit) for rule, account, limit in state["warned"]}
         breakers._raised = {(rule, account, limit): float(value) for rule, account, limit, value in state["raised"]}
         breakers._callers = {str(id): str(run) for id, run in state["callers"].items()}
-        breakers._usual = {name: Baseline(LATENCY_WINDOW, map(float, one)) for name, one in state["usual"].items()}
-        breakers._streaks = {str(streak): int(times) for streak, times in state["streaks"].items()}
+        breakers._latencies = Latencies.load(state)
+        breakers._tools = {str(account): set(map(str, tools)) for account, tools in state.get("tools", {}).items()}
         return breakers
-
-
-def _name(rule: BreakerRule, subject: Subject) -> str:
-    if rule.scope == "run":
-        return subject.run
-    if rule.scope == "agent":
-        return subject.agent
-    return subject.labels.get((rule.label or "").partition("=")[0], "") if rule.scope == "label" else "all"
-
-
-def _is_labelled(label: str | None, labels: Mapping[str, str]) -> bool:
-    name, has_value, value = (label or "").partition("=")
-    return not name or (name in labels and (not has_value or labels[name] == value))
-
-
-def _notice(
-    note: Note, breaker: str, account: str, limit: str, text: str, at: float, until: float | None = None
-) -> Notice:
-    return Notice(note=note, breaker=breaker, account=account, limit=limit, text=text, at=at, until=until)
-
-
-def _reached(cap: Cap, used: float) -> str:
-    within = "" if cap.window == "total" else f" in a {cap.window}"
-    return f"{shown_amount(cap.what, used)} of {shown_amount(cap.what, cap.limit)}{within}"
-
-
-def _too_much(short: Short) -> str:
-    left = max(0.0, short.cap.limit - short.used)
-    what = short.cap.what
-    return f"a turn reserves {shown_amount(what, short.asked)}, {shown_amount(what, left)} is left"

@@ -89,14 +89,7 @@ class BudgetLedger:
         """Keep room in every account of the caps, or in none: then what is short. Twice the same id is once."""
         if id in self._reservations:
             return []
-        short = [
-            Short(cap=cap, used=used, reserved=reserved, asked=asked)
-            for cap in caps
-            if (asked := amounts.get(cap.what, 0.0)) > 0
-            for used in (self.used(cap.account, cap.what, cap.window, at),)
-            for reserved in (self.reserved(cap.account, cap.what),)
-            if used + reserved + asked > cap.limit + TOLERANCE
-        ]
+        short = self.short(caps, amounts, at)
         if short:
             return short
         windows = self._places(caps)
@@ -107,6 +100,17 @@ class BudgetLedger:
             for what, amount in amounts.items():
                 held[what] = held.get(what, 0.0) + amount
         return []
+
+    def short(self, caps: Sequence[Cap], amounts: Mapping[str, float], at: float) -> list[Short]:
+        """The caps that have no room for so much; nothing is kept."""
+        return [
+            Short(cap=cap, used=used, reserved=reserved, asked=asked)
+            for cap in caps
+            if (asked := amounts.get(cap.what, 0.0)) > 0
+            for used in (self.used(cap.account, cap.what, cap.window, at),)
+            for reserved in (self.reserved(cap.account, cap.what),)
+            if used + reserved + asked > cap.limit + TOLERANCE
+        ]
 
     def settle(self, id: str, used: Mapping[str, float], at: float) -> bool:
         """Book what was used in place of what was reserved; False where nothing is reserved under that id."""
@@ -133,6 +137,20 @@ class BudgetLedger:
         """Forget an account: what it stood for is over. What is reserved in it is settled nowhere else."""
         if account != OTHERS:
             self._windows.pop(account, None)
+
+    def has(self, account: str) -> bool:
+        """Whether anything is remembered of an account."""
+        return account in self._windows
+
+    def forget_idle(self, at: float) -> None:
+        """Forget the accounts in which nothing counts any more, in any window."""
+        idle = [
+            account
+            for account, each in self._windows.items()
+            if account not in self._reserved and not any(window.sum(at) for window in each.values())
+        ]
+        for account in idle:
+            del self._windows[account]
 
     def _places(self, caps: Sequence[Cap]) -> tuple[tuple[str, str, str], ...]:
         places = [(self._opened(cap.account), cap.what, cap.window) for cap in caps]

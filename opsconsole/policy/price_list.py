@@ -48,6 +48,16 @@ def listed(
     return table, found.provider.id, any(_fits(when, context) for when in _variants(found))
 
 
+def window_of(provider: str, model: str) -> int:
+    """Tokens that the model's context holds by the list; 0 where it does not say."""
+    try:
+        found = _asked(provider, model, {}, None)
+    except (LookupError, ValueError):
+        return 0
+    window = found.model.context_window
+    return window if isinstance(window, int) and window > 0 else 0
+
+
 def _asked(provider: str, model: str, context: Mapping[str, str], at: datetime | None) -> PriceCalculation:
     nothing = genai_prices.Usage(input_tokens=0, output_tokens=0)
     if provider:

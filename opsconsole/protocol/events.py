@@ -6,9 +6,10 @@ agent never loses its history in an older hub.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
@@ -27,12 +28,19 @@ Count = Annotated[int, Field(ge=0, le=2**53)]
 LabelName = Annotated[str, Field(max_length=LABEL_NAME_CHARS_MAX)]
 Label = Annotated[str, Field(max_length=LABEL_CHARS_MAX)]
 
+
+def _measured(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) and value >= 0 else None
+
+
+Duration = Annotated[float | None, AfterValidator(_measured)]
+"""What is no length of time is read as unknown: it stands in timelines that are stored."""
 Capability = Literal["hold", "pause", "inject", "takeover", "kill_cooperative", "kill_process", "freeze"]
 """What a point can do to its run; the console offers nothing that no point can do."""
 
 
 class _Event(BaseModel):
-    model_config = ConfigDict(extra="ignore", ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="ignore", ser_json_inf_nan="constants", defer_build=True)
 
     seq: Annotated[int, Field(ge=1, le=2**53)]
     """Contiguous per run and generation, given when the event enters the journal."""
@@ -130,7 +138,7 @@ class ToolEvent(_Event):
     ttl_seconds: float | None = Field(default=None, gt=0, le=86_400)
     result: Text | None = None
     error: str | None = Field(default=None, max_length=8_000)
-    duration_ms: float | None = None
+    duration_ms: Duration = None
     verdict: Id | None = None
     """The verdict command under which it ran or was refused."""
 

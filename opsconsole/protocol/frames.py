@@ -13,6 +13,7 @@ from opsconsole.domain.command import Do
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import Outcome
 from opsconsole.errors import RemoteProtocolError
+from opsconsole.protocol.asked import AskedGrant, NewCaps, Precondition
 from opsconsole.protocol.events import AgentEvent, Event, Id, Name, UnknownEvent, parse_agent_events
 from opsconsole.protocol.limits import (
     BATCH_EVENTS_MAX,
@@ -28,7 +29,7 @@ PointName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.\-]{0,63}$")]
 
 
 class _Frame(BaseModel):
-    model_config = ConfigDict(extra="ignore", ser_json_inf_nan="constants")
+    model_config = ConfigDict(extra="ignore", ser_json_inf_nan="constants", defer_build=True)
 
 
 class Proc(_Frame):
@@ -168,39 +169,12 @@ class Delta(_Frame):
     """Timeline events left out because the subscriber was far behind; page them over HTTP."""
 
 
-class Precondition(_Frame):
-    """What must hold for a command to be accepted."""
-
-    state: list[RunState] | None = None
-    epoch: int | None = None
-    """The control epoch, for acts under a takeover."""
-
-
-class NewCaps(_Frame):
-    """Raised limits, given with a resume."""
-
-    cost_usd: float | None = Field(default=None, ge=0)
-    turns: int | None = Field(default=None, ge=0)
-    tokens: int | None = Field(default=None, ge=0)
-
-
 class ProposedCall(_Frame):
     """A call an operator composes while answering as the model."""
 
     id: Id
     name: Name
     args: dict[str, Any]
-
-
-class AskedGrant(_Frame):
-    """A standing grant as an operator asks for it; the tool and the agent are those of the approval."""
-
-    uses: int = Field(ge=1, le=1_000)
-    seconds: float = Field(gt=0, le=7 * 86_400)
-    scope: Literal["run", "agent"] = "run"
-    args: dict[str, Any] | None = None
-    """Argument -> exact value, or `{"like": "ord_*"}` (`*`: one word of letters, digits, `_`, `-` and single dots); as
-    many arguments as a call has. None: exactly those that were shown."""
 
 
 class Command(_Frame):
@@ -225,9 +199,17 @@ class Command(_Frame):
     mode: Literal["ladder", "now"] = "ladder"
     when: Literal["next_step", "interrupt"] = "next_step"
     caps: NewCaps | None = None
+    account: str | None = Field(default=None, max_length=400)
+    """Of a breaker, whose caps are changed."""
+    go_on: bool = False
+    """What the breaker alone holds goes on."""
     grant: AskedGrant | None = None
     grant_id: Id | None = None
     """The grant to revoke."""
+    alert: Id | None = None
+    """The alert that is answered."""
+    verdict: Literal["real", "fine"] | None = None
+    """Whether what a detector found is trouble."""
     if_: Precondition | None = Field(default=None, alias="if")
     ttl_seconds: float | None = Field(default=None, gt=0, le=86_400)
 
@@ -263,6 +245,8 @@ class PointCommand(_Frame):
     rule: str = ""
     lease: TurnLease | None = None
     """With an allowed turn of the model, to a gateway: further turns under the same verdict."""
+    unlimited: bool | None = None
+    """With an allowed turn of the model, to a gateway: whether no budget applies to it, so that it needs no clamp."""
     # the rest
     text: str | None = None
     mode: Literal["ladder", "now"] = "ladder"
@@ -348,11 +332,13 @@ Frame = (
 
 Direction = Literal["agent_to_hub", "operator_to_hub", "hub_to_agent", "hub_to_operator"]
 
+_ON_USE = ConfigDict(defer_build=True)
+"""A process reads one or two of the directions: the others are never built."""
 _READERS: dict[Direction, TypeAdapter[Any]] = {
-    "agent_to_hub": TypeAdapter(Annotated[AgentFrame, Field(discriminator="t")]),
-    "operator_to_hub": TypeAdapter(Annotated[OperatorFrame, Field(discriminator="t")]),
-    "hub_to_agent": TypeAdapter(Annotated[HubToAgent, Field(discriminator="t")]),
-    "hub_to_operator": TypeAdapter(Annotated[HubToOperator, Field(discriminator="t")]),
+    "agent_to_hub": TypeAdapter(Annotated[AgentFrame, Field(discriminator="t")], config=_ON_USE),
+    "operator_to_hub": TypeAdapter(Annotated[OperatorFrame, Field(discriminator="t")], config=_ON_USE),
+    "hub_to_agent": TypeAdapter(Annotated[HubToAgent, Field(discriminator="t")], config=_ON_USE),
+    "hub_to_operator": TypeAdapter(Annotated[HubToOperator, Field(discriminator="t")], config=_ON_USE),
 }
 FRAMES: dict[Direction, tuple[type[BaseModel], ...]] = {
     "agent_to_hub": (Hello, Attach, Detach, EventFrame, Ack, Res, Beat, Bye),

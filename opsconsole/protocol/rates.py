@@ -15,7 +15,7 @@ Amount = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 class Rate(BaseModel):
     """One limit of one model, as of when it is told."""
 
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
     provider: str = Field(max_length=64)
     model: str = Field(max_length=200)

@@ -16,7 +16,7 @@ LinkStatus = Literal["live", "stale", "lost", "detached"]
 
 
 class _Row(BaseModel):
-    model_config = ConfigDict(extra="ignore")
+    model_config = ConfigDict(extra="ignore", defer_build=True)
 
 
 class Waiting(_Row):
@@ -89,6 +89,21 @@ class Alert(_Row):
     text: str
     level: Literal["info", "warning", "critical"]
     at: float
+    detector: str = ""
+    """Which detector or breaker found it; empty: the hub's own rules."""
+    severity: Literal["", "warn", "trip"] = ""
+    """How bad a detector finds it; what trips may have paused the run."""
+    evidence: dict[str, Any] = Field(default_factory=dict)
+    """By what it was found, bounded, secrets masked; it may hold an agent's words."""
+    runs: list[str] = Field(default_factory=list)
+    """Every run it concerns, where there are several."""
+    agents: list[str] = Field(default_factory=list)
+    """Whose thresholds the answer moves."""
+    paused: bool = False
+    """The hub paused the run for it."""
+    verdict: Literal["", "real", "fine"] = ""
+    """What an operator answered."""
+    verdict_by: str = ""
 
 
 class RunRow(_Row):
@@ -133,6 +148,12 @@ class RunRow(_Row):
     kill: KillRow | None = None
     baton: Baton | None = None
     alerts: list[Alert] = Field(default_factory=list)
+    runway: str = ""
+    """The cap that is reached first at the present pace, such as `its $10.00 cap`; empty: none is."""
+    runway_at: float | None = None
+    """When that is (hub clock, unix seconds)."""
+    held_by: list[str] = Field(default_factory=list)
+    """Breakers that hold the run until somebody resumes it."""
     exit_code: int | None = None
     exit_signal: str | None = None
     restored_from: str | None = None

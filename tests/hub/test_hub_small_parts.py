@@ -5,15 +5,29 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from websockets.frames import Frame, Opcode
+from websockets.streams import StreamReader
 
 from opsconsole.domain.usage import Usage
 from opsconsole.errors import ConfigError
 from opsconsole.hub.clock import HubClock
 from opsconsole.hub.prices import PriceList
 from opsconsole.hub.rates import Bucket, Collapsed
+from opsconsole.hub.service import text_frame_head
 from opsconsole.hub.settings import HubSettings, is_loopback
 from opsconsole.hub.timeline import forward, newest, rows_of
 from opsconsole_storage import Batch, MemoryStore
+
+
+@pytest.mark.parametrize("size_bytes", [0, 125, 126, 65_535, 65_536])
+def test_a_text_frame_of_any_length_reads_as_one_whole_frame(size_bytes: int) -> None:
+    wire = StreamReader()
+    wire.feed_data(text_frame_head(size_bytes) + b"x" * size_bytes)
+    reading = Frame.parse(wire.read_exact, mask=False)
+    with pytest.raises(StopIteration) as read:
+        next(reading)
+    frame = read.value.value
+    assert (frame.opcode, frame.fin, len(frame.data), len(wire.buffer)) == (Opcode.TEXT, True, size_bytes, 0)
 
 
 class Times:

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from opsconsole.policy.breakers import Amount, Breakers, Note, StillReached, Subject
+from opsconsole.policy.breakers import TOOLS_MAX, Amount, Breakers, Note, StillReached, Subject
 from opsconsole.policy.file.settings import BreakerRule, Per
 from opsconsole.policy.rules.pattern import EVERY, Pattern
 
@@ -184,3 +184,54 @@ def test_the_runway_of_a_run_begins_with_what_ends_first() -> None:
         "1.0 turns/min, reaches its 6 turns cap at 13:52",
         "$1.00/min, reaches its $10 cap at 13:56",
     ]
+
+
+def test_tools_beyond_a_bound_share_one_count_as_agents_choose_their_names() -> None:
+    made = breakers(rule(Per.AGENT, trip={"same_tool_per_minute": 100}))
+    for number in range(1_000):
+        made.use("r1", CALL, float(number), f"tool{number}")
+    assert len({account for account, *_ in made.dump()["ledger"]["windows"]}) == TOOLS_MAX + 1
+
+
+def test_tools_that_are_one_too_many_trip_together() -> None:
+    made = breakers(rule(Per.AGENT, trip={"same_tool_per_minute": 3}))
+    told = [made.use("r1", CALL, 0.0, f"tool{number}") for number in range(TOOLS_MAX + 3)]
+    assert [len(one) for one in told] == [0] * (TOOLS_MAX + 2) + [1]
+    assert [one.account for one in made.holding("r2")] == ["cap/agent/bot"]
+
+
+def test_nothing_of_a_run_alone_is_kept_once_it_is_over() -> None:
+    made = breakers(rule(trip={"cost_usd": 3.0, "same_tool_per_minute": 9, "wall_clock": 60.0}, warn_at=0.1))
+    before = made.dump()
+    for tool in ("a", "b"):
+        made.use("r1", Amount(cost_usd=1.0, tool_calls=1), 0.0, tool)
+    made.use("r1", Amount(cost_usd=None, turns=1), 0.0)
+    for limit in ("cost_usd", "wall_clock"):
+        made.set_cap("cap", "cap/run/r1", limit, 9.0)
+    made.ended("r1", 1.0)
+    assert made.dump() == before
+
+
+def test_tools_that_were_not_called_for_long_are_forgotten_over_a_restart_too() -> None:
+    given = rule(Per.AGENT, trip={"same_tool_per_minute": 9})
+    made = breakers(given)
+    made.use("r1", CALL, 0.0, "a")
+    made = Breakers.load([given], json.loads(json.dumps(made.dump())))
+    made.forget_idle(30.0)
+    assert made.dump()["tools"] == {"cap/agent/bot": ["a"]}
+    made.forget_idle(2 * HOUR)
+    assert (made.dump()["tools"], made.dump()["ledger"]["windows"]) == ({}, [])
+
+
+def test_a_latency_that_is_no_number_in_a_record_is_left_out() -> None:
+    given = rule(Per.AGENT, trip={"latency_ratio": 3.0})
+    state = breakers(given).dump() | {"usual": {"gpt-5": [100.0, None]}}
+    assert Breakers.load([given], state).dump()["usual"] == {"gpt-5": [100.0]}
+
+
+def test_whether_a_turn_must_wait_is_told_without_keeping_room() -> None:
+    made = breakers(rule())
+    two = Amount(cost_usd=2.0)
+    assert [made.must_wait("r1", two, 0.0) for _ in range(3)] == [False] * 3
+    made.reserve("a", "r1", two, 0.0)
+    assert (made.must_wait("r1", two, 0.0), made.must_wait("r1", Amount(cost_usd=9.0), 0.0)) == (True, False)

@@ -115,3 +115,14 @@ def test_a_window_comes_back_from_json() -> None:
 def test_a_ledger_that_cannot_be_read_is_no_empty_one() -> None:
     with pytest.raises(KeyError):
         BudgetLedger.load({})
+
+
+def test_only_accounts_in_which_nothing_counts_are_forgotten() -> None:
+    ledger = BudgetLedger()
+    for account, window in (("total", "total"), ("minute", "minute"), ("reserved", "minute")):
+        cap = Cap(account=account, what="cost_usd", window=window, limit=9.0)
+        ledger.use([cap], {"cost_usd": 1.0}, 0.0)
+        if account == "reserved":
+            ledger.reserve("a", [cap], {"cost_usd": 1.0}, 0.0)
+    ledger.forget_idle(2 * WINDOW_SECONDS["hour"])
+    assert [ledger.has(account) for account in ("total", "minute", "reserved")] == [True, False, True]

@@ -7,7 +7,19 @@ from collections.abc import Sequence
 from opsconsole.domain.approval import Delivery
 from opsconsole.domain.command import CommandStatus, Do, Role, may
 from opsconsole.errors import RemoteProtocolError
-from opsconsole.hub.desk import control, fold, gate, gateway, kill, links, questions, rates, records, supervision
+from opsconsole.hub.desk import (
+    breaker_acts,
+    control,
+    fold,
+    gate,
+    gateway,
+    kill,
+    links,
+    questions,
+    rates,
+    records,
+    supervision,
+)
 from opsconsole.hub.desk.effects import Changed, Effects, Send, Store
 from opsconsole.hub.desk.effects import Close as CloseConnection
 from opsconsole.hub.desk.principal import Principal
@@ -149,14 +161,12 @@ def _accept(
     if known == last - first + 1:
         return [Send(conn=session.conn, frame=links.ack_of(run.id, point.inbox))]
     before = point.inbox.received
-    fresh = [event for event in frame.events if event.seq > before]
+    fresh = [event for event in frame.events if event.seq > before] if known else frame.events
     body = _body(world, frame, fresh, data)
     point.inbox.take(last)
     effects = _store(world, run, point, before + 1, last, body)
-    for event in fold.latest_readings(fresh):
-        effects += fold.fold(world, run, point, event, now)
-    fold.say_doing(world, run)
-    effects += gate.settle(world, run, now)
+    effects += fold.fold(world, run, point, fresh, now)
+    effects += breaker_acts.count(world, run, now) + gate.settle(world, run, now)
     if frame.skip:
         world.alert(
             run,
@@ -315,8 +325,9 @@ def _span(frame: EventFrame) -> tuple[int, int]:
     expected = frame.skip.last + 1 if frame.skip else first
     if frame.skip and frame.skip.last < frame.skip.first:
         raise RemoteProtocolError("a skip runs backwards")
-    for event in frame.events:
-        if event.seq != expected:
-            raise RemoteProtocolError(f"seq {event.seq} where {expected} was due", code=Close.PROTOCOL_ERROR)
-        expected += 1
-    return first, expected - 1
+    numbers = [event.seq for event in frame.events]
+    due = range(expected, expected + len(numbers))
+    if numbers != list(due):
+        told, expected = next((seq, want) for seq, want in zip(numbers, due, strict=True) if seq != want)
+        raise RemoteProtocolError(f"seq {told} where {expected} was due", code=Close.PROTOCOL_ERROR)
+    return first, due.stop - 1

@@ -17,7 +17,7 @@ from typing import Any
 
 from opsconsole.domain.run import FENCED, HELD
 from opsconsole.domain.tool_call import CALL_ENDED, CallKind, CallStatus
-from opsconsole.hub.desk import leases, limits, verdicts
+from opsconsole.hub.desk import breaker_acts, budgets, costs, leases, limits, verdicts
 from opsconsole.hub.desk.effects import Effect, Effects, Send
 from opsconsole.hub.desk.state import GATEWAY, Call, Reserve, Run
 from opsconsole.hub.desk.world import World
@@ -79,19 +79,30 @@ def admit(world: World, run: Run, call: Call, rule: str, now: float) -> Effects:
         if _is_queued(run, call) or _beyond(run, call.reserve, run.limits, run.reserved.values()):
             call.held = WAITS
             return world.changed_run(run)
+    room = budgets.reserve(world, run, call, now)
+    if room.waits:
+        call.held = WAITS
+        return world.changed_run(run)
+    if not room.admitted:
+        return breaker_acts.stop(world, run, room, now) + verdicts.hold(world, run, call, now)
+    if call.reserve is not None:
         run.reserved[call.id] = call.reserve
     count_turn(run, call)
     admitted = verdicts.allow(world, run, call, rule, "policy", now)
-    over_now = limits.check_limits(world, run, now)
+    over_now = limits.check_limits(world, run, now) + breaker_acts.act(world, run, room.notices, now)
     lease = leases.offer(world, run, call, now)
-    return [_with_lease(effect, call, lease) for effect in admitted] + over_now
+    about: dict[str, TurnLease | bool] = {} if lease is None else {"lease": lease}
+    is_capped = run.limits.cost_usd is not None or run.limits.tokens is not None or budgets.is_bound(world, run)
+    if call.point == GATEWAY and not is_capped:
+        about["unlimited"] = True
+    return [_with(effect, call, about) for effect in admitted] + over_now
 
 
-def _with_lease(effect: Effect, call: Call, lease: TurnLease | None) -> Effect:
-    """The lease goes with the verdict once: what is sent again later is a verdict on this one turn."""
-    if lease is None or not isinstance(effect, Send) or getattr(effect.frame, "cmd", "") != call.verdict:
+def _with(effect: Effect, call: Call, about: dict[str, TurnLease | bool]) -> Effect:
+    """A lease goes with the verdict once: what is sent again later is a verdict on this one turn."""
+    if not about or not isinstance(effect, Send) or getattr(effect.frame, "cmd", "") != call.verdict:
         return effect
-    return replace(effect, frame=effect.frame.model_copy(update={"lease": lease}))
+    return replace(effect, frame=effect.frame.model_copy(update=about))
 
 
 def follow(run: Run, call: Call) -> None:
@@ -116,11 +127,17 @@ def settle(world: World, run: Run) -> list[Call]:
 
 
 def leave(run: Run, point: str) -> None:
-    """A new process speaks for a point: the turns of the one before it are over, whatever it used."""
-    for call_id in run.reserved:
-        call = run.calls.get(call_id)
-        if call is None or call.point == point:
-            run.settled.append(call_id)
+    """A new process speaks for a point: the turns of the one before it are over. Where that was a gateway that left
+    nothing behind, nobody will tell what they used: what they had reserved counts."""
+    for name, reserve in run.reserved.items():
+        call = run.calls.get(name)
+        if name.startswith(leases.PREFIX) or (call is not None and call.point == GATEWAY):
+            if point != GATEWAY:
+                continue
+            costs.charge_lost(run, reserve)
+        elif call is not None and call.point != point:
+            continue
+        run.settled.append(name)
 
 
 def too_large(run: Run, caps: Limits) -> str | None:

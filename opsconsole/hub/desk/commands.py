@@ -9,8 +9,9 @@ from typing import Any
 from opsconsole.domain.approval import Answer, ApprovalStatus
 from opsconsole.domain.command import NEEDS, CommandStatus, Do, may
 from opsconsole.domain.digest import NotCanonical, digest
-from opsconsole.hub.desk import control, decisions, gateway, grants, kill, refusals
+from opsconsole.hub.desk import breaker_ends, control, decisions, gateway, grants, kill, refusals, watch_answers
 from opsconsole.hub.desk.effects import Effects, Reply
+from opsconsole.hub.desk.policies import changed_hub
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.refusal import Refusal
 from opsconsole.hub.desk.state import Receipt, Run
@@ -52,6 +53,10 @@ def _dispatch(world: World, command: Command, who: Principal, body_hash: str, re
         return _decide(world, command, who, receipt, reply_to, now)
     if command.do in (Do.GRANT, Do.REVOKE_GRANT):
         return _grant(world, command, who, receipt, reply_to, now)
+    if command.do is Do.ANSWER_ALERT:
+        return _answer_alert(world, command, who, receipt, reply_to, now)
+    if command.do is Do.BUDGET:
+        return _budget(world, command, who, receipt, reply_to, now)
     return _control(world, command, who, receipt, reply_to, now)
 
 
@@ -74,12 +79,60 @@ def _grant(world: World, command: Command, who: Principal, receipt: Receipt, rep
         return grants.revoke_stale(world, then) + _answer(world, receipt, ok)
 
     def failed(problem: str, then: float) -> Effects:
-        world.receipts.pop(command.cmd, None)
-        refusal = Refusal("storage_failed", problem, {})
-        told = _answer(world, receipt, refusals.res_of(command, refusal))
-        return told + refusals.record(world, command, who, refusal, then)
+        return _unrecorded(world, command, who, receipt, problem, then)
 
     return world.record(f"grant/{grant.id}", body, done=done, failed=failed)
+
+
+def _answer_alert(
+    world: World, command: Command, who: Principal, receipt: Receipt, reply_to: str, now: float
+) -> Effects:
+    """What an operator says of an alert counts once it is on record."""
+    found = watch_answers.check(world, command)
+    receipt.waiting.append(reply_to)
+    world.remember(receipt)
+    details = watch_answers.details(world, command, found) | {"command_digest": receipt.body_hash}
+    body = world.entry("alert.answered", who, now, details)
+    key = f"run/{details['run']}" if details["run"] else "hub/alert.answered"
+
+    def done(seq: int, _then: float) -> Effects:
+        keys = watch_answers.key_of(world, found, details["alert"])
+        changed = watch_answers.apply(world, found, details["alert"], details["verdict"], who.name)
+        watch_answers.tune(world, details["detector"], details["agents"], details["verdict"], keys)
+        world.watch.tuned_seq = max(world.watch.tuned_seq, seq)
+        told = [effect for run in changed for effect in world.changed_run(run)]
+        return told + changed_hub() + _answer(world, receipt, Res(cmd=command.cmd, ok=True, status="applied"))
+
+    def failed(problem: str, then: float) -> Effects:
+        return _unrecorded(world, command, who, receipt, problem, then)
+
+    return world.record(key, body, done=done, failed=failed)
+
+
+def _budget(world: World, command: Command, who: Principal, receipt: Receipt, reply_to: str, now: float) -> Effects:
+    """Other caps hold once they are on record."""
+    details = breaker_ends.check_budget(world, command, now) | {"command_digest": receipt.body_hash}
+    receipt.waiting.append(reply_to)
+    world.remember(receipt)
+    key = f"run/{details['run']}" if details["run"] else "hub/budget.changed"
+
+    def done(seq: int, then: float) -> Effects:
+        world.budgets.seq = max(world.budgets.seq, seq)
+        changed = breaker_ends.change_budget(world, details, who.name, then)
+        return changed + _answer(world, receipt, Res(cmd=command.cmd, ok=True, status="applied"))
+
+    def failed(problem: str, then: float) -> Effects:
+        return _unrecorded(world, command, who, receipt, problem, then)
+
+    return world.record(key, world.entry("budget.changed", who, now, details), done=done, failed=failed)
+
+
+def _unrecorded(world: World, command: Command, who: Principal, receipt: Receipt, problem: str, now: float) -> Effects:
+    """What storage did not take was not done."""
+    world.receipts.pop(command.cmd, None)
+    refusal = Refusal("storage_failed", problem, {})
+    told = _answer(world, receipt, refusals.res_of(command, refusal))
+    return told + refusals.record(world, command, who, refusal, now)
 
 
 def _again(world: World, known: Receipt, body_hash: str, reply_to: str) -> Effects:
@@ -130,7 +183,7 @@ def _decide(world: World, command: Command, who: Principal, receipt: Receipt, re
         receipt.waiting.append(reply_to)
         world.remember(receipt)
         answered = _answer(world, receipt, Res(cmd=command.cmd, ok=True, status="applied"))
-        return answered + decisions.claim(world, approval, who)
+        return answered + decisions.claim(world, approval, who, command.text)
     subject = decisions.check(world, command, who, now)
     approval = subject.approval
     details = decisions.details(world, command, subject) | {
@@ -189,10 +242,12 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
     if run is None:
         raise Refusal("not_found", f"no run {command.run!r}", {})
     _check_precondition(command, run)
-    control.check(run, command, who)
+    plan = breaker_ends.plan(world, run, command, now)
+    control.check(run, plan.own, who)
     rule = control.RULES[command.do]
     receipt.side = gateway.side_of(run, command.do)
-    details = control.details(run, command) | {"command_digest": receipt.body_hash, "side": receipt.side}
+    about = {"command_digest": receipt.body_hash, "side": receipt.side}
+    details = control.details(run, command) | about | plan.details
     body = world.entry(f"run.{command.do}", who, now, details)
     receipt.runs[run.id] = line_of(run.id)
     receipt.waiting.append(reply_to)
@@ -201,7 +256,8 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
 
     def act(then: float) -> Effects:
         noted = world.note_command(run, command.cmd, command.do, who.name, "recorded", then, command.text)
-        return rule.apply(world, run, command, who.name, then) + noted
+        lifted = breaker_ends.lift(world, plan.lifted, then) if plan.lifted else []
+        return lifted + rule.apply(world, run, plan.own, who.name, then) + noted
 
     if rule.stops:
         return act(now) + _acted(world, receipt, f"run/{run.id}", body, ok, now)
@@ -210,18 +266,17 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
         run.audit_seq = seq
         try:
             _check_precondition(command, run)
-            control.check(run, command, who)
+            breaker_ends.check_lifted(plan, breaker_ends.plan(world, run, command, then))
+            control.check(run, plan.own, who)
         except Refusal as refusal:
             res = refusals.res_of(command, refusal)
             world.progress(run, command.cmd, CommandStatus.VOID)
             return _answer(world, receipt, res)
+        world.budgets.seq = max(world.budgets.seq, seq)
         return act(then) + _answer(world, receipt, ok)
 
     def failed(problem: str, then: float) -> Effects:
-        world.receipts.pop(command.cmd, None)
-        refusal = Refusal("storage_failed", problem, {})
-        told = _answer(world, receipt, refusals.res_of(command, refusal))
-        return told + refusals.record(world, command, who, refusal, then)
+        return _unrecorded(world, command, who, receipt, problem, then)
 
     return world.record(f"run/{run.id}", body, done=done, failed=failed)
 

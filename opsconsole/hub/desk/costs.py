@@ -8,16 +8,18 @@ nobody has a price   the author's own word, or the flat price of the settings wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.usage import Usage, beyond, not_below
-from opsconsole.hub.desk.state import GATEWAY, Bill, Call, Point, Run
+from opsconsole.hub.desk.state import GATEWAY, Bill, Call, Point, Reserve, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.events import UsageEvent
 
 OTHER_MODELS = "other"
 """Where models beyond those that are kept apart are added up."""
+LOST_TURNS = "lost turns"
+"""Where turns are added up whose gateway died and left nothing behind: at the most that they may have used."""
 FLAT = "flat price"
 AUTHOR = "its author"
 REFUSED = "the settings refuse models without one."
@@ -25,8 +27,7 @@ PRICED_BY_CHARS_MAX = 400
 """Of all that priced a run: each is at most a line."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Read:
+class Read(NamedTuple):
     """One reading of usage."""
 
     model: str
@@ -35,10 +36,11 @@ class Read:
     """All that is known of the model, this reading included."""
     reading: Usage
     event: UsageEvent
+    usd_before: float = 0.0
+    """Of a model that is added up with others: what the gateway had told of it before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class Cost(NamedTuple):
     """What a model has cost."""
 
     usd: float | None
@@ -77,6 +79,14 @@ def priced_by(run: Run) -> str:
     return ", ".join(sorted(filter(None, set(run.priced_by.values()))))[:PRICED_BY_CHARS_MAX]
 
 
+def charge_lost(run: Run, reserve: Reserve) -> None:
+    """Count a turn, or turns, of which nobody will tell any more what they used."""
+    if reserve.usd is None:
+        run.unpriced.add(LOST_TURNS)
+    run.costs[LOST_TURNS] = run.costs.get(LOST_TURNS, 0.0) + (reserve.usd or 0.0)
+    run.usage[LOST_TURNS] = run.usage.get(LOST_TURNS, Usage()) + Usage(input_tokens=reserve.tokens)
+
+
 def is_refused(world: World, call: Call) -> bool:
     """Whether the settings refuse a turn because its model has no price, neither here nor where it is proposed."""
     if not world.settings.prices.blocks or (call.reserve is not None and call.reserve.usd is not None):
@@ -86,9 +96,9 @@ def is_refused(world: World, call: Call) -> bool:
 
 def _bill(run: Run, read: Read, usd: float) -> None:
     before = run.bills.get(read.model) or Bill(usd=0.0, usage=Usage(), by="")
-    is_other = read.model == OTHER_MODELS  # of many models: too high rather than too low
+    is_other = read.model == OTHER_MODELS
     run.bills[read.model] = Bill(
-        usd=before.usd + usd if is_other else max(before.usd, usd),
+        usd=before.usd + max(0.0, usd - read.usd_before) if is_other else max(before.usd, usd),
         usage=read.usage if is_other else not_below(before.usage, read.reading),
         by=safe_line(read.event.priced_by or GATEWAY, limit=100),
         unpriced_turns=max(before.unpriced_turns, read.event.unpriced_turns),

@@ -21,6 +21,8 @@ from opsconsole.policy.redaction import redact
 from opsconsole.protocol.frames import Command, Res
 from opsconsole.protocol.limits import ARGS_BYTES_MAX
 
+CLAIM_CHARS_MAX = 64
+"""Of the name of whom a call is passed on to."""
 MASK_MARK = "[secret:"
 """What a masked value looks like; it may not come back inside edited arguments: the agent would send the mask."""
 
@@ -271,7 +273,8 @@ def too_late(command: str, approval: Approval) -> Res:
     )
 
 
-def claim(world: World, approval: Approval, who: Principal) -> Effects:
-    """Show that an operator is looking; binds nobody."""
-    approval.claimed_by = None if approval.claimed_by == who.name else who.name
+def claim(world: World, approval: Approval, who: Principal, to: str | None = None) -> Effects:
+    """Show that an operator is looking, or no longer is; with `to`, that another one should. It binds nobody."""
+    own = None if approval.claimed_by == who.name else who.name
+    approval.claimed_by = to[:CLAIM_CHARS_MAX] if to else own
     return world.changed_approval(approval)

@@ -11,6 +11,8 @@ from opsconsole.domain.approval import OPEN
 from opsconsole.domain.command import CommandStatus
 from opsconsole.hub.desk import (
     agents,
+    breaker_ends,
+    budgets,
     commands,
     control,
     fold,
@@ -28,6 +30,8 @@ from opsconsole.hub.desk import (
     reminders,
     replay,
     rows,
+    watch,
+    watch_looks,
 )
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import HUB, Principal
@@ -77,6 +81,8 @@ class Desk:
         self, *, epoch: str, policy: Policy, price: Price, mask: Masker, settings: DeskSettings | None = None
     ) -> None:
         self._world = World(epoch=epoch, policy=policy, price=price, mask=mask, settings=settings or DeskSettings())
+        watch.begin(self._world)
+        budgets.begin(self._world)
 
     # -- agents ----------------------------------------------------------------------------------------------------
 
@@ -182,6 +188,10 @@ class Desk:
         found = self._world.grants.values()
         return [grants.details(one) | {"state": grants.state_of(one, now)} for one in found]
 
+    def budgets(self, now: float) -> list[dict[str, Any]]:
+        """Every cap of the policy's breakers that counts a live run: used, reserved, and whether it has tripped."""
+        return self._world.budgets.breakers.accounts(now)
+
     def hub_row(self) -> Any:
         """The row of the hub itself."""
         return policies.hub_row(self._world)
@@ -269,5 +279,9 @@ _TIMERS: dict[str, Callable[[World, str, float], Effects]] = {
     "resend": lambda world, key, _now: agents.ask_again(world, key),
     "retry": lambda world, _key, _now: world.retry_records(),
     "refusals": refusals.tell_repeated,
+    "watch": watch_looks.look,
+    "watch_tick": watch_looks.tick,
+    "breakers": breaker_ends.tick,
+    "budget": gate.room_elsewhere,
 }
 """kind of timer -> what is done when its time has come; none of these allows anything."""

@@ -11,17 +11,18 @@ from opsconsole.domain.proof import Proof, best
 from opsconsole.domain.run import FENCED, HELD, TERMINAL, Author, RunState, Step
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CALL_ENDED, CallKind, CallStatus, advance_call
-from opsconsole.domain.usage import Usage, not_below
-from opsconsole.hub.desk import budget, costs, gate, history, kill, outcomes, questions
+from opsconsole.domain.usage import Usage, beyond, not_below
+from opsconsole.hub.desk import breaker_acts, budget, budgets, costs, gate, history, kill, outcomes, questions, watch
 from opsconsole.hub.desk.costs import OTHER_MODELS, Read
 from opsconsole.hub.desk.effects import Changed, Effects
 from opsconsole.hub.desk.gateway import is_alone, may_name
 from opsconsole.hub.desk.limits import check_limits
 from opsconsole.hub.desk.principal import Principal
-from opsconsole.hub.desk.rows import burn_falls_at, doing, forget_spent
+from opsconsole.hub.desk.rows import burn_falls_at, forget_spent
 from opsconsole.hub.desk.settings import CALLS_KEPT_MAX, OPEN_CALLS_MAX
 from opsconsole.hub.desk.state import GATEWAY, Call, Point, Reserve, Run
 from opsconsole.hub.desk.supervision import believed_caps, is_supervised
+from opsconsole.hub.desk.tools import told_of
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.events import (
     Event,
@@ -36,44 +37,39 @@ from opsconsole.protocol.events import (
 )
 
 MODELS_KEPT_MAX = 32
-"""Models of one run whose readings are kept apart; those of all others are added up, too high rather than too low."""
+"""Models of one run whose readings are kept apart; those of all others are added up."""
+OTHERS_KEPT_MAX = 256
+"""Of those others, so many whose latest reading is known; those of the rest count too high rather than too low."""
 
 
 LEASE_SECONDS_MAX = 86_400.0
 """A day: no promise to stop by itself is worth waiting longer for."""
+NO_USAGE = Usage()
+FULL_TABLE = min(OPEN_CALLS_MAX, CALLS_KEPT_MAX)
+"""Calls of a run up to which neither of its tables can be full."""
 _RAN = frozenset({CallStatus.RUNNING, CallStatus.COMPLETED, CallStatus.FAILED})
 """Reports that say a call has begun, whatever the hub believed of it."""
 
 
-def fold(world: World, run: Run, point: Point, event: Event, now: float) -> Effects:
-    """Apply one event of a point to its run."""
-    if run.ended and not _may_follow_end(event):
-        return _zombie(world, run, event, now)
-    if isinstance(event, UnknownEvent):  # also one of a known type that did not validate: kept, and nothing follows
-        return []
-    return _FOLDS[event.type](world, run, point, event, now) if event.type in _FOLDS else []
+def fold(world: World, run: Run, point: Point, events: Sequence[Event], now: float) -> Effects:
+    """Apply the events of one frame of a point to its run."""
+    effects: Effects = []
+    for event in _latest_readings(events):
+        if run.state in TERMINAL and not _may_follow_end(event):
+            effects += _zombie(world, run, event, now)
+        elif (fold_one := _FOLDS.get(type(event))) is not None:
+            effects += fold_one(world, run, point, event, now)
+    return effects
 
 
-def latest_readings(events: Sequence[Event]) -> Sequence[Event]:
+def _latest_readings(events: Sequence[Event]) -> Sequence[Event]:
     """The events of one frame without readings that a later one of the same frame replaces: they are cumulative."""
-    last = {
-        (event.model, event.served_model, event.provider): index
-        for index, event in enumerate(events)
-        if isinstance(event, UsageEvent)
-    }
-    if len(last) == 0:
+    readings = [event for event in events if type(event) is UsageEvent]
+    if len(readings) < 2:
         return events
-    kept = set(last.values())
-    return [event for index, event in enumerate(events) if not isinstance(event, UsageEvent) or index in kept]
-
-
-def say_doing(world: World, run: Run) -> None:
-    """A frame has been read: the last thing it told is what the run does, masked."""
-    latest, run.latest = run.latest, None
-    if latest is None or run.ended:
-        return
-    said = world.shown(latest, 160) if isinstance(latest, str) else safe_line(doing(*latest, world.mask), limit=160)
-    run.doing = said
+    last = {(event.model, event.served_model, event.provider): event.seq for event in readings}
+    replaced = {event.seq for event in readings}.difference(last.values())
+    return [event for event in events if type(event) is not UsageEvent or event.seq not in replaced]
 
 
 def new_run(world: World, run_id: str, principal: Principal, now: float) -> Run:
@@ -97,12 +93,15 @@ def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float)
     if event.on_hub_lost:
         point.may_run_unseen = event.on_hub_lost.gate == "allow"
         point.lease_seconds = _lease(event.on_hub_lost)
+    budgets.started(world, run)
     adopted = bool(event.parent) and (knows or point.name != GATEWAY) and _adopt(world, run, event.parent or "")
     if run.described:
         return kill.fence_newborn(world, run, now) if adopted else []
     run.described = True
     run.limits = world.policy.limits(run.agent, run.labels)
+    watch.started(world, run, now)
     effects = _started(world, run, point, now)
+    effects += [] if world.replaying else breaker_acts.hold(world, run, now)
     return effects + kill.fence_newborn(world, run, now)
 
 
@@ -216,12 +215,19 @@ def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: floa
     call = run.calls.get(event.id)
     if call is None:
         call = _new_call(world, run, point, event, now)
-        if event.gate and event.status is CallStatus.PROPOSED:
-            return _proposed(world, run, call, event, now)
-        return _follow(world, run, point, call, event, now)
+        is_proposal = event.gate and event.status is CallStatus.PROPOSED
+        told = _proposed(world, run, call, event, now) if is_proposal else _follow(world, run, point, call, event, now)
+        return told + _count_tool(world, run, call, now)
     if event.gate and event.status is CallStatus.PROPOSED:
         return [] if world.replaying else gate.propose_again(world, run, call, event, now)
     return _follow(world, run, point, call, event, now)
+
+
+def _count_tool(world: World, run: Run, call: Call, now: float) -> Effects:
+    if call.kind is not CallKind.TOOL_CALL:
+        return []
+    run.tool_calls += 1
+    return breaker_acts.count(world, run, now, call.tool)
 
 
 def _proposed(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
@@ -229,35 +235,40 @@ def _proposed(world: World, run: Run, call: Call, event: ToolEvent, now: float) 
     if run.state not in HELD and run.state not in FENCED:
         budget.count_turn(run, call)
     if world.replaying:
+        watch.proposed(world, run, call, {}, now)
         return []
     judged = gate.propose(world, run, call, event, now)
     return judged + (check_limits(world, run, now) if call.kind is CallKind.MODEL_CALL else [])
 
 
 def _new_call(world: World, run: Run, point: Point, event: ToolEvent, now: float) -> Call:
+    told = told_of(run.tools, point.name, event)
     call = Call(
         id=event.id,
         kind=event.kind,
-        tool=safe_line(event.name or "", limit=200),
+        tool=safe_line(name, limit=200) if (name := event.name) else "",
         status=CallStatus.PROPOSED,
         since=now,
         gate=event.gate,
         args=event.args,
         call_digest=event.digest or "",
-        agent_reason=world.shown(event.reason or "", 4_000),
+        agent_reason=world.shown(reason, 4_000) if (reason := event.reason) else "",
         read_only_claimed=bool(event.read_only),
         risk_claimed=event.risk,
         ttl_seconds=event.ttl_seconds,
-        target=safe_line(event.target or "", limit=200),
+        target=safe_line(target, limit=200) if (target := event.target) else "",
         point=point.name,
-        reserve=_reserve_of(event),
-        server=event.server,
-        annotations=event.annotations or {},
-        input_schema=event.input_schema,
+        reserve=_reserve_of(event) if event.kind is CallKind.MODEL_CALL else None,
+        server=told.server,
+        annotations=told.annotations,
+        input_schema=told.input_schema,
     )
+    if call.reserve is not None and point.name == GATEWAY and (event.args or {}).get("embeds") is True:
+        call.embeds = call.counted = True
     run.calls[call.id] = call
     run.open_calls[call.id] = call
-    _drop_oldest(run)
+    if len(run.calls) > FULL_TABLE:
+        _drop_oldest(run)
     return call
 
 
@@ -280,12 +291,15 @@ def _drop_oldest(run: Run) -> None:
 
 def _follow(world: World, run: Run, point: Point, call: Call, event: ToolEvent, now: float) -> Effects:
     had_ended = call.status in CALL_ENDED
-    call.status = advance_call(call.status, event.status)
-    if call.status is CallStatus.RUNNING:
+    call.status = status = advance_call(call.status, event.status)
+    has_ended = status in CALL_ENDED
+    if status is CallStatus.RUNNING:
         call.since = now
         run.latest = (call, call.args)
-    budget.follow(run, call)
-    if call.status in CALL_ENDED:
+        watch.proposed(world, run, call, {}, now)
+    if call.reserve is not None:
+        budget.follow(run, call)
+    if has_ended:
         run.open_calls.pop(call.id, None)
     alarm: Effects = []
     if event.verdict == "offline" and call.verdict is None and point.may_run_unseen:
@@ -293,12 +307,14 @@ def _follow(world: World, run: Run, point: Point, call: Call, event: ToolEvent, 
     elif call.gate and event.status in _RAN:
         budget.count_turn(run, call)
         alarm = outcomes.check_unpermitted(world, run, call, now)
-    if call.status not in CALL_ENDED or had_ended:
+    if not has_ended or had_ended:
         return alarm
     call.args = call.input_schema = None
+    watch.ended(world, run, call, event, now)
     history.shown(world, run, event)
-    history.ended(world, run, call)
-    return alarm + outcomes.after_call(world, run, call, event, now)
+    if call.schema_change is not None:
+        history.ended(world, run, call)
+    return alarm + outcomes.after_call(world, run, call, event, now) if call.approval else alarm
 
 
 def _fold_usage(world: World, run: Run, point: Point, event: UsageEvent, now: float) -> Effects:
@@ -311,12 +327,17 @@ def _fold_usage(world: World, run: Run, point: Point, event: UsageEvent, now: fl
         reasoning_tokens=event.reasoning_tokens,
     )
     model = safe_line(event.model, limit=200)
+    usd_before = 0.0
     if model not in run.usage and len(run.usage) >= MODELS_KEPT_MAX:
-        model, reading = OTHER_MODELS, run.usage.get(OTHER_MODELS, Usage()) + reading
-    usage = not_below(run.usage.get(model, Usage()), reading)
+        usd_before = _note_other_usd(run, point, model, event.cost_usd)
+        model, reading = OTHER_MODELS, run.usage.get(OTHER_MODELS, NO_USAGE) + _new_of_other(run, model, reading)
+    before, cost = run.usage.get(model, NO_USAGE), run.cost_usd
+    usage = not_below(before, reading)
     run.usage[model] = usage
     run.progress_at = now
-    costs.price(world, run, point, Read(model=model, usage=usage, reading=reading, event=event), now)
+    read = Read(model=model, usage=usage, reading=reading, event=event, usd_before=usd_before)
+    costs.price(world, run, point, read, now)
+    watch.used(world, run, event, before, usage, run.cost_usd - cost, now)
     _check_served(world, run, model, event, now)
     run.spend.append((now, run.cost_usd))
     forget_spent(world, run, now)
@@ -324,10 +345,29 @@ def _fold_usage(world: World, run: Run, point: Point, event: UsageEvent, now: fl
     return [] if world.replaying else check_limits(world, run, now)
 
 
+def _new_of_other(run: Run, model: str, reading: Usage) -> Usage:
+    """What a reading says that the one before it of its model did not; all of it, where there is no room to know."""
+    before = run.others.get(model, NO_USAGE)
+    if model in run.others or len(run.others) < OTHERS_KEPT_MAX:
+        run.others[model] = not_below(before, reading)
+    return beyond(reading, before)
+
+
+def _note_other_usd(run: Run, point: Point, model: str, usd: float | None) -> float:
+    """What the gateway's sum for such a model was before, if it tells one now."""
+    before = run.others_usd.get(model, 0.0)
+    is_known = model in run.others_usd or len(run.others_usd) < OTHERS_KEPT_MAX
+    if point.name == GATEWAY and usd is not None and is_known:
+        run.others_usd[model] = max(before, usd)
+    return before
+
+
 def watch_burn(world: World, run: Run, now: float) -> None:
     """Show the burn rate fall when a reading leaves its window: nobody would look at a quiet run's row again."""
+    if run.burning or world.replaying:
+        return
     falls_at = burn_falls_at(world, run, now)
-    if falls_at is not None and not run.burning and not world.replaying:
+    if falls_at is not None:
         run.burning = True
         world.at(max(falls_at, now + world.settings.burn_refresh_seconds), "burn", run.id)
 
@@ -357,27 +397,30 @@ def _check_served(world: World, run: Run, model: str, event: UsageEvent, now: fl
 def _fold_message(world: World, run: Run, _point: Point, event: MessageEvent, now: float) -> Effects:
     run.progress_at = now
     history.shown(world, run, event)
+    watch.said(world, run, event, now)
     if event.text and event.role == "assistant":
         run.latest = event.text
     return []
 
 
-def _fold_note(world: World, run: Run, _point: Point, event: NoteEvent, now: float) -> Effects:
+def _fold_note(world: World, run: Run, point: Point, event: NoteEvent, now: float) -> Effects:
     if event.kind == "checkpoint" and event.data:
         run.checkpoint = str(event.data.get("id", ""))[:128] or run.checkpoint
+    watch.noted(world, run, point, event, now)
     if event.level == "error":
         world.alert(run, "error", event.text, "warning", now)
     return []
 
 
-_FOLDS: dict[str, Callable[[World, Run, Point, Any, float], Effects]] = {
-    "run": _fold_run,
-    "state": _fold_state,
-    "tool": _fold_tool,
-    "usage": _fold_usage,
-    "message": _fold_message,
-    "note": _fold_note,
+_FOLDS: dict[type[Any], Callable[[World, Run, Point, Any, float], Effects]] = {
+    RunEvent: _fold_run,
+    StateEvent: _fold_state,
+    ToolEvent: _fold_tool,
+    UsageEvent: _fold_usage,
+    MessageEvent: _fold_message,
+    NoteEvent: _fold_note,
 }
+"""An event of a type that is not known, or that did not validate, is kept and nothing follows."""
 
 
 def _may_follow_end(event: Event) -> bool:

@@ -15,7 +15,7 @@ from opsconsole.domain.digest import NotCanonical, call_digest, canonical
 from opsconsole.domain.ids import verdict_id
 from opsconsole.domain.run import FENCED, HELD
 from opsconsole.domain.tool_call import CallKind, Outcome, Risk
-from opsconsole.hub.desk import budget, costs, grants, history, people, questions, verdicts
+from opsconsole.hub.desk import budget, budgets, costs, grants, history, leases, people, questions, verdicts, watch
 from opsconsole.hub.desk.effects import Effects, Send
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.settings import OPEN_CALLS_MAX
@@ -86,7 +86,8 @@ def judge(world: World, run: Run, call: Call, now: float) -> Effects:
     if run.state in HELD:
         return verdicts.hold(world, run, call, now)
     call.held = None
-    if call.kind is CallKind.MODEL_CALL and run.baton:
+    if call.kind is CallKind.MODEL_CALL and run.baton and not call.embeds:
+        budget.count_turn(run, call)  # one that waited while the run was paused was not counted as it came
         why = f"{run.baton.by} has taken over and answers as the model"
         verdict = Verdict(
             decision=Decision.ASK,
@@ -103,6 +104,7 @@ def judge(world: World, run: Run, call: Call, now: float) -> Effects:
 
 
 def _obey(world: World, run: Run, call: Call, verdict: Verdict, now: float) -> Effects:
+    watch.proposed(world, run, call, verdict.facts, now)
     if verdict.decision is Decision.DENY:
         return refuse(world, run, call, verdict.reason, verdict.rule, now, verdict=verdict)
     history.note_change(world, call, call.args or {}, verdict.facts)
@@ -203,14 +205,32 @@ def settle(world: World, run: Run, now: float) -> Effects:
     """Turns are over: those that waited for them are judged again, in order."""
     if not run.settled:
         return []
+    for call_id in run.settled:
+        budgets.release(world, run, call_id, now)
     return merged(*(judge(world, run, call, now) for call in budget.settle(world, run)))
+
+
+def room_elsewhere(world: World, _key: str, now: float) -> Effects:
+    """Turns of other runs are over: those that waited for them in a common budget are judged again, in order."""
+    waiting, world.budgets.waiting, world.budgets.is_due = world.budgets.waiting, {}, False
+    effects: Effects = []
+    for run_id, call_id in waiting:
+        run = world.runs.get(run_id)
+        call = run.open_calls.get(call_id) if run else None
+        if run is None or call is None or call.held != budget.WAITS or call.verdict is not None:
+            continue
+        if run.state not in HELD and budgets.must_wait(world, run, call, now):
+            world.budgets.waiting[run_id, call_id] = None
+        else:
+            effects += judge(world, run, call, now)
+    return effects
 
 
 def lease_over(world: World, key: str, now: float) -> Effects:
     """Turns that a gateway was let begin ahead are over: those that waited for them are judged again."""
     run_id, _, name = key.partition(" ")
     run = world.runs.get(run_id)
-    if run is None or name not in run.reserved:
+    if run is None or name not in run.reserved or leases.is_untold(run):
         return []
     run.settled.append(name)
     return settle(world, run, now)

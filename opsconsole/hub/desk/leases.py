@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from opsconsole.domain.run import FENCED, HELD
 from opsconsole.domain.tool_call import CallKind
+from opsconsole.hub.desk import budgets
 from opsconsole.hub.desk.state import GATEWAY, Call, Reserve, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.frames import TurnLease
@@ -17,6 +18,10 @@ LEASE_SECONDS = 2.0
 """How long a gateway may go on that hears nothing: not longer than a person takes to notice."""
 GRACE_SECONDS = 1.0
 """What its last turns used is told by then; the reservation ends after it."""
+RETURN_SECONDS = 5.0
+"""The same from the return of a gateway that was away: what it has to tell comes first."""
+PREFIX = "lease "
+"""How the names of leases begin, which no id of a call does."""
 SHARE = 8
 """One part in so many of what is left of each limit."""
 TURNS_MIN = 4
@@ -28,16 +33,31 @@ def offer(world: World, run: Run, call: Call, now: float) -> TurnLease | None:
     """A lease to go with this turn's allow, its reservation made; None where each turn is to ask."""
     if call.kind is not CallKind.MODEL_CALL or call.point != GATEWAY or call.reserve is None:
         return None
+    if budgets.is_bound(world, run):
+        return None
     if run.baton or run.tripped or run.state in HELD or run.state in FENCED or not world.policy.passes_turns:
         return None
     lease = _affordable(run, call.reserve)
     if lease is None:
         return None
     run.leases += 1
-    name = f"lease {run.leases}"
+    name = f"{PREFIX}{run.leases}"
     run.reserved[name] = Reserve(usd=lease.usd, tokens=lease.tokens or 0)
     world.at(now + LEASE_SECONDS + GRACE_SECONDS, "lease", f"{run.id} {name}")
     return lease
+
+
+def is_untold(run: Run) -> bool:
+    """Whether what the turns of a lease have used may not have been told: their gateway is away without a word."""
+    gateway = run.points.get(GATEWAY)
+    return gateway is not None and gateway.link in ("stale", "lost")
+
+
+def resume(world: World, run: Run, now: float) -> None:
+    """A gateway speaks again: once it has told what its turns used, leases from before are over."""
+    for name in run.reserved:
+        if name.startswith(PREFIX):
+            world.at(now + RETURN_SECONDS, "lease", f"{run.id} {name}")
 
 
 def _affordable(run: Run, turn: Reserve) -> TurnLease | None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from opsconsole.domain.command import CommandStatus, Do, Role
 from opsconsole.domain.run import Author, RunState
-from opsconsole.hub.desk import budget, gate, gateway, kill, questions, supervision, verdicts
+from opsconsole.hub.desk import budget, gate, gateway, kill, leases, questions, supervision, verdicts
+from opsconsole.hub.desk.costs import LOST_TURNS
 from opsconsole.hub.desk.effects import Close as CloseConnection
 from opsconsole.hub.desk.effects import Effects, Send
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.settings import POINTS_PER_RUN_MAX
-from opsconsole.hub.desk.state import OpenCommand, Point, Run
+from opsconsole.hub.desk.state import GATEWAY, OpenCommand, Point, Run
 from opsconsole.hub.desk.world import Session, World, merged
 from opsconsole.protocol.events import LinkEvent
 from opsconsole.protocol.frames import Ack, Err, HelloRun
@@ -51,7 +52,13 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
     session.runs[run.id] = item.gen
     replaced = _replace(world, run, point, session, item, now)
     is_new = point is None or point.gen != item.gen
+    lost = run.costs.get(LOST_TURNS)
     point = seat(run, session, item.gen, now)
+    if point.name == GATEWAY:
+        leases.resume(world, run, now)
+    if run.costs.get(LOST_TURNS) != lost:
+        text = "its gateway died and left no record of turns under way: they count at the most that they had reserved"
+        world.alert(run, "lost_turns", text, "warning", now)
     freed = gate.settle(world, run, now) if is_new else []
     return merged(
         replaced,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opsconsole.domain.text import safe_line
-from opsconsole.hub.desk import grants, history
+from opsconsole.hub.desk import budgets, grants, history, watch
 from opsconsole.hub.desk.effects import Changed, Effects
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.world import World
@@ -29,6 +29,8 @@ def change(world: World, policy: Policy, diff: str, now: float) -> Effects:
     """From now on this policy judges. What was asked before stays bound to the policy it was asked under."""
     before, world.policy = world.policy, policy
     history.resume(world)
+    watch.policy_changed(world)
+    budgets.policy_changed(world, now)
     world.policy_since = now
     world.hub_alerts = [alert for alert in world.hub_alerts if alert.kind != REJECTED]
     if before.hash == policy.hash:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opsconsole.domain.command import Role
+from opsconsole.hub.desk import watch_alerts
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.policies import changed_hub
 from opsconsole.hub.desk.world import Session, World
@@ -20,8 +21,8 @@ def told(world: World, session: Session, rates: Sequence[Rate], now: float) -> E
         return []
     if session.conn not in world.rates and len(world.rates) >= GATEWAYS_MAX:
         return []
-    world.rates[session.conn] = [_row(world, session, rate, now) for rate in rates]
-    return changed_hub()
+    world.rates[session.conn] = rows = [_row(world, session, rate, now) for rate in rates]
+    return watch_alerts.told_rates(world, rows, now) + changed_hub()
 
 
 def gone(world: World, conn: str) -> Effects:

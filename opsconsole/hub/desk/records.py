@@ -13,6 +13,7 @@ from pydantic_core import from_json, to_json
 from opsconsole.domain.approval import OPEN
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import CallStatus, Outcome
+from opsconsole.hub.desk import rows, watch
 from opsconsole.hub.desk.state import Approval, Call, Grant, OpenCommand, Receipt, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.redaction import Masker, redact
@@ -34,6 +35,7 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "receipt": TypeAdapter(Receipt),
     "grant": TypeAdapter(Grant),
     "forgotten": TypeAdapter(str),
+    "watch": TypeAdapter(dict[str, Any]),
 }
 
 
@@ -85,6 +87,7 @@ def load(world: World, saved: Iterable[DeskRecord]) -> None:
         run.open_calls = {call.id: call for call in run.calls.values() if is_open(call)}
         for point in run.points.values():
             point.conn, point.met = None, False
+    watch.load(world)
     over = (approval for approval in world.approvals.values() if approval.status not in OPEN)
     world.settled.extend(one.id for one in sorted(over, key=lambda one: one.decided_at or 0.0))
 
@@ -107,16 +110,23 @@ def _tables(world: World) -> dict[str, OrderedDict[str, Any]]:
         "receipt": world.receipts,
         "grant": world.grants,
         "forgotten": world.forgotten,
+        "watch": world.watch.kept,
     }
 
 
 def _body(world: World, kind: str, key: str) -> bytes | None:
-    record = _tables(world)[kind].get(key)
+    record: Any = watch.kept(world, key) if kind == "watch" else _tables(world)[kind].get(key)
     if record is None or (kind == "approval" and not record.visible) or (kind == "receipt" and record.res is None):
         return None
+    if kind == "run":
+        record.doing = rows.doing(world, record)
+        watch.remember(world, record)
     if kind == "run" and any(command.frame.args for command in record.commands):
         record = replace(record, commands=[_masked(command, world.mask) for command in record.commands])
-    return _ADAPTERS[kind].dump_json(record, exclude=_LEFT_OUT.get(kind))
+    body = _ADAPTERS[kind].dump_json(record, exclude=_LEFT_OUT.get(kind))
+    if kind == "run":
+        world.runs[key].watched = None
+    return body
 
 
 def _masked(command: OpenCommand, mask: Masker) -> OpenCommand:

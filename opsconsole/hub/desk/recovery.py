@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from opsconsole.domain.approval import OPEN, ApprovalStatus
+from opsconsole.domain.approval import ANSWERED, OPEN, Answer, ApprovalStatus, Delivery
 from opsconsole.domain.digest import NotCanonical, call_digest
 from opsconsole.domain.run import FENCED
 from opsconsole.domain.tool_call import CallKind, CallStatus
 from opsconsole.hub.desk import (
+    breaker_acts,
+    budgets,
     control,
     fold,
     gate,
@@ -19,12 +21,15 @@ from opsconsole.hub.desk import (
     reminders,
     verdicts,
     votes,
+    watch,
 )
 from opsconsole.hub.desk.effects import Changed, Effects
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.records import is_open
 from opsconsole.hub.desk.state import Call, Run
 from opsconsole.hub.desk.world import World
+
+_PERMITS = frozenset(ANSWERED.values()) - {ANSWERED[Answer.REJECT]}
 
 
 def finish(world: World, now: float) -> Effects:
@@ -34,15 +39,32 @@ def finish(world: World, now: float) -> Effects:
     world.histories.clear()
     history.resume(world)
     _restore_questions(world)
+    _void_permits(world)
     effects = _tell_unreadable(world, now) + grants.revoke_stale(world, now) + grants.tell_revoked(world, "", now)
     for run in world.runs.values():
         for debt, owed in list(run.owed.items()):
             effects += world.pay(run, debt, owed) + outcomes.show_owed(world, run, owed)
         _restore_family(world, run)
+    effects += _restore_breakers(world, now)
+    for run in world.runs.values():
         effects += _finish_run(world, run, now)
         effects += world.changed_run(run) if not run.ended else [Changed(view="board", key=run.id)]
+    watch.resume(world, now)
     effects += [Changed(view="approvals", key=approval) for approval in world.approvals]
     return effects
+
+
+def _restore_breakers(world: World, now: float) -> Effects:
+    """What runs used beyond the breakers' record is counted; a run that a trip holds does not go on.
+
+    A trip that no entry tells of is acted on now, before any call is judged.
+    """
+    notices = budgets.resume(world, now)
+    effects: Effects = []
+    for run_id, trip in budgets.untold(world):
+        effects += breaker_acts.act(world, world.runs.get(run_id), [trip], now)
+    effects += breaker_acts.act(world, None, notices, now)
+    return effects + [effect for run in world.runs.values() for effect in breaker_acts.hold(world, run, now)]
 
 
 def _tell_unreadable(world: World, now: float) -> Effects:
@@ -75,6 +97,15 @@ def _restore_questions(world: World) -> None:
             asked = world.runs.get(approval.run)
             if asked:
                 asked.pending.add(approval.id)
+
+
+def _void_permits(world: World) -> None:
+    """A permit that a stopped run's points never had reached nobody, whichever of the two records is the older."""
+    for approval in world.approvals.values():
+        run = world.runs.get(approval.run)
+        call = run.calls.get(approval.call) if run else None
+        if run and call and run.state in FENCED and approval.status in _PERMITS and not call.permitted:
+            questions.on_delivery(world, run, call.id, Delivery.VOID)
 
 
 def _restore_family(world: World, run: Run) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from opsconsole.domain.approval import ANSWERED, OPEN, Answer, ApprovalStatus, Delivery
+from opsconsole.domain.approval import ANSWERED, OPEN, Answer, ApprovalStatus, Delivery, advance_delivery
 from opsconsole.domain.command import CommandStatus, Do
 from opsconsole.domain.digest import call_digest
 from opsconsole.domain.ids import verdict_id
@@ -17,6 +17,7 @@ from opsconsole.domain.run import FENCED, HELD, Author, RunState
 from opsconsole.domain.tool_call import CallKind, CallStatus, Outcome
 from opsconsole.hub.desk import (
     asking,
+    breaker_acts,
     budget,
     control,
     decisions,
@@ -27,6 +28,7 @@ from opsconsole.hub.desk import (
     outcomes,
     people,
     questions,
+    replay_alerts,
     replay_people,
     verdicts,
 )
@@ -67,10 +69,9 @@ def batch(world: World, run_id: str, gen: str, first_seq: int, count: int, at: f
     if last <= point.inbox.stored:
         return
     world.replaying = True
-    for event in _events(world, run, body, at):
-        if event.seq > point.inbox.stored:
-            fold.fold(world, run, point, event, at)
-    fold.say_doing(world, run)
+    stored = point.inbox.stored
+    fold.fold(world, run, point, [event for event in _events(world, run, body, at) if event.seq > stored], at)
+    breaker_acts.count(world, run, at)
     gate.settle(world, run, at)
     world.replaying = False
     point.inbox.take(last)
@@ -197,12 +198,13 @@ def _replay_decided(world: World, entry: dict[str, Any], seq: int, at: float) ->
 def _tell_decided(world: World, run: Run, approval: Approval, entry: dict[str, Any], at: float) -> None:
     call, answer = _call_of(run, entry, at), Answer(entry["answer"])
     frame = _verdict_of(run, call, approval, entry, answer)
+    is_answered = call.verdict is not None or not is_open(call)
+    if run.state in FENCED and frame.outcome is not Outcome.DENY and not (is_answered and call.permitted):
+        approval.delivery = advance_delivery(approval.delivery, Delivery.VOID)  # no point ever had this permit
+        return
     if run.state not in HELD:
         call.permitted = call.permitted or frame.outcome is not Outcome.DENY
-    if call.verdict is not None or not is_open(call):
-        return
-    if run.state in FENCED and frame.outcome is not Outcome.DENY:
-        approval.delivery = Delivery.VOID
+    if is_answered:
         return
     for composed in frame.calls or ():
         run.composed[call_digest(composed.name, composed.args)] = frame.by
@@ -288,6 +290,7 @@ def _replay_control(world: World, entry: dict[str, Any], seq: int, at: float) ->
         return
     if entry["command"] not in world.receipts:
         remember(world, entry, at, [run.id])
+    replay_alerts.lifted(world, entry, seq, at)
     if run.ended or seq <= run.audit_seq:
         return
     command = Command(
@@ -297,7 +300,7 @@ def _replay_control(world: World, entry: dict[str, Any], seq: int, at: float) ->
         text=entry["text"],
         note=entry["note"],
         when=entry["when"],
-        caps=entry["caps"],
+        caps=entry.get("own_caps") if "lifted" in entry else entry["caps"],
     )
     control.RULES[command.do].apply(world, run, command, who_of(entry).name, at)
     if command.do is Do.RESUME:
@@ -367,6 +370,11 @@ _REPLAYS: dict[str, Callable[[World, dict[str, Any], int, float], None]] = {
     "run.claimed": _replay_claimed,
     "approval.requested": _replay_requested,
     "approval.voted": replay_people.voted,
+    "alert.raised": replay_alerts.raised,
+    "alert.answered": replay_alerts.answered,
+    "breaker.tripped": replay_alerts.tripped,
+    "breaker.resumed": replay_alerts.resumed,
+    "budget.changed": replay_alerts.retuned,
     "grant.given": replay_people.given,
     "grant.used": replay_people.used,
     "grant.revoked": replay_people.revoked,

@@ -6,8 +6,9 @@ from typing import Any
 
 from opsconsole.domain.approval import ApprovalStatus
 from opsconsole.domain.run import HELD, RunState
+from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CallKind
-from opsconsole.hub.desk import kill, people
+from opsconsole.hub.desk import budgets, kill, people
 from opsconsole.hub.desk.state import Approval, Call, Kill, Point, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.redaction import Masker, redact_item
@@ -22,6 +23,8 @@ from opsconsole.protocol.rows import (
     Waiting,
 )
 
+DOING_CHARS_MAX = 160
+"""More of what a run does cannot be read at a glance."""
 _LINK_RANK: dict[LinkStatus, int] = {"detached": 0, "live": 1, "stale": 2, "lost": 3}
 _WAIT_KIND = {CallKind.TOOL_CALL: "tool", CallKind.MODEL_CALL: "model", CallKind.HANDOFF: "handoff"}
 
@@ -85,7 +88,7 @@ def run_row(world: World, run: Run, now: float) -> RunRow:
     """The row of one run."""
     link, link_since = link_of(run)
     spent = run.spent
-    return RunRow(
+    row = RunRow(
         key=run.id,
         run=run.id,
         agent=run.agent,
@@ -110,7 +113,7 @@ def run_row(world: World, run: Run, now: float) -> RunRow:
         caps=Caps(cost_usd=run.limits.cost_usd, turns=run.limits.turns, tokens=run.limits.tokens),
         models=list(run.usage),
         waiting=waiting(world, run),
-        doing=run.doing,
+        doing=doing(world, run),
         pending_approvals=sum(world.approvals[one].visible for one in run.pending),
         started_at=run.started_at,
         progress_at=run.progress_at,
@@ -127,6 +130,7 @@ def run_row(world: World, run: Run, now: float) -> RunRow:
         outlived=kill.outlived(run),
         zombie=run.zombie,
     )
+    return budgets.show(world, run, row, now)
 
 
 def approval_row(approval: Approval) -> ApprovalRow:
@@ -171,7 +175,17 @@ def approval_row(approval: Approval) -> ApprovalRow:
     )
 
 
-def doing(call: Call, args: dict[str, Any] | None, mask: Masker) -> str:
+def doing(world: World, run: Run) -> str:
+    """What the run does by the last that it told, secrets masked."""
+    latest = run.latest
+    if latest is None or run.ended:
+        return run.doing
+    if isinstance(latest, str):
+        return world.shown(latest, DOING_CHARS_MAX)
+    return safe_line(_in_words(*latest, world.mask), limit=DOING_CHARS_MAX)
+
+
+def _in_words(call: Call, args: dict[str, Any] | None, mask: Masker) -> str:
     """A call in few words: its tool and its first argument, secrets masked."""
     if call.kind is not CallKind.TOOL_CALL:
         return f"{call.tool} {call.target}".strip()

@@ -11,6 +11,7 @@ from opsconsole.domain.proof import Proof
 from opsconsole.domain.run import TERMINAL, RunState
 from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
 from opsconsole.domain.usage import Usage
+from opsconsole.hub.desk.tools import ToolTold
 from opsconsole.policy.interface import Escalation, Limits, Quorum, Spent
 from opsconsole.protocol.frames import PointCommand
 from opsconsole.protocol.outbox import Inbox
@@ -105,13 +106,19 @@ class Call:
     permitted: bool = False
     """Whether some verdict let it run."""
     counted: bool = False
-    """It is one of the run's turns."""
+    """It is one of the run's turns, or never will be."""
+    embeds: bool = False
+    """No model answers it in words: it costs, and is no turn, and nobody could answer in the model's place."""
     unpermitted: bool = False
     """Whether it ran though none did."""
     held: str | None = None
     """Why the call waits although nobody is asked: `pause`, or `budget`."""
     asked: bool = False
     """A verdict or approval is being recorded."""
+    is_seen: bool = False
+    """The detectors know of it."""
+    seen_digest: str = ""
+    """Of its arguments, as the detectors tell it from others."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -205,6 +212,10 @@ class Run:
     ended_at: float | None = None
     points: dict[str, Point] = field(default_factory=dict)
     usage: dict[str, Usage] = field(default_factory=dict)
+    others: dict[str, Usage] = field(default_factory=dict)
+    """Latest readings of models that are added up in one: they are cumulative, and only what is new of them counts."""
+    others_usd: dict[str, float] = field(default_factory=dict)
+    """The same in the gateway's dollars."""
     costs: dict[str, float] = field(default_factory=dict)
     unpriced: set[str] = field(default_factory=set)
     assumed: set[str] = field(default_factory=set)
@@ -236,7 +247,7 @@ class Run:
     state_since: float = 0.0
     doing: str = ""
     latest: tuple[Call, dict[str, Any] | None] | str | None = None
-    """What it does by the frame that is being read, unmasked: the last of it becomes `doing` when the frame is over."""
+    """What it does by the last that it told, unmasked and in memory only; `doing` is made of it for whoever looks."""
     supervised: bool = False
     """A supervisor holds its processes, by its sealed id: no other word on them is proof, even before it is heard."""
     frozen: bool = False
@@ -258,6 +269,16 @@ class Run:
     """kind and call -> the entry."""
     schema_changes: list[str] = field(default_factory=list)
     """SQL that changed a schema and succeeded, masked."""
+    tools: dict[str, ToolTold] = field(default_factory=dict)
+    """Point and tool -> what the point says of it."""
+    tool_calls: int = 0
+    """Calls of tools that were proposed, or ran unasked."""
+    alerts_raised: int = 0
+    """By detectors and breakers so far."""
+    alert_keys: dict[str, str] = field(default_factory=dict)
+    """Alert of a detector -> what the detector knows the trouble by."""
+    watched: dict[str, Any] | None = None
+    """The detectors' memory of it; set only while the record is on its way to the disk or back."""
 
     @property
     def ended(self) -> bool:

@@ -28,10 +28,11 @@ from opsconsole.hub.desk.settings import (
     DeskSettings,
 )
 from opsconsole.hub.desk.state import Approval, Grant, OpenCommand, Owed, Receipt, Run, Side
+from opsconsole.hub.desk.watch_state import Budgets, Watching
 from opsconsole.hub.rates import Collapsed
 from opsconsole.policy.interface import Policy
 from opsconsole.policy.redaction import Masker, redact, redact_text
-from opsconsole.protocol.events import CommandEvent, LinkEvent
+from opsconsole.protocol.events import CommandEvent, LinkEvent, NoteEvent
 from opsconsole.protocol.frames import HelloRun, PointCommand
 from opsconsole.protocol.rates import LimitRow
 from opsconsole.protocol.rows import Alert
@@ -44,7 +45,10 @@ Failed = Callable[[str, float], Effects]
 """What to do when an entry could not be made durable: (problem, now) -> effects."""
 ENTRY_VERSION = 1
 ADDRESSES = frozenset(
-    {"run", "runs", "named", "parent", "owner", "call", "approval", "command", "digest", "call_digest", "grant"}
+    {
+        *("run", "runs", "named", "parent", "owner", "call", "approval", "command", "digest", "call_digest", "grant"),
+        *("alert", "breaker", "account"),
+    }
 )
 """Ids, by which an entry is found and replayed: never masked, whatever they look like."""
 SECRET_CHARS_MAX = 512
@@ -117,12 +121,18 @@ class World:
     after_record: dict[int, tuple[Done, Failed]] = field(default_factory=dict)
     histories: dict[str, RunHistory] = field(default_factory=dict)
     """What runs have been shown; in memory only."""
+    watch: Watching = field(default_factory=Watching)
+    """What the detectors have seen, and have not yet."""
+    budgets: Budgets = field(default_factory=Budgets)
+    """The policy's breakers, and what they have counted of each run."""
     hub_alerts: list[Alert] = field(default_factory=list)
     """What is about no single run."""
     policy_since: float = 0.0
     rates: dict[str, list[LimitRow]] = field(default_factory=dict)
     """gateway's connection -> what it last told of the providers' rate limits."""
     unrecorded: list[Unrecorded] = field(default_factory=list)
+    is_retrying: bool = False
+    """Whether a timer will offer them to storage again."""
     gap: Gap | None = None
     dirty: dict[tuple[str, str], None] = field(default_factory=dict)
     tokens: int = 0
@@ -174,12 +184,18 @@ class World:
         def failed(problem: str, now: float) -> Effects:
             if is_act or len(self.unrecorded) < UNRECORDED_MAX:
                 self.unrecorded.append(Unrecorded(key, body, follow, is_act))
-                self.at(now + self.settings.retry_record_seconds, "retry", "")
+                self._retry_later(now)
             else:
                 self.gap = Gap(self.gap.dropped + 1 if self.gap else 1, self.gap.first_at if self.gap else now, now)
             return refused(problem, now) if refused else []
 
         return self.record(key, body, done=follow, failed=failed)
+
+    def _retry_later(self, now: float) -> None:
+        """Wake once for all that waits: a timer for each would offer each of them again to a disk that refuses."""
+        if not self.is_retrying:
+            self.is_retrying = True
+            self.at(now + self.settings.retry_record_seconds, "retry", "")
 
     def own_up(self, now: float) -> Effects:
         """Storage takes entries again: how many were dropped is on record."""
@@ -216,6 +232,7 @@ class World:
 
     def retry_records(self) -> Effects:
         """Offer to storage again what it has not taken."""
+        self.is_retrying = False
         waiting, self.unrecorded = self.unrecorded, []
         return merged(*(self.record_act(one.key, one.body, one.done, is_act=one.is_act) for one in waiting))
 
@@ -251,19 +268,22 @@ class World:
         if step is Step.MOVED:
             run.state_since = now
             if run.ended:
-                run.ended_at, run.baton, run.doing = now, None, ""
+                run.ended_at, run.baton, run.doing, run.latest = now, None, "", None
                 self.histories.pop(run.id, None)
+                self.watch.over[run.id] = now
+                self.at(now, "watch", "")
         return step
 
     def alert(self, run: Run, kind: str, text: str, level: str, now: float) -> None:
         """Add an alert to a run's row; one of each kind. An alarm ends the grants that the run could use."""
         if level != "info":
-            self._end_grants(run, f"alert {kind}", now)
+            self.end_grants(run, f"alert {kind}", now)
         run.alerts = [alert for alert in run.alerts if alert.kind != kind][-(ALERTS_KEPT_MAX - 1) :]
         text = self.shown(text, 400)
         run.alerts.append(Alert(id=f"{run.id}:{kind}", kind=kind, text=text, level=level, at=now))  # type: ignore[arg-type]
 
-    def _end_grants(self, run: Run, why: str, now: float) -> None:
+    def end_grants(self, run: Run, why: str, now: float) -> None:
+        """End the grants that a run could use."""
         for grant in self.grants.values():
             if grant.revoked is None and grant.agent == run.agent and grant.run in (None, run.id):
                 grant.revoked, grant.untold = why, True
@@ -308,7 +328,7 @@ class World:
 
     # -- the timeline ----------------------------------------------------------------------------------------------
 
-    def timeline(self, run: Run, event: LinkEvent | CommandEvent) -> Effects:
+    def timeline(self, run: Run, event: LinkEvent | CommandEvent | NoteEvent) -> Effects:
         """Append one of the hub's own events to a run's timeline."""
         if self.replaying:
             return []
@@ -323,6 +343,21 @@ class World:
         run.hub_seq += 1
         event = CommandEvent(
             seq=run.hub_seq, ts=now, type="command", command=command, do=str(do), by=by, status=status, text=text
+        )
+        return self.timeline(run, event)
+
+    def note_alert(self, run: Run, alert: Alert) -> Effects:
+        """Show on the run's timeline what a detector found."""
+        run.hub_seq += 1
+        data = {"alert": alert.id, "detector": alert.detector, "severity": alert.severity}
+        event = NoteEvent(
+            seq=run.hub_seq,
+            ts=alert.at,
+            type="note",
+            level="error" if alert.level == "critical" else "warning",
+            text=alert.text,
+            kind="alert",
+            data=data,
         )
         return self.timeline(run, event)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from itertools import islice
 from typing import Any, ClassVar
 from zlib import crc32
 
@@ -48,7 +49,13 @@ class PingPong:
         if not grams:
             return NOTHING
         said = kept(self._said, seen.speaker, deque, SPEAKERS_MAX)
-        alike = 1 + sum(_are_alike(grams, other, self.settings.similarity) for other in said)
+        similarity = self.settings.similarity
+        # of two that are alike, so many grams of the one hold one of the other: most pairs need no closer look
+        few = tuple(islice(grams, int((1 - similarity) / similarity * len(grams)) + 1))
+        alike = 1
+        for other in said:
+            if not other.isdisjoint(few) and _are_alike(grams, other, similarity):
+                alike += 1
         said.append(grams)
         while len(said) >= self.settings.window:
             said.popleft()

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from opsconsole.policy.facts.interface import FactConfigError, FactMaker
+from opsconsole.policy.facts.interface import FactConfigError, FactMaker, FactValue, History
 from opsconsole.policy.file.sources import Sources
 from opsconsole.policy.file.table import Table
 from opsconsole.policy.rules.engine import Variables, nearest
@@ -58,12 +58,23 @@ def _bound(given: Table, name: str, sources: Sources, makers: Mapping[str, FactM
             config[key] = sources.json(given, key) if key in maker.files else given.values[key]
     given.close()
     if any(config[key] is None for key in config):
-        return None
+        return BoundFact(name=name, tools=tools, fact=_Unmade(maker.fields))
     try:
         return BoundFact(name=name, tools=tools, fact=maker(config))
     except FactConfigError as error:
         given.add(error.field if given.has(error.field) else None, error.message)
-        return None
+        return BoundFact(name=name, tools=tools, fact=_Unmade(maker.fields))
+
+
+class _Unmade:
+    """Stands for a fact of a file that is refused, so that its rules are not told that the fact is unknown."""
+
+    def __init__(self, fields: Mapping[str, type]) -> None:
+        self.fields = fields
+
+    def __call__(self, args: Mapping[str, Any], history: History) -> dict[str, FactValue]:
+        """Nothing: no such file is ever put to work."""
+        return {}
 
 
 def variables_of(facts: Iterable[BoundFact], hours: Iterable[str]) -> Variables:

@@ -53,6 +53,8 @@ class BreakerRule:
     warn_at: float | None = None
     """Share of a limit at which an alert is raised."""
     resume_seconds: float | None = None
+    kills: bool = False
+    """What it holds when it trips is killed, where else it would be paused."""
 
     @property
     def scope(self) -> Scope:
@@ -185,5 +187,7 @@ class DetectorSettings:
     parameters: ParameterSettings | None = field(default_factory=ParameterSettings)
     latency: LatencySettings | None = field(default_factory=LatencySettings)
     ping_pong: PingPongSettings | None = field(default_factory=PingPongSettings)
+    pause: bool = True
+    """Whether a run is paused for trouble of its own that trips."""
     agreement: bool = False
     """The marker for claims that no tool result supports: weak evidence, so off until asked for."""

@@ -37,6 +37,13 @@ ID_ACCEPTED = "give a name of letters, digits, '.', '_' and '-', at most 64 char
 _LABEL = re.compile(r"[^=\s]{1,64}(=[^=]{0,200})?")
 
 
+class OnTrip(StrEnum):
+    """What becomes of the runs that a trip holds."""
+
+    PAUSE = "pause"
+    KILL = "kill"
+
+
 class Within(StrEnum):
     """The windows that can be written beside a scope."""
 
@@ -83,7 +90,10 @@ def _breaker(table: Table, taken: set[str]) -> BreakerRule:
         within=within.value if within else None,
         warn_at=table.number("warn_at", 0.8, most=1.0) if table.has("warn_at") else None,
         resume_seconds=table.duration("resume", 60.0) if table.has("resume") else None,
+        kills=table.word("on_trip", OnTrip, OnTrip.PAUSE) is OnTrip.KILL,
     )
+    if rule.kills and rule.resume_seconds is not None:
+        table.add("resume", "stands beside on_trip = 'kill': what is dead does not go on")
     table.close()
     return rule
 
@@ -116,6 +126,7 @@ def read_detectors(table: Table) -> DetectorSettings:
         parameters=_detector(table, "parameters", ParameterSettings),
         latency=_detector(table, "latency", LatencySettings),
         ping_pong=_detector(table, "ping_pong", PingPongSettings),
+        pause=table.boolean("pause", True),
         agreement=table.boolean("agreement", False),
     )
     table.close()

@@ -26,6 +26,18 @@ def test_tokens_of_models_beyond_the_bound_count_against_the_limit() -> None:
     assert (office.row().input_tokens, office.row().state) == (MODELS_KEPT_MAX + 1_000, "pausing")
 
 
+def test_cumulative_readings_of_a_model_beyond_the_bound_count_once() -> None:
+    office = Office()
+    agent = office.agent(point="gateway")
+    for number in range(MODELS_KEPT_MAX):
+        agent.usage(model=f"model-{number}", input_tokens=1)
+    for tokens in (100, 150, 200):
+        for model in ("late", "later"):
+            agent.usage(model=model, input_tokens=tokens, cost_usd=tokens / 1_000)
+    row = office.row()
+    assert (row.input_tokens, round(row.cost_usd - MODELS_KEPT_MAX * 1e-5, 6)) == (MODELS_KEPT_MAX + 400, 0.4)
+
+
 def test_a_model_known_before_the_bound_keeps_its_own_reading() -> None:
     office = Office()
     agent = office.agent()

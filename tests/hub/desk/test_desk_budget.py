@@ -102,12 +102,23 @@ def test_what_a_turn_under_way_reserved_is_still_reserved_after_a_restart(is_sav
     assert "m2" not in allowed(agent)
 
 
-def test_a_new_process_of_the_point_frees_what_the_old_one_reserved() -> None:
+def test_what_a_gateway_had_reserved_that_died_without_a_trace_counts_as_used() -> None:
+    office, agent = office_with(cost_usd=1.0)
+    turn(agent, "m1", usd=0.4, tokens=50)
+    fresh = office.agent(point="gateway", gen="g2", caps=CAPS)
+    row = office.row()
+    assert (row.cost_usd, row.input_tokens, office.alerts()) == (0.4, 50, ["superseded", "lost_turns"])
+    turn(fresh, "m2", usd=0.7)
+    assert ("m2" in allowed(fresh), office.row().state) == (False, "paused")
+
+
+def test_a_new_process_of_another_point_frees_nothing_of_a_gateways() -> None:
     office, agent = office_with(cost_usd=1.0)
     turn(agent, "m1", usd=0.6)
-    fresh = office.agent(point="gateway", gen="g2", caps=CAPS)
-    turn(fresh, "m2", usd=0.6)
-    assert allowed(fresh)[-1] == "m2"
+    for gen in ("g1", "g2"):
+        office.agent(gen=gen)
+    turn(agent, "m2", usd=0.6)
+    assert (allowed(agent), office.row().cost_usd) == (["m1"], 0.0)
 
 
 def test_tokens_are_reserved_as_money_is() -> None:

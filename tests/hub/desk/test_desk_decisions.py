@@ -318,6 +318,13 @@ def test_what_became_of_an_approved_call_is_on_its_row_and_on_record() -> None:
     ]
 
 
+def test_a_call_is_passed_on_to_somebody_by_name() -> None:
+    office, _agent, ana = held()
+    ana.ask("claim", approval=office.desk.approval_ids()[0], text="ben" + "x" * 99)
+    claimed = office.approval().claimed_by
+    assert (claimed[:3], len(claimed)) == ("ben", 64)
+
+
 def test_a_claim_shows_who_is_looking_and_binds_nobody() -> None:
     office, _, _ = held()
     approval = office.approval().approval

@@ -11,7 +11,7 @@ from opsconsole.hub.desk import questions, world
 from opsconsole.hub.desk.settings import OPEN_CALLS_MAX
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
-from tests.hub.desk.office import BEN, EYE, Agent, Office
+from tests.hub.desk.office import BEN, EYE, Agent, Office, Storage
 
 
 def proposal(number: int) -> dict[str, Any]:
@@ -96,6 +96,21 @@ def test_a_full_disk_and_a_flood_do_not_keep_a_kill_from_the_audit(monkeypatch: 
     office.storage.problem = ""
     office.pass_time(5)
     assert [fact["command"] for fact in office.storage.facts("kill")] == ["cmd_ana1"]
+
+
+def test_what_a_full_disk_refuses_is_offered_to_it_once_a_second_however_much_there_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    office = Office()
+    agent = office.agent()
+    office.storage.problem = "disk full"
+    for number in range(5):
+        agent.propose(f"c{number}", "sql", {"q": number})
+        office.pass_time(0.1)
+    offered: list[float] = []
+    monkeypatch.setattr(Storage, "take", lambda _storage, _item, at: (0, offered.append(at) or "disk full"))
+    office.pass_time(100)
+    assert len(offered) <= 5 * 100
 
 
 def test_entries_that_no_storage_took_are_counted_in_the_audit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from opsconsole.hub.desk.leases import GRACE_SECONDS, LEASE_SECONDS
+from opsconsole.hub.desk.leases import GRACE_SECONDS, LEASE_SECONDS, RETURN_SECONDS
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
 from opsconsole.protocol.frames import TurnLease
@@ -73,6 +73,31 @@ def test_what_is_leased_is_reserved_until_its_time_is_over() -> None:
     assert [one.call for one in agent.told("verdict")] == ["m1"]
     office.pass_time(LEASE_SECONDS + GRACE_SECONDS)
     assert [one.call for one in agent.told("verdict")] == ["m1", "m2"]
+
+
+def test_what_is_leased_to_a_gateway_that_is_away_stays_reserved_until_it_is_back_and_has_told() -> None:
+    office, agent = office_with(tokens=1_000)
+    turn(agent, "m1", tokens=10)
+    end(agent, "m1", 10)
+    agent.drop()
+    office.pass_time(10 * LEASE_SECONDS)
+    agent.connect()
+    turn(agent, "m2", tokens=990)
+    before = "m2" in [one.call for one in agent.told("verdict")]
+    office.pass_time(RETURN_SECONDS)
+    assert (before, agent.told("verdict")[-1].call) == (False, "m2")
+
+
+def test_a_lease_that_a_restart_of_the_hub_outlives_ends_all_the_same() -> None:
+    office, agent = office_with(tokens=1_000)
+    turn(agent, "m1", tokens=10)
+    end(agent, "m1", 10)
+    office.save_records()
+    office.restart()
+    agent.connect()
+    turn(agent, "m2", tokens=990)
+    office.pass_time(RETURN_SECONDS)
+    assert agent.told("verdict")[-1].call == "m2"
 
 
 @settings(max_examples=60, deadline=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opsconsole.domain.command import Role
@@ -442,6 +442,7 @@ def perform(office: Office, agent: Agent, step: str, number: int) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(STEPS, STEPS, st.integers(0, 2**12))
+@example(before=[], after=["propose"] * 3 + ["usage"] + ["approve"] * 3 + ["kill"], which=128)
 def test_records_saved_in_part_before_a_crash_are_completed_by_the_logs(
     before: list[str], after: list[str], which: int
 ) -> None:
