@@ -1,4 +1,4 @@
-"""The gateway's HTTP side as one raw ASGI callable: whose request, which endpoint, which turn; it decides no call."""
+"""The gateway's HTTP side: whose request it is, which endpoint, which turn; it reads no bytes and decides no call."""
 
 from __future__ import annotations
 
@@ -6,38 +6,52 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Coroutine, Mapping
+from dataclasses import dataclass
 
+from opsconsole.errors import CallDenied, RunStopped
 from opsconsole.gateway.attribution import RUN_HEADER, Caller, NotAttributed, Route, caller, route
 from opsconsole.gateway.coverage import RELAY, Endpoint, Uncovered, covered, label
 from opsconsole.gateway.dialect.dialects import DIALECTS
-from opsconsole.gateway.dialect.interface import BadRequest, Dialect, Failure
-from opsconsole.gateway.failures import error_headers, killed_failure, lost_failure, uncovered_failure, upstream_failure
+from opsconsole.gateway.dialect.interface import BadRequest, Dialect, Failure, Request
+from opsconsole.gateway.embedding import Embedding, NotReadable
+from opsconsole.gateway.failures import (
+    denied_failure,
+    error_headers,
+    full_failure,
+    killed_failure,
+    lost_failure,
+    uncovered_failure,
+    upstream_failure,
+)
 from opsconsole.gateway.flow.traffic import Traffic
+from opsconsole.gateway.forwarding import Errand
+from opsconsole.gateway.held_bytes import TooMuchHeld
 from opsconsole.gateway.keys import KeyRefused, Keys
 from opsconsole.gateway.live import GatewayRun
 from opsconsole.gateway.metrics import CONTENT_TYPE, Metrics
-from opsconsole.gateway.output import Headers, Send
+from opsconsole.gateway.output import Headers, Viewer
 from opsconsole.gateway.pending import TELLING_HEADERS, Pending, fingerprint, is_retry
 from opsconsole.gateway.providers import PROVIDERS, Provider
 from opsconsole.gateway.rates_told import traffic_families
+from opsconsole.gateway.readers import Readers
 from opsconsole.gateway.relay import Passing
-from opsconsole.gateway.request_body import BodyRefused, ClientLeft, Receive, decoded, read_body
+from opsconsole.gateway.request_body import BodyRefused, decoded
 from opsconsole.gateway.runs import GatewayRuns, RunRefused
 from opsconsole.gateway.told import news
-from opsconsole.gateway.turn import Errand, Shop, Turn
+from opsconsole.gateway.turn import Shop, Turn
 from opsconsole.gateway.upstream import Call, UpstreamFailed, forwarded_headers
+from opsconsole.gateway.wire.exchange import Exchange
 
 log = logging.getLogger("opsconsole.gateway")
 
 SLOW_BODY_BYTES = 1_048_576
 """A larger body is read by a thread: the other streams are not kept waiting."""
-ABORT_SECONDS = 1.0
-"""How long a cut client may take to read why."""
 NO_UPGRADE = Failure(
     status=426, code="no_websocket", message="opsconsole: this gateway speaks HTTP; use server-sent events"
 )
+
+NO_READER = b'{"error":{"code":"unauthorized","message":"/metrics needs a token of the hub that may observe"}}'
 
 
 class Refused(Exception):
@@ -48,63 +62,95 @@ class Refused(Exception):
         self.failure = failure
 
 
+@dataclass(slots=True, kw_only=True)
+class Asked:
+    """A request whose place is known."""
+
+    exchange: Exchange
+    endpoint: Endpoint
+    path: str
+    """What follows the provider."""
+    caller: Caller
+    errand: Errand
+
+
 class Gateway:
-    """The ASGI callable."""
+    """Called with one request after another: at once for one that continues a run, else when what it needs is here."""
 
     def __init__(self, shop: Shop, runs: GatewayRuns, keys: Keys, traffic: Traffic) -> None:
         self._shop, self._runs, self._keys = shop, runs, keys
         self._settings = shop.settings
         self._counts = shop.counts
         self.pending = Pending(shop.settings.grace_seconds)
+        self._waiting: set[asyncio.Task[None]] = set()
+        self._readers = Readers(shop.settings.hub)
         self._metrics = Metrics(shop.counts, self._now, lambda: traffic_families(traffic, time.monotonic()))
 
-    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+    def __call__(self, exchange: Exchange) -> None:
         """One request."""
-        if scope["type"] != "http":
-            return
-        found = route(scope["raw_path"].decode("ascii", "replace"))
+        found = route(exchange.path)
         if found is None or found.provider not in PROVIDERS:
-            await self._own(scope["path"], scope["method"], send)
+            self._later(self._own(exchange), exchange)
             return
         provider = PROVIDERS[found.provider]
         try:
-            await self._agents(scope, receive, send, found, provider)
+            self._agents(exchange, found, provider)
         except Refused as refused:
-            await _answer(send, DIALECTS[provider.dialect], refused.failure)
-        except ClientLeft:
-            return
+            _answer(exchange, DIALECTS[provider.dialect], refused.failure)
 
     # -- requests of agents ----------------------------------------------------------------------------------------
 
-    async def _agents(
-        self, scope: dict[str, Any], receive: Receive, send: Send, found: Route, provider: Provider
-    ) -> None:
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    def _agents(self, exchange: Exchange, found: Route, provider: Provider) -> None:
+        headers = exchange.headers
         if headers.get("upgrade", "").lower() == "websocket":
             raise Refused(NO_UPGRADE)
-        endpoint = covered(provider.name, scope["method"], found.rest)
+        endpoint = covered(provider.name, exchange.method, found.rest)
         if isinstance(endpoint, Uncovered):
             self._counts.requests["refused"] += 1
             raise Refused(uncovered_failure(endpoint))
         self._counts.requests[endpoint.dialect or label(found.rest)] += 1
-        asked_by, upstream_headers = self._caller(found, headers, scope["headers"], provider)
-        body = await _body(receive, headers)
-        run = await self._run(asked_by)
+        if exchange.refused is not None:
+            raise Refused(_body_failure(exchange.refused))
+        asked_by, upstream_headers = self._caller(found, headers, exchange.raw, provider)
         errand = Errand(
-            provider=provider.name, url=self._url(provider, found, scope["query_string"]), headers=upstream_headers
+            provider=provider.name, url=self._url(provider, found, exchange.query), headers=upstream_headers
         )
-        if endpoint.kind == RELAY:
-            await self._relay(scope, errand, body, run, endpoint, send)
-            return
-        asked_with = "\n".join(headers.get(name, "") for name in TELLING_HEADERS)
-        key = fingerprint(run.id, found.rest, scope["query_string"], asked_with, body)
-        turn = self.pending.find(key, retry=is_retry(headers))
-        if turn is None:
-            turn = await self._new_turn(run, DIALECTS[endpoint.dialect], body, errand)
-            self.pending.add(key, turn)
+        asked = Asked(exchange=exchange, endpoint=endpoint, path=found.rest, caller=asked_by, errand=errand)
+        run = self._runs.known(asked_by)
+        is_slow = len(exchange.body) > SLOW_BODY_BYTES or "content-encoding" in headers
+        if run is None or is_slow or endpoint.kind == RELAY:
+            self._later(self._waited(asked, DIALECTS[provider.dialect]), exchange)
         else:
-            self._counts.joined += 1
-        await self._follow(key, turn, run, scope, send)
+            self._turn(asked, run, exchange.body)
+
+    def _later(self, work: Coroutine[None, None, None], exchange: Exchange) -> None:
+        def over(task: asyncio.Task[None]) -> None:
+            self._waiting.discard(task)
+            if not task.cancelled() and (error := task.exception()):
+                log.error("a request failed", exc_info=error)
+                exchange.abort()
+
+        task = asyncio.create_task(work)
+        self._waiting.add(task)
+        task.add_done_callback(over)
+
+    async def _waited(self, asked: Asked, dialect: Dialect) -> None:
+        """A request that needs time before it can be judged."""
+        exchange = asked.exchange
+        try:
+            body = await _body(exchange)
+            run = await self._run(asked.caller)
+            if exchange.gone:
+                return
+            if asked.endpoint.kind == RELAY:
+                await self._kept_relay(asked, body, run)
+            elif len(body) > SLOW_BODY_BYTES:
+                request = await asyncio.to_thread(_read, DIALECTS[asked.endpoint.dialect], body)
+                self._turn(asked, run, body, request)
+            else:
+                self._turn(asked, run, body)
+        except Refused as refused:
+            _answer(exchange, dialect, refused.failure)
 
     def _caller(
         self, found: Route, headers: Mapping[str, str], raw: Headers, provider: Provider
@@ -126,9 +172,7 @@ class Gateway:
                 raise Refused(killed_failure(str(refused))) from None
             failure = Failure(status=503, code="run_refused", message=f"opsconsole: {refused}", retry=True)
             raise Refused(failure) from None
-        if run.fenced:
-            raise Refused(killed_failure(run.fenced))
-        return run
+        return _unfenced(run)
 
     def _url(self, provider: Provider, found: Route, query: bytes) -> str:
         base = self._settings.upstreams.get(provider.name)
@@ -145,18 +189,27 @@ class Gateway:
 
     # -- turns -----------------------------------------------------------------------------------------------------
 
-    async def _new_turn(self, run: GatewayRun, dialect: Dialect, body: bytes, errand: Errand) -> Turn:
+    def _turn(self, asked: Asked, run: GatewayRun, body: bytes, request: Request | None = None) -> None:
+        """The turn that answers it: a new one, or the one that its client was waiting for before."""
+        _unfenced(run)
+        exchange = asked.exchange
+        asked_with = "\n".join([exchange.headers.get(name, "") for name in TELLING_HEADERS])
+        key = fingerprint(run.id, asked.path, exchange.query, asked_with, body)
+        turn = self.pending.find(key, retry=is_retry(exchange.headers))
+        if turn is None:
+            dialect = DIALECTS[asked.endpoint.dialect]
+            turn = self._new_turn(run, dialect, request or _read(dialect, body), asked.errand)
+            self.pending.add(key, turn)
+        else:
+            self._counts.joined += 1
+        self._follow(key, turn, run, exchange)
+
+    def _new_turn(self, run: GatewayRun, dialect: Dialect, request: Request, errand: Errand) -> Turn:
         if self._settings.hub_lost == "refuse" and self._runs.hub_gone:
             raise Refused(lost_failure(self._runs.hub_gone))
-        try:
-            request = await asyncio.to_thread(dialect.read, body) if len(body) > SLOW_BODY_BYTES else dialect.read(body)
-        except BadRequest as error:
-            raise Refused(Failure(status=400, code="bad_request", message=f"opsconsole: {error}")) from None
         if request.body.get("background") and not self._settings.background:
             why = "an answer in the background can't be held for a person; set gateway.background to allow it"
             raise Refused(Failure(status=403, code="background", message=f"opsconsole: {why}"))
-        if run.fenced:
-            raise Refused(killed_failure(run.fenced))
         run.results(request.results)
         for place, role, text in news(request, first=run.is_new):
             run.said(role, text, place)
@@ -165,35 +218,48 @@ class Gateway:
         turn.start()
         return turn
 
-    async def _follow(self, key: bytes, turn: Turn, run: GatewayRun, scope: dict[str, Any], send: Send) -> None:
-        viewer = self.pending.view(turn)
-        scope["state"]["on_gone"] = viewer.leave
-        run.clients[viewer] = scope["state"]["abort"]
-        try:
-            whole = await viewer.follow(send)
-        finally:
-            del run.clients[viewer]
+    def _follow(self, key: bytes, turn: Turn, run: GatewayRun, exchange: Exchange) -> None:
+        def over(viewer: Viewer) -> None:
+            run.clients.pop(viewer, None)
             self.pending.left(key, turn, viewer)
-        if not whole and not viewer.gone:
-            asyncio.get_running_loop().call_later(ABORT_SECONDS, scope["state"]["abort"])
 
-    async def _relay(
-        self, scope: dict[str, Any], errand: Errand, body: bytes, run: GatewayRun, endpoint: Endpoint, send: Send
-    ) -> None:
+        viewer = Viewer(turn.output, exchange, over)
+        self.pending.view(turn, viewer)
+        run.clients[viewer] = exchange.abort
+        viewer.begin()
+
+    async def _kept_relay(self, asked: Asked, body: bytes, run: GatewayRun) -> None:
+        """Its body is kept in memory until it is answered: while its run is paused that may be long."""
+        kept = self._shop.held.share()
+        try:
+            kept.take(len(body))
+            await self._relay(asked, body, run)
+        except TooMuchHeld as full:
+            raise Refused(full_failure(full)) from None
+        finally:
+            kept.give_back()
+
+    async def _relay(self, asked: Asked, body: bytes, run: GatewayRun) -> None:
         if self._settings.hub_lost == "refuse" and self._runs.hub_gone:
             raise Refused(lost_failure(self._runs.hub_gone))
+        exchange, errand = asked.exchange, asked.errand
         call = Call(
             provider=errand.provider,
             url=errand.url,
-            method=scope["method"],
+            method=exchange.method,
             headers=errand.headers,
             body=body,
             run=run.id,
+            is_free=not asked.endpoint.counts,
         )
-        passing = Passing(run, send)
-        scope["state"]["on_gone"] = passing.leave
+        bought = await self._embedding(run, errand, body) if asked.endpoint.counts else None
+        passing = Passing(run, exchange)
         try:
-            whole = await passing.through(self._shop.upstream, call, counts=endpoint.counts)
+            whole = await passing.through(self._shop.upstream, call, bought)
+        except RunStopped as stopped:
+            raise Refused(killed_failure(stopped.reason)) from None
+        except CallDenied as denied:
+            raise Refused(denied_failure(denied)) from None
         except UpstreamFailed as failed:
             self._counts.upstream_errors[errand.provider] += 1
             raise Refused(upstream_failure(failed)) from None
@@ -201,22 +267,35 @@ class Gateway:
             return
         if passing.killed and not passing.has_begun:
             raise Refused(killed_failure(passing.killed))
-        scope["state"]["abort"]()
+        exchange.abort()
+
+    async def _embedding(self, run: GatewayRun, errand: Errand, body: bytes) -> Embedding:
+        try:
+            if len(body) > SLOW_BODY_BYTES:
+                return await asyncio.to_thread(Embedding, run, errand.provider, self._shop.price, body)
+            return Embedding(run, errand.provider, self._shop.price, body)
+        except NotReadable as error:
+            raise Refused(Failure(status=400, code="bad_request", message=f"opsconsole: {error}")) from None
+        except CallDenied as denied:
+            raise Refused(denied_failure(denied)) from None
 
     # -- its own routes --------------------------------------------------------------------------------------------
 
-    async def _own(self, path: str, method: str, send: Send) -> None:
-        if method not in ("GET", "HEAD"):
-            await _plain(send, 404, b'{"error":{"code":"not_found","message":"no such route"}}')
+    async def _own(self, exchange: Exchange) -> None:
+        path = exchange.path
+        if exchange.method not in ("GET", "HEAD"):
+            _plain(exchange, 404, b'{"error":{"code":"not_found","message":"no such route"}}')
         elif path == "/healthz":
-            await _plain(send, 200, b'{"ok":true}')
+            _plain(exchange, 200, b'{"ok":true}')
         elif path == "/readyz":
             gone = self._runs.hub_gone or ("" if self._runs.link.view.up else "the hub has not welcomed us yet")
-            await _plain(send, 503 if gone else 200, json.dumps({"ok": not gone, "why": gone}).encode())
+            _plain(exchange, 503 if gone else 200, json.dumps({"ok": not gone, "why": gone}).encode())
+        elif path == "/metrics" and not await self._readers.may_read(exchange.headers.get("authorization", "")):
+            _plain(exchange, 401, NO_READER)
         elif path == "/metrics":
-            await _plain(send, 200, self._metrics.text(), CONTENT_TYPE)
+            _plain(exchange, 200, self._metrics.text(), CONTENT_TYPE)
         else:
-            await _plain(send, 404, b'{"error":{"code":"not_found","message":"no such route"}}')
+            _plain(exchange, 404, b'{"error":{"code":"not_found","message":"no such route"}}')
 
     def _now(self) -> dict[str, float]:
         runs = self._runs.live
@@ -224,33 +303,47 @@ class Gateway:
             "runs": len(runs),
             "streams": sum(len(run.turns) for run in runs),
             "pending": len(self.pending),
+            "tasks": len(asyncio.all_tasks()),
+            "held_bytes": self._shop.held.size,
             "hub_up": self._runs.link.view.up,
         }
 
 
-async def _body(receive: Receive, headers: Mapping[str, str]) -> bytes:
+def _unfenced(run: GatewayRun) -> GatewayRun:
+    if run.fenced:
+        raise Refused(killed_failure(run.fenced))
+    return run
+
+
+def _read(dialect: Dialect, body: bytes) -> Request:
     try:
-        body = await read_body(receive)
-        encoding = headers.get("content-encoding")
-        return await asyncio.to_thread(decoded, body, encoding) if encoding else body
+        return dialect.read(body)
+    except BadRequest as error:
+        raise Refused(Failure(status=400, code="bad_request", message=f"opsconsole: {error}")) from None
+
+
+async def _body(exchange: Exchange) -> bytes:
+    encoding = exchange.headers.get("content-encoding")
+    if not encoding:
+        return exchange.body
+    try:
+        return await asyncio.to_thread(decoded, exchange.body, encoding)
     except BodyRefused as error:
-        failure = Failure(status=error.status, code=error.code, message=f"opsconsole: {error}")
-        raise Refused(failure) from None
+        raise Refused(_body_failure(error)) from None
 
 
-async def _answer(send: Send, dialect: Dialect, failure: Failure) -> None:
-    body = dialect.error(failure)
+def _body_failure(refused: BodyRefused | TooMuchHeld) -> Failure:
+    if isinstance(refused, TooMuchHeld):
+        return full_failure(refused)
+    return Failure(status=refused.status, code=refused.code, message=f"opsconsole: {refused}")
+
+
+def _answer(exchange: Exchange, dialect: Dialect, failure: Failure) -> None:
     headers = error_headers(failure)
     if failure.status == 426:
         headers.append((b"upgrade", b"HTTP/1.1"))
-    await _sent(send, failure.status, headers, body)
+    exchange.answer(failure.status, headers, dialect.error(failure))
 
 
-async def _plain(send: Send, status: int, body: bytes, kind: bytes = b"application/json") -> None:
-    await _sent(send, status, [(b"content-type", kind)], body)
-
-
-async def _sent(send: Send, status: int, headers: Headers, body: bytes) -> None:
-    headers = [*headers, (b"content-length", b"%d" % len(body))]
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body, "more_body": False})
+def _plain(exchange: Exchange, status: int, body: bytes, kind: bytes = b"application/json") -> None:
+    exchange.answer(status, [(b"content-type", kind)], body)

@@ -5,11 +5,14 @@ from __future__ import annotations
 from opsconsole.errors import CallDenied
 from opsconsole.gateway.coverage import Uncovered
 from opsconsole.gateway.dialect.interface import Failure
+from opsconsole.gateway.held_bytes import FULL, TooMuchHeld
 from opsconsole.gateway.output import Headers
-from opsconsole.gateway.upstream import NoShare, UpstreamFailed
+from opsconsole.gateway.upstream import NoShare, UpstreamFailed, UpstreamSaid
 
 HUB_RETRY_SECONDS = 5.0
 """A hub that restarts is back by then."""
+FULL_RETRY_SECONDS = 5.0
+"""Some of what is held is decided by then."""
 
 
 def killed_failure(reason: str) -> Failure:
@@ -31,6 +34,17 @@ def lost_failure(why: str) -> Failure:
     )
 
 
+def full_failure(full: TooMuchHeld) -> Failure:
+    """There is no memory left for it."""
+    return Failure(
+        status=503,
+        code=FULL,
+        message=f"opsconsole: {full}",
+        retry=True,
+        retry_after_seconds=FULL_RETRY_SECONDS,
+    )
+
+
 def upstream_failure(failed: UpstreamFailed) -> Failure:
     """Upstream gave no whole answer, or was not asked for one."""
     if isinstance(failed, NoShare):
@@ -44,6 +58,13 @@ def upstream_failure(failed: UpstreamFailed) -> Failure:
     return Failure(
         status=504 if failed.timed_out else 502, code="upstream_failed", message=f"opsconsole: {failed}", retry=True
     )
+
+
+def said_failure(said: UpstreamSaid) -> Failure:
+    """Upstream's own error, where it can't be given as it is any more."""
+    told = said.body[:500].decode("utf-8", "replace")
+    status = said.status if said.status >= 400 else 502
+    return Failure(status=status, code="upstream_error", message=f"{said}: {told}", retry=status >= 429)
 
 
 def uncovered_failure(uncovered: Uncovered) -> Failure:

@@ -67,6 +67,7 @@ class Holding:
                     args=args,
                     call=self._run.call_id(made.id),
                     reason=self._reason or None,
+                    about=self._run.offers.get(made.name),
                 )
             )
         except (CallDenied, CallInterrupted) as denied:

@@ -10,10 +10,11 @@ from pathlib import Path
 from opsconsole.errors import ConfigError
 from opsconsole.gateway.output import Headers
 from opsconsole.gateway.providers import Provider
-from opsconsole.gateway.run_tokens import SECRET_BYTES, SECRET_FILE, token_run
+from opsconsole.gateway.run_tokens import PREFIX, SECRET_BYTES, SECRET_FILE, token_run
 
 RUN_TOKEN_HEADER = "x-opsconsole-run-token"
 _KEY_HEADERS = ("authorization", "x-api-key")
+_TOKEN_HEADERS = (RUN_TOKEN_HEADER, *_KEY_HEADERS)
 
 
 class KeyRefused(Exception):
@@ -47,9 +48,11 @@ class Keys:
         return shown, [*kept, (provider.key_header.encode(), key.encode("latin-1"))]
 
     def _run_of(self, headers: Mapping[str, str]) -> str:
-        shown = [headers.get(RUN_TOKEN_HEADER, ""), *(headers.get(name, "") for name in _KEY_HEADERS)]
-        tokens = (text.removeprefix("Bearer ").strip() for text in shown)
-        return next((run for token in tokens if (run := token_run(self._secret, token))), "")
+        for name in _TOKEN_HEADERS:
+            shown = headers.get(name)
+            if shown and PREFIX in shown and (run := token_run(self._secret, shown.removeprefix("Bearer ").strip())):
+                return run
+        return ""
 
 
 def _without_tokens(forwarded: Headers) -> Headers:

@@ -55,6 +55,13 @@ class Lease:
         self.tokens = None if self.tokens is None else self.tokens - tokens
         return True
 
+    def settle(self, usd: float | None, tokens: int, used_usd: float, used_tokens: int) -> None:
+        """A turn that had taken so much is over and has used this: what it did not use others may take."""
+        if self.usd is not None:
+            self.usd += (usd or 0.0) - used_usd
+        if self.tokens is not None:
+            self.tokens += tokens - used_tokens
+
     def _has(self, usd: float | None, tokens: int) -> bool:
         if self.usd is not None and (usd is None or usd > self.usd):
             return False

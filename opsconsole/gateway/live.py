@@ -23,6 +23,8 @@ from opsconsole.gateway.dialect.interface import ToolResult
 from opsconsole.gateway.dialect.splice import Splices
 from opsconsole.gateway.journal import GatewayJournal
 from opsconsole.gateway.lease import Lease
+from opsconsole.gateway.ledger import TurnLedger, larger
+from opsconsole.gateway.lost_turns import LeftOfRun, lost_turn_end, lost_turn_note, most_used
 from opsconsole.sdk.bounded import bounded_text
 from opsconsole.sdk.calls import Call, Calls
 from opsconsole.sdk.gate import LinkView
@@ -33,6 +35,7 @@ from opsconsole.sdk.new_ids import new_id
 from opsconsole.sdk.on_hub_lost import OnHubLost
 from opsconsole.sdk.order import Order
 from opsconsole.sdk.said import message_event
+from opsconsole.sdk.tool_about import ToolAbout
 from opsconsole.sdk.usage import TurnUsage, added
 
 if TYPE_CHECKING:
@@ -48,6 +51,12 @@ CUT_OFF_SECONDS = 1.0
 """How long clients of a killed run may take to read what was on its way to them; then their connections break."""
 NOTED_ONCE_MAX = 1_000
 """Kinds of lines said once; their names are made by agents."""
+NOTED_CHARS_MAX = 200
+"""Of such a name."""
+CONTEXTS_MAX = 1_000
+"""Answers of one run that providers remember, whose size is known."""
+PROVIDER_TOOLS = "provider_tools"
+"""The journal's fact that keeps them."""
 FORGOTTEN = "the gateway was restarted while the call was held"
 UNKNOWN_END = "the gateway was restarted during this turn"
 
@@ -80,7 +89,9 @@ class GatewayLive(LiveRun):
         *,
         owned: bool,
         siblings: Callable[[], Iterable[LiveRun]],
+        ledger: TurnLedger,
     ) -> None:
+        self.ledger = ledger
         self.is_due = threading.Event()
         """Something of it is to be looked at by the link's thread."""
         super().__init__(journal, identity, policy, link, siblings)
@@ -91,15 +102,19 @@ class GatewayLive(LiveRun):
         self._batch: list[dict[str, Any]] = []
         self._used: set[str] = set()
         """Models whose counts have grown since the last batch."""
-        self._lease: Lease | None = None
+        self.is_unlimited = False
+        """Whether the hub has said that no budget applies to the run's turns."""
+        self.lease: Lease | None = None
         self._lease_of: LinkView | None = None
         """The connection that brought it: a hub that began anew knows of none."""
 
-    def open(self) -> None:
+    def open(self, left: LeftOfRun | None = None) -> None:
         """States the run, and takes up what an earlier process of this gateway left."""
         self.point.emit(self.identity.to_json(self.session.policy, None))
         for name, holds in self.identity.facts().items():
             self.journal.put(name, "1" if holds else "")
+        if left is not None:
+            self._count_left(left)
         self._take_up()
         if self.fresh and self.owned:
             self._say(RunState.WORKING)
@@ -124,7 +139,9 @@ class GatewayLive(LiveRun):
             model = bounded_text(turn.model or "unknown", 200)
             if model in self._used and _is_served_otherwise(self._usage[model], turn):
                 self.flush_batch()
-            self._usage[model] = added(self._usage.get(model, {}), turn)
+            self._usage[model] = counts = added(self._usage.get(model, {}), turn)
+            self.journal.save_usage(model, counts)
+            self.ledger.counted(self.run, model, counts)
             is_first = not (self._batch or self._used)
             self._used.add(model)
         return is_first
@@ -143,8 +160,6 @@ class GatewayLive(LiveRun):
             models, self._used = self._used, set()
             for model in models:
                 events.append({"type": "usage", "model": model, **self._usage[model]})
-                with contextlib.suppress(sqlite3.Error):
-                    self.journal.save_usage(model, self._usage[model])
             if not self.session.ended:
                 self.point.tell_all(events)
 
@@ -152,7 +167,7 @@ class GatewayLive(LiveRun):
 
     def may_go_ahead(self, usd: float | None, tokens: int) -> str:
         """The verdict under which a turn may begin without asking, or nothing: then it asks."""
-        session, lease = self.session, self._lease
+        session, lease = self.session, self.lease
         if lease is None or session.paused or session.holder or session.fenced or session.ended:
             return ""
         if not self.link.view.up or self.link.view is not self._lease_of or session.has_injected:
@@ -162,6 +177,24 @@ class GatewayLive(LiveRun):
     def _look(self) -> None:
         self.is_due.set()
         super()._look()
+
+    def _count_left(self, left: LeftOfRun) -> None:
+        """What a dead process had counted and not told, and the most that its turns under way may have used. It comes
+        before the end of those turns: until then their reservations stand."""
+        for model, counts in left.counts.items():
+            self._usage[model] = larger(self._usage.get(model, {}), counts)
+        for turn in left.open:
+            if turn.asked:
+                model = bounded_text(turn.model or "unknown", 200)
+                self._usage[model] = added(self._usage.get(model, {}), most_used(turn))
+                self.point.tell(lost_turn_note(turn))
+        for model, counts in self._usage.items():
+            self.journal.save_usage(model, counts)
+            self.point.tell({"type": "usage", "model": model, **counts})
+        known = {record.call for record in self.journal.calls()}
+        for turn in left.open:
+            if turn.turn not in known:
+                self.point.tell(lost_turn_end(turn, UNKNOWN_END))
 
     def _take_up(self) -> None:
         """Turns ended with the process before; what was held is withdrawn, for its answer is gone; what the agent was
@@ -174,11 +207,13 @@ class GatewayLive(LiveRun):
 
     def order(self, order: Order) -> None:
         """A command of the hub."""
+        if order.outcome is Outcome.ALLOW and _is_turn(order.call or ""):
+            self.is_unlimited = bool(order.unlimited)
         if order.lease is not None and order.outcome is Outcome.ALLOW:
-            self._lease = Lease.of(order.cmd, order.lease, time.monotonic())
+            self.lease = Lease.of(order.cmd, order.lease, time.monotonic())
             self._lease_of = self.link.view
         elif order.do is not Do.VERDICT:
-            self._lease = None  # whatever it is, it is asked about again
+            self.lease = None  # whatever it is, it is asked about again
         super().order(order)
         if order.do is Do.TAKEOVER:
             self.on_takeover()
@@ -201,11 +236,18 @@ class GatewayRun:
         self.used_at = loop.time()
         self.splices = Splices()
         """What its clients and their upstream know differently."""
+        self.provider_tools: dict[str, bool] = provider_rulings(live.journal)
+        """Digest of a provider's tool -> whether a person has let this run's requests offer it."""
+        self.offers: dict[str, ToolAbout] = {}
+        """Tools that its requests offer, as they say; a request names no server that could be believed."""
+        self.contexts: OrderedDict[str, int] = OrderedDict()
+        """What providers remember of the run -> how many tokens it is: whoever continues from it pays for them."""
         self.noted: set[str] = set()
         """What is said of a run once."""
         self._open: OrderedDict[str, Call] = OrderedDict()
         self._seen: OrderedDict[int, None] = OrderedDict()
         self._loop = loop
+        self._thread = threading.get_ident()
         self._cut = 0
         live.cancel_body = lambda: self._from_anywhere(self._kill)
         live.why_not_ended = lambda: f"{len(self.turns)} streams go on"
@@ -247,6 +289,9 @@ class GatewayRun:
     # -- commands --------------------------------------------------------------------------------------------------
 
     def _from_anywhere(self, act: Callable[[], None]) -> None:
+        if threading.get_ident() == self._thread:
+            self._loop.call_soon(act)
+            return
         with contextlib.suppress(RuntimeError):  # the loop is closed: the streams are, too
             self._loop.call_soon_threadsafe(act)
 
@@ -313,10 +358,18 @@ class GatewayRun:
         with contextlib.suppress(sqlite3.Error), self.live.lock, self.live.journal.transaction():
             yield
 
+    def remembered_upstream(self, id: str, tokens: int) -> None:
+        """A provider has answered, and may remember it under this id."""
+        if id and tokens:
+            self.contexts[id] = tokens
+            while len(self.contexts) > CONTEXTS_MAX:
+                self.contexts.popitem(last=False)
+
     # -- words -----------------------------------------------------------------------------------------------------
 
     def note(self, text: str, level: str = "info", *, once: str = "", data: Mapping[str, Any] | None = None) -> None:
         """A line on the timeline; with `once`, one of its kind in the gateway's life."""
+        once = once[:NOTED_CHARS_MAX]
         if once and (once in self.noted or len(self.noted) >= NOTED_ONCE_MAX):
             return
         if once:
@@ -347,6 +400,15 @@ def remembered(journal: GatewayJournal) -> dict[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def provider_rulings(journal: GatewayJournal) -> dict[str, bool]:
+    """What people have said of providers' tools in this run."""
+    try:
+        found = json.loads(journal.get(PROVIDER_TOOLS) or "{}")
+    except ValueError:
+        return {}
+    return {key: value is True for key, value in found.items()} if isinstance(found, dict) else {}
 
 
 def remember(journal: GatewayJournal, facts: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from opsconsole.gateway.flow.breaker import Fallback, read_fallbacks
+from opsconsole.gateway.settings import ANSWER_TOKENS, HELD_MIB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,13 @@ class GatewayOptions:
     """A key that the gateway holds for its agents, who then show a run token in its place."""
     anthropic_key: str | None = field(default=None, repr=False)
     deny: Literal["reask", "strip", "stop"] = "reask"
-    provider_tools: Literal["strip", "allow"] = "strip"
+    provider_tools: Literal["strip", "ask", "allow"] = "strip"
+    clamp: Literal["on", "off"] = "on"
+    """Whether answers of unlimited length end at what their turn has reserved of the run's budget."""
+    answer_tokens: int = ANSWER_TOKENS
+    """Reserved for an answer whose length nobody limited."""
+    held_mib: int = HELD_MIB
+    """Of requests and held answers together, in memory."""
     background: bool = False
     hub_lost: Literal["refuse", "wait", "allow"] = "refuse"
     keepalive_seconds: float = 10.0

@@ -7,16 +7,17 @@ small enough, so that a client that timed out and asks again reads the same answ
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Literal
+
+from opsconsole.gateway.wire.exchange import Exchange
+from opsconsole.gateway.wire.headers import Headers as Headers
 
 REPLAY_BYTES_MAX = 8_388_608
 """Of one answer; a longer one can't be read a second time from its beginning."""
 AHEAD_BYTES_MAX = 1_048_576
 """How far upstream may run ahead of a client that reads slowly."""
 
-Headers = list[tuple[bytes, bytes]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
 End = Literal["", "whole", "cut"]
 
 
@@ -34,7 +35,7 @@ class Output:
         self._parts: list[bytes] = []
         self._dropped = 0
         self._viewers: list[Viewer] = []
-        self._room: asyncio.Future[None] | None = None
+        self._on_room: Callable[[], None] | None = None
 
     # -- for the turn ----------------------------------------------------------------------------------------------
 
@@ -61,14 +62,16 @@ class Output:
             self.ended = how
             self._wake()
 
-    async def room(self) -> None:
-        """Waits while the slowest client is far behind."""
-        while self._behind() > AHEAD_BYTES_MAX:
-            self._room = asyncio.get_running_loop().create_future()
-            await self._room
+    @property
+    def is_far_ahead(self) -> bool:
+        """Whether the slowest client is far behind: no more should be written now."""
+        return self.size > AHEAD_BYTES_MAX and any(self.size - one.read > AHEAD_BYTES_MAX for one in self._viewers)
 
-    def _behind(self) -> int:
-        return max((self.size - viewer.read for viewer in self._viewers), default=0)
+    def keep_pace(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        """Calls `pause` where the slowest client is far behind, and `resume` once it is not any more."""
+        if self.is_far_ahead:
+            pause()
+            self._on_room = resume
 
     # -- for viewers -----------------------------------------------------------------------------------------------
 
@@ -107,59 +110,80 @@ class Output:
                 self._dropped += done
 
     def _let_on(self) -> None:
-        if self._room is not None and not self._room.done():
-            self._room.set_result(None)
+        if self._on_room is not None and not self.is_far_ahead:
+            then, self._on_room = self._on_room, None
+            then()
 
     def _wake(self) -> None:
-        for viewer in self._viewers:
+        for viewer in tuple(self._viewers):
             viewer.wake()
 
 
 class Viewer:
-    """One client's connection, listening to one turn."""
+    """One client's connection, listening to one turn. `on_over` is called once, when it listens no more."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, exchange: Exchange, on_over: Callable[[Viewer], None]) -> None:
         self.gone = False
         self.index = 0
         self.read = 0
-        self._output = output
-        self._more: asyncio.Future[None] | None = None
+        self._output, self._exchange, self._on_over = output, exchange, on_over
+        self._loop = asyncio.get_running_loop()
+        self._has_begun = self._is_due = self._is_over = False
+
+    def begin(self) -> None:
+        """Sends what there is, and all that comes."""
+        exchange = self._exchange
+        if exchange.gone:
+            self.leave()
+            return
+        exchange.on_gone, exchange.on_room = self.leave, self.wake
+        self.wake()
 
     def wake(self) -> None:
-        """There is more to send, or the client is gone."""
-        if self._more is not None and not self._more.done():
-            self._more.set_result(None)
+        """There is more to send: a cut, or what comes amid a stream, at once; else all of this round of the loop."""
+        if self._output.ended == "cut" or (self._has_begun and not self._output.ended and not self._is_due):
+            self._send()
+        elif not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._send)
 
     def leave(self) -> None:
         """The client has closed its connection."""
         self.gone = True
-        self.wake()
+        self._end()
 
-    async def follow(self, send: Send) -> bool:
-        """Sends all there is and will be; False where it ended before it was whole (cut, or the client left)."""
-        output = self._output
-        started = False
-        while not self.gone:
-            data, index = output.after(self.index)
-            ended = output.ended
-            if not data and not ended:
-                self._more = asyncio.get_running_loop().create_future()
-                await self._more
-                continue
-            if not started:
-                started = True
-                await send({"type": "http.response.start", "status": output.status, "headers": self._headers(data)})
-            self.index, self.read = index, self.read + len(data)
-            whole = ended == "whole"
-            if data or whole:
-                await send({"type": "http.response.body", "body": data, "more_body": not whole})
-            output.taken()
-            if ended:
-                output.delivered = output.delivered or not self.gone
-                return whole
-        return False
+    def _send(self) -> None:
+        self._is_due = False
+        output, exchange = self._output, self._exchange
+        if self._is_over or exchange.is_full:
+            return
+        data, index = output.after(self.index)
+        ended = output.ended
+        if not data and not ended:
+            return
+        self.index, self.read = index, self.read + len(data)
+        if ended == "whole" and not self._has_begun:
+            exchange.answer(output.status, output.headers, data)
+        else:
+            self._send_part(data)
+        output.taken()
+        if ended:
+            output.delivered = True
+            self._end()
 
-    def _headers(self, data: bytes) -> Headers:
-        if self._output.ended == "whole":
-            return [*self._output.headers, (b"content-length", str(len(data)).encode())]
-        return self._output.headers
+    def _send_part(self, data: bytes) -> None:
+        output, exchange = self._output, self._exchange
+        if not self._has_begun:
+            self._has_begun = True
+            exchange.begin(output.status, output.headers)
+        if output.ended == "whole":
+            exchange.end(data)
+            return
+        exchange.write(data)
+        if output.ended:
+            exchange.cut()
+
+    def _end(self) -> None:
+        if not self._is_over:
+            self._is_over = True
+            self._on_over(self)

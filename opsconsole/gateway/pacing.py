@@ -9,10 +9,12 @@ import secrets
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from opsconsole.gateway.flow.gauges import Lane
 from opsconsole.gateway.flow.limits_read import retry_after_seconds
 from opsconsole.gateway.flow.traffic import Ask, Go, Refuse, Traffic
+from opsconsole.gateway.patience import Patience
 from opsconsole.gateway.upstream import Call, NoShare
 
 KEY_HEADERS = frozenset({b"authorization", b"x-api-key"})
@@ -23,40 +25,73 @@ TALK_SECONDS = 30.0
 """How often the same is said on one run's timeline."""
 TOLD_MAX = 2_000
 
-Note = Callable[[str, str, str], None]
-"""(run, text, level) -> a line on that run's timeline."""
+Note = Callable[[str, str, str, dict[str, Any] | None], None]
+"""(run, text, level, data) -> a line on that run's timeline."""
+IsHeld = Callable[[str], bool]
+"""Whether nothing of a run may go out now."""
+
+
+class Halted(Exception):
+    """Its run was paused while the call waited for its share, or for a connection: it has given the share back, and was
+    not sent."""
 
 
 class Paced:
     """The `Flow` of one gateway. Everything happens on its loop."""
 
-    def __init__(self, note: Note, *, dice: random.Random | None = None, delay_seconds: float | None = None) -> None:
+    def __init__(
+        self,
+        note: Note,
+        *,
+        is_held: IsHeld = lambda run: False,
+        dice: random.Random | None = None,
+        delay_seconds: float | None = None,
+    ) -> None:
+        self._is_held = is_held
         self._dice = dice or random.Random()
         more = {} if delay_seconds is None else {"delay_seconds_max": delay_seconds}
         self.traffic = Traffic(dice=self._dice.random, **more)
         self._note = note
         self._salt = secrets.token_bytes(16)
         self._lanes: dict[tuple[str, bytes, str], Lane] = {}
+        self._out: set[int] = set()
+        """Calls that were sent, and not answered yet."""
+        self._asks: OrderedDict[int, Ask] = OrderedDict()
+        """Of the latest calls: each is asked about several times."""
         self._waiting: dict[int, asyncio.Future[Go | Refuse]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
 
     async def admit(self, call: Call, attempt: int) -> None:
-        """Waits for the call's share. Raises: NoShare."""
+        """Waits for the call's share. Raises: NoShare, Halted."""
         now = time.monotonic()
         ask = self._ask(call)
         verdict = self.traffic.arrive(ask, now, attempt=attempt)
+        may_be_held = attempt > 0
         if not isinstance(verdict, Go | Refuse):
-            verdict = await self._waited(ask)
+            verdict, may_be_held = await self._waited(ask, call.patience), True
+        if may_be_held and isinstance(verdict, Go) and self._is_held(call.run):
+            self.traffic.used(ask, 0.0, time.monotonic())
+            raise Halted
         if isinstance(verdict, Refuse):
             self._say(call.run, f"not sent: {verdict.why}", "warning", now)
             raise NoShare(verdict.why, retry_after_seconds=verdict.retry_after_seconds, is_down=verdict.is_down)
+        self._out.add(call.id)
         waited = time.monotonic() - now
         if waited > 1.0:
             self._say(call.run, f"waited {waited:.0f} s for its share of {call.provider}'s limit", "info", now)
 
+    def going(self, call: Call) -> None:
+        """Raises: Halted."""
+        if call.is_free or not self._is_held(call.run):
+            return
+        self._out.discard(call.id)
+        self.traffic.used(self._ask(call), 0.0, time.monotonic())
+        raise Halted
+
     def answered(self, call: Call, status: int, headers: Mapping[str, str]) -> None:
         """What upstream said; 0 where it said nothing."""
+        self._out.discard(call.id)
         now = time.monotonic()
         told = self.traffic.answered(self._ask(call), status, headers, now, time.time())
         if told:
@@ -67,6 +102,12 @@ class Paced:
                 self._say(run, f"retry storm: {words}", "warning", now)
         self._look()
 
+    def took_out(self, call: Call) -> bool:
+        """Whether the call was sent and has no answer yet; asked once, when nobody waits for it any more."""
+        is_out = call.id in self._out
+        self._out.discard(call.id)
+        return is_out
+
     def again_seconds(self, call: Call, attempt: int, status: int, headers: Mapping[str, str]) -> float | None:
         """When to ask again what was answered so (nothing of it has reached the client); None for not at all."""
         now, wall = time.monotonic(), time.time()
@@ -75,7 +116,10 @@ class Paced:
             what = f"answered {status}" if status else "could not be reached"
             asked = retry_after_seconds(headers, wall)
             wish = f", which asked for {asked:.1f} s" if asked is not None else ""
-            self._note(call.run, f"retry {attempt + 1} in {seconds:.1f} s: {call.provider} {what}{wish}", "warning")
+            words = f"retry {attempt + 1} in {seconds:.1f} s: {call.provider} {what}{wish}"
+            request = f"{hash(call.body):x}"
+            told = {"provider": call.provider, "model": call.model, "request": request, "status": status or None}
+            self._note(call.run, words, "warning", {"retry": told})
         return seconds
 
     def used(self, call: Call, tokens: int) -> None:
@@ -84,13 +128,12 @@ class Paced:
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 
-    async def _waited(self, ask: Ask) -> Go | Refuse:
-        future = asyncio.get_running_loop().create_future()
+    async def _waited(self, ask: Ask, patience: Patience | None) -> Go | Refuse:
+        future: asyncio.Future[Go | Refuse] = asyncio.get_running_loop().create_future()
         self._waiting[ask.id] = future
         self._look()
         try:
-            found: Go | Refuse = await future
-            return found
+            return await (future if patience is None else patience.waited(future))
         except asyncio.CancelledError:
             self.traffic.leave(ask)
             raise
@@ -116,8 +159,18 @@ class Paced:
     # -- what is asked ---------------------------------------------------------------------------------------------
 
     def _ask(self, call: Call) -> Ask:
-        lane = self._lane(call)
-        return Ask(id=call.id, lane=lane, run=call.run, tokens=float(call.tokens), request=hash(call.body))
+        known = self._asks.get(call.id)
+        if known is None:
+            known = self._asks[call.id] = Ask(
+                id=call.id,
+                lane=self._lane(call),
+                run=call.run,
+                tokens=float(call.tokens),
+                request=hash(call.body),
+            )
+            if len(self._asks) > LANES_KEPT_MAX:
+                self._asks.popitem(last=False)
+        return known
 
     def _lane(self, call: Call) -> Lane:
         key = next((value for name, value in call.headers if name in KEY_HEADERS), b"")
@@ -139,4 +192,4 @@ class Paced:
         self._told.move_to_end(key)
         while len(self._told) > TOLD_MAX:
             self._told.popitem(last=False)
-        self._note(run, text, level)
+        self._note(run, text, level, None)

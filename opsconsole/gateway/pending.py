@@ -58,14 +58,12 @@ class Pending:
         """A new turn."""
         self._turns[key] = turn
 
-    def view(self, turn: Turn) -> Viewer:
+    def view(self, turn: Turn, viewer: Viewer) -> None:
         """A client listens to it."""
         timer = self._timers.pop(turn, None)
         if timer is not None:
             timer.cancel()
-        viewer = Viewer(turn.output)
         turn.output.attach(viewer)
-        return viewer
 
     def left(self, key: bytes, turn: Turn, viewer: Viewer) -> None:
         """A client has its answer, or has gone: then its turn waits for it to come back, if that makes sense."""

@@ -12,7 +12,7 @@ from opsconsole.sdk.new_ids import new_id
 from opsconsole.sdk.said import message_event
 from opsconsole.sdk.usage import TurnUsage
 
-GATHER_SECONDS = 0.25
+GATHER_SECONDS = 0.4
 """Words of a stream are gathered for so long,"""
 GATHER_BYTES_MAX = 4_096
 """or up to so many, before they become an event."""
@@ -37,6 +37,8 @@ class Reading:
         """Of the growing message, not told yet."""
         self._timer: asyncio.TimerHandle | None = None
         self._told = False
+        self.spent: TurnUsage | None = None
+        """What it used, once that is told."""
 
     def text(self, piece: Text) -> None:
         """The next words; an answer that is not streamed has them all at once."""
@@ -83,6 +85,10 @@ class Reading:
         """What it has used so far."""
         self._counts = piece.counts
 
+    def abandoned(self) -> None:
+        """Nobody waits any more for an answer that has not begun: the model works on it, and it costs."""
+        self.began = True
+
     def used(self, *, cut: bool) -> None:
         """Adds what the answer used to the run's counts, once; estimated where upstream did not live to tell."""
         self.flush()
@@ -112,4 +118,5 @@ class Reading:
             priced_by=self._price.version,
             unpriced_turns=0 if priced.is_known else 1,
         )
+        self.spent = turn
         self._run.used_soon(turn)

@@ -3,43 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
-from typing import Any
+from concurrent.futures import Future
 
-from opsconsole.errors import RunStopped
+from opsconsole.errors import CallDenied
+from opsconsole.gateway.admission import ahead, asked
+from opsconsole.gateway.embedding import Embedding
 from opsconsole.gateway.live import GatewayRun
-from opsconsole.gateway.output import Send
-from opsconsole.gateway.upstream import Call, Upstream, UpstreamFailed
-from opsconsole.sdk.usage import TurnUsage
-
-TAIL_BYTES = 4_096
-"""The usage stands at the end of an answer, behind the vectors."""
-MODEL_CHARS_MAX = 200
-PAUSED_LOOK_SECONDS = 0.2
-"""How often a request that costs looks whether its run goes on."""
+from opsconsole.gateway.pacing import Halted
+from opsconsole.gateway.patience import LOOK_SECONDS
+from opsconsole.gateway.upstream import Answer, Call, Upstream, UpstreamFailed
+from opsconsole.gateway.wire.exchange import Exchange
+from opsconsole.sdk.gate import Decision
 
 
 class Passing:
     """One relayed request, as far as its run is concerned: a kill cuts it, a pause holds what costs."""
 
-    def __init__(self, run: GatewayRun, send: Send) -> None:
+    def __init__(self, run: GatewayRun, exchange: Exchange) -> None:
         self.over = asyncio.Event()
         self.killed = ""
         """Why, if the run was stopped."""
         self.has_begun = False
         """Whether the client has been sent anything."""
-        self._run, self._send = run, send
+        self._run, self._exchange = run, exchange
         self._is_left = False
         self._task = asyncio.current_task()
 
-    async def through(self, upstream: Upstream, call: Call, *, counts: bool) -> bool:
-        """Passes the request and its answer on; False where it was cut, or the client left. Raises: UpstreamFailed."""
+    async def through(self, upstream: Upstream, call: Call, bought: Embedding | None = None) -> bool:
+        """Passes the request and its answer on, once what it buys is allowed; False where it was cut, or the client
+        left. Raises: UpstreamFailed, CallDenied, RunStopped."""
         self._run.begin(self)
+        self._exchange.on_gone = self.leave
         try:
-            if counts:
-                await self._unpaused()
-            return await relay(upstream, call, self._run, self._sent, counts=counts)
+            if bought is None:
+                return await self._passed(upstream, call)
+            return await self._bought(upstream, call, bought)
         except asyncio.CancelledError:
             if not (self.killed or self._is_left) or self._task is None:
                 raise
@@ -49,12 +47,23 @@ class Passing:
             self._run.end(self)
             self.over.set()
 
-    async def _unpaused(self) -> None:
-        paused = True
-        while paused:
-            paused = self._run.live.session.paused
-            if paused:
-                await asyncio.sleep(PAUSED_LOOK_SECONDS)
+    async def _bought(self, upstream: Upstream, call: Call, bought: Embedding) -> bool:
+        admitted = ahead(self._run, bought.most, priced_by=bought.priced_by, turns=0)
+        if admitted is None:
+            found = await asked(self._run, bought.most, bought.shown(), _decided, priced_by=bought.priced_by, turns=0)
+            if isinstance(found, Decision):
+                raise CallDenied("Nobody can answer in words what asks for none.", call="", by="gateway", rule="embeds")
+            admitted = found
+        try:
+            is_whole = await self._passed(upstream, call, bought)
+        except BaseException as error:
+            admitted.failed(bought, error)
+            raise
+        if is_whole:
+            admitted.whole(bought)
+        else:
+            admitted.failed(bought, UpstreamFailed("the answer broke off"))
+        return is_whole
 
     def kill(self, reason: str) -> None:
         """The run was stopped."""
@@ -77,58 +86,63 @@ class Passing:
         if self._task is not None and not self.over.is_set():
             self._task.cancel()
 
-    async def _sent(self, message: dict[str, Any]) -> None:
+    async def _passed(self, upstream: Upstream, call: Call, bought: Embedding | None = None) -> bool:
+        """Asks, and passes the answer on as it comes; False where it breaks off: it is left unfinished.
+
+        Raises: UpstreamFailed, before anything was passed on.
+        """
+        exchange = self._exchange
+        answer = await _answer(upstream, call, self._run, bought)
+        if 300 <= answer.status < 400:
+            answer.abort()  # the client would follow it, past this gateway
+            raise UpstreamFailed(f"the model's provider answered {answer.status}, which leads elsewhere")
+        if bought is not None:
+            bought.began(answer.status)
+
+        def take(chunk: bytes) -> bool:
+            if bought is not None:
+                bought.read(chunk)
+            exchange.write(chunk)
+            if exchange.is_full:
+                answer.pause()
+            return False
+
+        exchange.on_room = answer.resume
         self.has_begun = True
-        await self._send(message)
+        exchange.begin(answer.status, answer.headers)
+        try:
+            await answer.pour(take)
+        except UpstreamFailed:
+            return False
+        except BaseException:
+            answer.abort()
+            raise
+        if bought is not None:
+            bought.used(cut=False)
+        exchange.end()
+        return True
 
 
-async def relay(upstream: Upstream, call: Call, run: GatewayRun, send: Send, *, counts: bool) -> bool:
-    """Asks, and passes the answer on as it comes; False where it breaks off: it is left unfinished.
-
-    Raises: UpstreamFailed, before anything was passed on.
-    """
-    answer = await upstream.ask(call)
-    if 300 <= answer.status < 400:
-        answer.abort()  # the client would follow it, past this gateway
-        raise UpstreamFailed(f"the model's provider answered {answer.status}, which leads elsewhere")
-    tail = b""
-    try:
-        await send({"type": "http.response.start", "status": answer.status, "headers": answer.headers})
-        async for chunk in answer.chunks():
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            tail = (tail + chunk)[-TAIL_BYTES:]
-    except UpstreamFailed:
-        return False
-    except BaseException:
-        answer.abort()
-        raise
-    await send({"type": "http.response.body", "body": b"", "more_body": False})
-    if counts and answer.status == 200:
-        _count(run, call, tail)
-    return True
+async def _decided(decided: Future[Decision]) -> Decision:
+    return await asyncio.wrap_future(decided)
 
 
-def _count(run: GatewayRun, call: Call, tail: bytes) -> None:
-    usage = _usage(tail)
-    model = _model(call.body)
-    if usage and model:
-        tokens = usage.get("prompt_tokens") or usage.get("total_tokens")
-        if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0:
-            with contextlib.suppress(RunStopped):
-                run.live.used(TurnUsage(model=model, provider=call.provider, turns=0, input_tokens=tokens))
-
-
-def _usage(tail: bytes) -> dict[str, Any] | None:
-    _, mark, rest = tail.decode("utf-8", "replace").rpartition('"usage"')
-    with contextlib.suppress(ValueError):
-        found, _ = json.JSONDecoder().raw_decode(rest.lstrip(" \r\n\t:"))
-        return found if mark and isinstance(found, dict) else None
-    return None
-
-
-def _model(body: bytes) -> str:
-    with contextlib.suppress(ValueError):
-        found = json.loads(body)
-        model = found.get("model") if isinstance(found, dict) else None
-        return model[:MODEL_CHARS_MAX] if isinstance(model, str) else ""
-    return ""
+async def _answer(upstream: Upstream, call: Call, run: GatewayRun, bought: Embedding | None) -> Answer:
+    """What was sent and not answered yet is bought, whoever leaves. Raises: UpstreamFailed."""
+    while True:
+        try:
+            return await upstream.ask(call)
+        except asyncio.CancelledError:
+            if upstream.flow.took_out(call) and bought is not None:
+                bought.abandoned()
+            raise
+        except UpstreamFailed as failed:
+            if failed.may_cost and bought is not None:
+                bought.abandoned()
+            raise
+        except Halted:
+            paused = True
+            while paused:
+                paused = run.live.session.paused
+                if paused:
+                    await asyncio.sleep(LOOK_SECONDS)

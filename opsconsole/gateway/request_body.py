@@ -1,10 +1,8 @@
-"""A request's body: read whole, bounded, and decompressed where it came compressed; it is not parsed here."""
+"""A request's body: how large it may be, and how it is decompressed where it came compressed; it is not parsed here."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Awaitable, Callable
-from typing import Any
 
 BODY_BYTES_MAX = 67_108_864
 """Of one request: a conversation with images of 30 MB in base64, and room."""
@@ -13,8 +11,6 @@ LAYERS_MAX = 2
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 """Content encoding -> zlib's window bits."""
 
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-
 
 class BodyRefused(Exception):
     """The body is not read on; `status` says why in HTTP's words."""
@@ -22,28 +18,6 @@ class BodyRefused(Exception):
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(message)
         self.status, self.code = status, code
-
-
-class ClientLeft(Exception):
-    """The client went before its request was whole."""
-
-
-async def read_body(receive: Receive) -> bytes:
-    """The bytes as sent. Raises: BodyRefused, ClientLeft."""
-    message = await receive()
-    if message["type"] == "http.request" and not message.get("more_body"):
-        return _within(bytes(message["body"]))
-    parts: list[bytes] = []
-    size = 0
-    while message["type"] == "http.request":
-        parts.append(message["body"])
-        size += len(message["body"])
-        if size > BODY_BYTES_MAX:
-            raise _too_large()
-        if not message.get("more_body"):
-            return b"".join(parts)
-        message = await receive()
-    raise ClientLeft
 
 
 def decoded(body: bytes, encoding: str) -> bytes:
@@ -74,9 +48,10 @@ def _inflated(body: bytes, window: int, name: str) -> bytes:
 
 def _within(data: bytes) -> bytes:
     if len(data) > BODY_BYTES_MAX:
-        raise _too_large()
+        raise too_large()
     return data
 
 
-def _too_large() -> BodyRefused:
+def too_large() -> BodyRefused:
+    """Why a body that is too large is not read."""
     return BodyRefused(413, "request_too_large", f"a request has at most {BODY_BYTES_MAX} bytes")

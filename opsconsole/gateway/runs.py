@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import sqlite3
 from collections import OrderedDict
 from pathlib import Path
+from typing import Any
 
 from opsconsole import __version__
 from opsconsole.domain.run import RunState
 from opsconsole.errors import ConfigError, RunInUse
 from opsconsole.gateway.attribution import Caller
 from opsconsole.gateway.journal import GatewayJournal
+from opsconsole.gateway.ledger import Left, TurnLedger, left_behind
 from opsconsole.gateway.live import GatewayLive, GatewayRun, remember, remembered
 from opsconsole.gateway.loop_link import LoopLink
+from opsconsole.gateway.lost_turns import LeftOfRun
 from opsconsole.gateway.settings import GatewaySettings
 from opsconsole.protocol.limits import RUNS_PER_CONNECTION_MAX
 from opsconsole.sdk.gate import LinkView
@@ -42,6 +46,12 @@ LOOK_SECONDS = 5.0
 """How often idle runs are looked for."""
 
 
+FILES_OF_A_RUN = 4
+"""Its journal, with what SQLite keeps beside it, and its lock."""
+FILES_SPARED = 512
+"""Open files left to connections: agents make up runs, and may not use up what everybody's streams need."""
+
+
 class RunRefused(Exception):
     """A request's run may not go on, or cannot be begun."""
 
@@ -50,10 +60,25 @@ class RunRefused(Exception):
         self.killed = killed
 
 
+def runs_max() -> int:
+    """How many runs this process has files for."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    spared = min(FILES_SPARED, files // 2)
+    return LIVE_RUNS_MAX if files == resource.RLIM_INFINITY else min(LIVE_RUNS_MAX, (files - spared) // FILES_OF_A_RUN)
+
+
+def _ledger(folder: Path) -> TurnLedger:
+    try:
+        return TurnLedger(folder)
+    except OSError as error:
+        raise ConfigError(f"no record of turns can be kept in {folder}: {error.strerror or error}") from None
+
+
 class GatewayRuns:
     """Every run of this process. `start`, `find`, `stop` on the same loop."""
 
     def __init__(self, settings: GatewaySettings, *, link: LoopLink | None = None) -> None:
+        """Raises: ConfigError, where the data directory cannot be written."""
         self.settings = settings
         self._folder = settings.data_dir / "journal"
         self._runs: dict[str, GatewayRun] = {}
@@ -68,7 +93,9 @@ class GatewayRuns:
         """run -> when the link's thread is to look at it, monotonic; that thread's own."""
         self._sweeping: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
+        self._runs_max = runs_max()
         self._closing: set[asyncio.Future[None]] = set()
+        self._ledger = _ledger(journal_folder(self._folder, POINT))
         self.link = link or LoopLink(
             url=settings.hub,
             token=settings.token,
@@ -98,6 +125,7 @@ class GatewayRuns:
         await asyncio.gather(*self._closing, return_exceptions=True)
         for live in list(self._lives.values()):
             self._close(live)
+        self._ledger.close()
         for orphan in self._orphans:
             orphan.close()
 
@@ -106,11 +134,16 @@ class GatewayRuns:
         """The runs that are spoken for."""
         return list(self._runs.values())
 
-    def note(self, run: str, text: str, level: str) -> None:
+    def note(self, run: str, text: str, level: str, data: dict[str, Any] | None = None) -> None:
         """A line on the timeline of a run that is spoken for."""
         found = self._runs.get(run)
         if found is not None:
-            found.note(text, level)
+            found.note(text, level, data=data)
+
+    def is_held(self, run: str) -> bool:
+        """Whether nothing of the run may go to a provider now."""
+        found = self._runs.get(run)
+        return found is not None and found.live.session.paused
 
     @property
     def hub_gone(self) -> str:
@@ -122,10 +155,13 @@ class GatewayRuns:
 
     # -- finding ---------------------------------------------------------------------------------------------------
 
+    def known(self, caller: Caller) -> GatewayRun | None:
+        """The run of a request where it is spoken for already."""
+        return self._runs.get(caller.run or self._by_key.get(caller.key, ""))
+
     async def find(self, caller: Caller) -> GatewayRun:
         """The run of a request, begun if it is new. Raises: RunRefused."""
-        name = caller.run or self._by_key.get(caller.key, "")
-        run = self._runs.get(name)
+        run = self.known(caller)
         if run is not None:
             return run
         if caller.run in self._killed:
@@ -138,8 +174,8 @@ class GatewayRuns:
         return await asyncio.shield(opening)
 
     async def _open_for(self, caller: Caller) -> GatewayRun:
-        if len(self._runs) >= LIVE_RUNS_MAX:
-            raise RunRefused(f"this gateway speaks for {LIVE_RUNS_MAX} runs already")
+        if len(self._lives) >= self._runs_max:
+            raise RunRefused(f"this gateway speaks for {self._runs_max} runs already")
         live = await asyncio.to_thread(self._opened, caller)
         run = self._known(live, caller.agent, caller.key)
         if caller.run and caller.run != run.id:
@@ -188,7 +224,9 @@ class GatewayRuns:
                 raise RunRefused("the run was killed", killed=True)
         raise RunRefused(f"{SUCCESSORS_MAX} runs have had this name")
 
-    def _speak(self, journal: GatewayJournal, caller: Caller, *, owned: bool, keyed: bool) -> GatewayLive:
+    def _speak(
+        self, journal: GatewayJournal, caller: Caller, *, owned: bool, keyed: bool, left: LeftOfRun | None = None
+    ) -> GatewayLive:
         identity = Identity(agent=caller.agent, labels=dict(caller.labels), resumable=True, keyed=keyed)
         facts = {
             "agent": caller.agent,
@@ -205,10 +243,11 @@ class GatewayRuns:
             self.link,
             owned=owned,
             siblings=self._siblings,
+            ledger=self._ledger,
         )
         self._lives[live.run] = live
         try:
-            live.open()
+            live.open(left)
         except BaseException:
             self._close(live)
             raise
@@ -239,11 +278,21 @@ class GatewayRuns:
 
     def _settle(self) -> None:
         """In a thread: a disk may be slow."""
+        self._ledger.mark()
+        is_settled = True
         for live in self._siblings():
             try:
                 live.journal.settle()
             except sqlite3.Error as error:
+                is_settled = False
                 log.warning("run %s: the journal cannot be written: %s", live.run, error)
+        if not is_settled:
+            self._ledger.untrimmed()
+            return
+        try:
+            self._ledger.trim()
+        except OSError as error:
+            log.warning("the record of turns cannot be shortened: %s", error)
 
     def leave(self, run: GatewayRun, state: RunState, reason: str) -> None:
         """No longer speaks for a run; one that the gateway began has ended."""
@@ -281,25 +330,46 @@ class GatewayRuns:
     def _take_up(self) -> None:
         """In a thread: runs that had not ended are spoken for again, and what is left to say is delivered."""
         folder = journal_folder(self._folder, POINT)
-        if not folder.is_dir():
-            return
-        for path in sorted(folder.glob("*.db"))[:LIVE_RUNS_MAX]:
+        left, files = left_behind(folder)
+        journals = sorted(folder.glob("*.db"))
+        for path in journals[:LIVE_RUNS_MAX]:
+            run = path.stem
+            about = LeftOfRun(open=left.open.get(run, []), counts=left.counts.get(run, {}))
             try:
-                self._take_up_one(path)
+                is_done = self._take_up_one(path, about)
             except (ConfigError, RunRefused, sqlite3.Error, OSError) as error:
                 log.warning("%s: %s", path, error)
+                is_done = False
+            if is_done:
+                left.open.pop(run, None)
+                left.counts.pop(run, None)
+        kept = {path.stem for path in journals}
+        left.counts = {run: counts for run, counts in left.counts.items() if run in kept}
+        self._carry_on(left, files)
         self._orphans = find_orphans(self._folder, self.link.wake, url=self.settings.hub, point=POINT)
         deliver(self._orphans, self.link)
 
-    def _take_up_one(self, path: Path) -> None:
+    def _carry_on(self, left: Left, files: list[Path]) -> None:
+        """What was taken up is on disk before its record goes; what could not be taken up stays on record."""
+        for live in self._siblings():
+            live.journal.settle(all_of_it=True)
+        self._ledger.carry(left)
+        for path in files:
+            path.unlink(missing_ok=True)
+
+    def _take_up_one(self, path: Path, left: LeftOfRun) -> bool:
+        """Whether what is left of the run is done with; not where another hub is to hear it."""
         journal = GatewayJournal(self._folder, path.stem, point=POINT)
         facts = remembered(journal)
         if journal.get("ended") or not facts or journal.hub not in (None, hub_name(self.settings.hub)):
+            is_over = bool(journal.get("ended")) or not facts
             journal.close()
-            return
+            return is_over
         caller = Caller(agent=str(facts.get("agent") or "agent"), key=str(facts.get("key") or ""))
-        live = self._speak(journal, caller, owned=bool(facts.get("owned")), keyed=bool(facts.get("keyed")))
+        owned, keyed = bool(facts.get("owned")), bool(facts.get("keyed"))
+        live = self._speak(journal, caller, owned=owned, keyed=keyed, left=left)
         self._loop.call_soon_threadsafe(self._known, live, caller.agent, caller.key)
+        return True
 
     # -- on the link's thread --------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -15,6 +16,7 @@ import time
 from opsconsole.errors import ConfigError
 from opsconsole.gateway.app import Gateway
 from opsconsole.gateway.gateway_file import GatewayFile, remove_gateway_file, write_gateway_file
+from opsconsole.gateway.held_bytes import HeldBytes
 from opsconsole.gateway.http_server import HttpServer, listen
 from opsconsole.gateway.keys import Keys, secret_of
 from opsconsole.gateway.metrics import Counts
@@ -50,7 +52,8 @@ class Service:
         self.url = ""
         self.runs = GatewayRuns(settings)
         self.counts = Counts()
-        self.paced = Paced(self.runs.note, delay_seconds=settings.share_seconds)
+        self.held = HeldBytes(settings.held_mib * 2**20)
+        self.paced = Paced(self.runs.note, is_held=self.runs.is_held, delay_seconds=settings.share_seconds)
         self._rates = RatesTold(self.paced.traffic, self.runs.link)
         self._server: HttpServer | None = None
         self._closing = contextlib.AsyncExitStack()
@@ -64,12 +67,17 @@ class Service:
             Upstream(connect_seconds=settings.connect_seconds, read_seconds=settings.read_seconds, flow=self.paced)
         )
         shop = Shop(
-            settings=settings, upstream=upstream, price=PriceList(settings.prices, clock=time.time), counts=self.counts
+            settings=settings,
+            upstream=upstream,
+            price=PriceList(settings.prices, clock=time.time),
+            counts=self.counts,
+            held=self.held,
         )
         await self.runs.start()
         self._rates.start()
         self._server = HttpServer(
-            Gateway(shop, self.runs, Keys(settings.keys, secret_of(settings.data_dir)), self.paced.traffic)
+            Gateway(shop, self.runs, Keys(settings.keys, secret_of(settings.data_dir)), self.paced.traffic),
+            self.held,
         )
         await self._server.begin(listener)
         write_gateway_file(settings.data_dir, self._file())
@@ -113,6 +121,8 @@ def serve(settings: GatewaySettings, *, ends_with_stdin: bool = False) -> int:
     """Run a gateway until SIGTERM or SIGINT, or until its standard input ends. Gives the exit code: 0, or 2 for wrong
     settings."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    _, files = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))  # what is usual, 1,024, is a few hundred runs
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         with asyncio.Runner(loop_factory=loop_factory()) as runner:

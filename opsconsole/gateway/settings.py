@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from opsconsole.domain.tool_call import Risk
 from opsconsole.gateway.flow.breaker import Fallback
-from opsconsole.policy.prices import Prices
-from opsconsole.sdk.on_hub_lost import OnHubLost
+from opsconsole.policy.price_settings import Prices
+
+if TYPE_CHECKING:
+    from opsconsole.sdk.on_hub_lost import OnHubLost
+
+ANSWER_TOKENS = 16_384
+"""Most answers are far shorter; a model that thinks first needs several thousand before its first word."""
+HELD_MIB = 512
+"""Eight of the largest requests, or as many of the longest held answers as hundreds of agents wait with."""
 
 Deny = Literal["reask", "strip", "stop"]
+ProviderTools = Literal["strip", "ask", "allow"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,8 +54,14 @@ class GatewaySettings:
     connect_seconds: float = 10.0
     read_seconds: float = 900.0
     """The longest silence of an upstream amid an answer."""
-    provider_tools: Literal["strip", "allow"] = "strip"
-    """Tools that the provider runs itself can be held by nobody."""
+    provider_tools: ProviderTools = "strip"
+    """Tools that the provider runs itself can be held by nobody once they are offered."""
+    held_mib: int = HELD_MIB
+    """Of requests and held answers together, in memory; beyond it new ones are refused."""
+    clamp: bool = True
+    """Whether an answer of unlimited length is limited to what its turn has reserved, where the run has a budget."""
+    answer_tokens: int = ANSWER_TOKENS
+    """Reserved for an answer whose length nobody limited."""
     background: bool = False
     """Whether requests may ask for answers that nobody waits for; they cannot be held."""
     fallbacks: tuple[Fallback, ...] = ()
@@ -61,4 +75,6 @@ class GatewaySettings:
     @property
     def on_hub_lost(self) -> OnHubLost:
         """The same in the words of a run's gate: calls of tools wait, whatever turns of the model do."""
+        from opsconsole.sdk.on_hub_lost import OnHubLost  # the settings are read where no SDK is: the first paint waits
+
         return OnHubLost(gate="allow", allow_risk_max=Risk.LOW) if self.hub_lost == "allow" else OnHubLost()

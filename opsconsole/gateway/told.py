@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from opsconsole.errors import CallDenied
-from opsconsole.gateway.dialect.interface import Changes, Counts, Request, Said
-from opsconsole.gateway.dialect.json_text import count
+from opsconsole.gateway.dialect.interface import Counts, Request, Said
+from opsconsole.gateway.settings import ANSWER_TOKENS
 from opsconsole.policy.prices import Billed, PriceList
 from opsconsole.sdk.model_request import TOOLS_MAX, shown_request
 
-OUTPUT_TOKENS_ASSUMED = 4_096
-"""Reserved for an answer whose length nobody limited."""
 BYTES_PER_TOKEN = 4
 """A rough measure of text; what was used in truth replaces it."""
 MESSAGES_SHOWN_MAX = 200
@@ -21,6 +21,8 @@ NEW_TOLD_MAX = 200
 """Messages told of one request: an agent that sends a thousand at once is read in part."""
 FIRST_TOLD_MAX = 20
 """Messages told of a conversation that had begun before the gateway saw it."""
+CHOICES_MAX = 128
+"""More answers to one request no server gives."""
 _ANSWER_TOKENS_USUAL = 500
 """Of an answer whose length nobody limited, until it has told."""
 _TOLD_ROLES = ("system", "user")
@@ -46,36 +48,90 @@ def expected_tokens(request: Request) -> int:
     )
 
 
-def shown(request: Request, provider: str, price: Price) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Most:
+    """The most that a turn is expected to use."""
+
+    model: str
+    provider: str
+    usd: float | None
+    """None where no price is known."""
+    input_tokens: int
+    output_tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Both ways."""
+        return self.input_tokens + self.output_tokens
+
+    def to_json(self) -> dict[str, Any]:
+        """As a proposal carries it."""
+        return {"usd": self.usd, "tokens": self.tokens}
+
+
+def shown(request: Request, most: Most, clamp: int | None = None) -> dict[str, Any]:
     """The arguments of a turn's proposal: what an operator is shown who answers as the model, and the reservation."""
     newest = request.conversation[-MESSAGES_SHOWN_MAX:]
     tools = [{"name": tool.name, "parameters": dict(tool.schema or {})} for tool in request.tools[:TOOLS_MAX]]
     messages = [_message(said) for said in newest]
-    return shown_request({"model": request.model, "messages": messages, "tools": tools}) | {
-        "reserve": reservation(request, provider, price)
-    }
+    limited = {} if clamp is None else {"answer_tokens_max": clamp}
+    told = shown_request({"model": request.model, "messages": messages, "tools": tools})
+    return told | {"reserve": most.to_json()} | limited
 
 
-def reservation(request: Request, provider: str, price: Price) -> dict[str, Any]:
-    """The most that a turn is expected to cost: `{"usd", "tokens"}`, usd None where the model has no known price."""
-    usd, tokens = reserved(request, provider, price)
-    return {"usd": usd, "tokens": tokens}
-
-
-def reserved(request: Request, provider: str, price: Price, tell: Tell | None = None) -> tuple[float | None, int]:
-    """(US dollars, tokens) of `reservation`.
+def reserved(
+    request: Request,
+    provider: str,
+    price: Price,
+    answer_tokens: int = ANSWER_TOKENS,
+    tell: Tell | None = None,
+    *,
+    context_tokens: int = 0,
+) -> Most:
+    """What a turn reserves; `context_tokens` is what its provider remembers of the conversation, and bills again.
 
     Raises: CallDenied where the settings refuse models without a price, and this is one; `tell` hears of it.
     """
-    asked = input_tokens(request)
-    answer = OUTPUT_TOKENS_ASSUMED if request.output_tokens_max is None else max(0, request.output_tokens_max)
+    asked = input_tokens(request) + context_tokens
+    answer = answer_tokens if request.output_tokens_max is None else max(0, request.output_tokens_max)
+    answer *= _choices(request.body.get("n"))
     asked_tier = tier if (tier := tier_asked(request)) in _DEARER_TIERS else ""
-    answer *= max(1, count(request.body.get("n")))
-    most = Billed(input_tokens=asked, output_tokens=answer, service_tier=asked_tier)
-    priced = price.turn(provider, most, request.model)
+    billed_most = Billed(input_tokens=asked, output_tokens=answer, service_tier=asked_tier, speed=_speed(request))
+    return most_of(billed_most, request.model, provider, price, tell)
+
+
+def context_of(request: Request) -> str:
+    """The id by which a request names what its provider remembers; empty where it names nothing."""
+    given = request.body.get("conversation")
+    named = given.get("id") if isinstance(given, dict) else given
+    return request.previous or (named if isinstance(named, str) else "")
+
+
+def _choices(given: Any) -> int:
+    """How many answers are asked for; servers take a number of any kind, or one in a text."""
+    try:
+        return max(1, min(CHOICES_MAX, math.ceil(float(given))))
+    except (TypeError, ValueError, OverflowError):
+        return 1
+
+
+def _speed(request: Request) -> str:
+    """Anthropic: `fast` costs a multiple."""
+    return "fast" if request.body.get("speed") == "fast" else ""
+
+
+def most_of(billed_most: Billed, model: str, provider: str, price: Price, tell: Tell | None = None) -> Most:
+    """The same in money. Raises: CallDenied, as `reserved`."""
+    priced = price.turn(provider, billed_most, model)
     if priced.usd is None and price.prices.blocks:
-        _refuse(request.model, tell)
-    return priced.usd, asked + answer
+        _refuse(model, tell)
+    return Most(
+        model=model,
+        provider=provider,
+        usd=priced.usd,
+        input_tokens=billed_most.input_tokens,
+        output_tokens=billed_most.output_tokens,
+    )
 
 
 def _refuse(model: str, tell: Tell | None) -> NoReturn:
@@ -122,16 +178,6 @@ def news(request: Request, *, first: bool) -> Iterator[tuple[int, str, str]]:
 
 def _after_answer(said: tuple[Said, ...]) -> int:
     return next((place + 1 for place in range(len(said) - 1, -1, -1) if said[place].role == "assistant"), 0)
-
-
-def provider_tools(request: Request) -> frozenset[str]:
-    """The tools that the provider would run itself."""
-    return frozenset(tool.name for tool in request.tools if tool.runs_at == "provider")
-
-
-def is_changed(changes: Changes) -> bool:
-    """Whether anything of the request changes on its way."""
-    return changes != Changes()
 
 
 def _message(said: Said) -> dict[str, Any]:

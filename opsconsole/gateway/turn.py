@@ -10,18 +10,16 @@ propose ─▶ allow ─▶ upstream ─▶ pieces ─▶ Done ─────�
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from opsconsole.domain.tool_call import CallKind, Risk
 from opsconsole.errors import CallDenied, RunStopped
-from opsconsole.gateway.admission import Admitted, ByLease, ByVerdict
+from opsconsole.gateway.admission import Admitted, ahead, asked
 from opsconsole.gateway.dialect.interface import (
     Broken,
     CallBegan,
     CannotReask,
-    Changes,
     Counted,
     Dialect,
     Done,
@@ -37,23 +35,29 @@ from opsconsole.gateway.dialect.interface import (
 from opsconsole.gateway.failures import (
     denied_failure,
     error_headers,
+    full_failure,
     killed_failure,
     lost_failure,
+    said_failure,
     upstream_failure,
 )
+from opsconsole.gateway.forwarding import Errand, clamp_of, most_of_turn, note_context, note_cut, outgoing
+from opsconsole.gateway.held_bytes import HeldBytes, TooMuchHeld
 from opsconsole.gateway.holding import Holding, Ruled, composed_calls
 from opsconsole.gateway.live import GatewayRun
 from opsconsole.gateway.metrics import Counts
 from opsconsole.gateway.output import Headers, Output
+from opsconsole.gateway.pacing import Halted
+from opsconsole.gateway.patience import Patience
+from opsconsole.gateway.provider_tools import not_offered
 from opsconsole.gateway.reading import Reading
 from opsconsole.gateway.settings import GatewaySettings
-from opsconsole.gateway.stand_in import first_answer, standing_in
-from opsconsole.gateway.told import Price, expected_tokens, provider_tools, reserved, shown
+from opsconsole.gateway.stand_in import first_answer
+from opsconsole.gateway.told import Price, shown
 from opsconsole.gateway.upstream import Answer as UpstreamAnswer
 from opsconsole.gateway.upstream import Call as UpstreamCall
-from opsconsole.gateway.upstream import Upstream, UpstreamFailed, UpstreamSaid, drained
-from opsconsole.sdk.calls import Answered as OperatorAnswered
-from opsconsole.sdk.calls import Ask, Call
+from opsconsole.gateway.upstream import Upstream, UpstreamFailed, UpstreamSaid
+from opsconsole.sdk.calls import Call
 from opsconsole.sdk.gate import Decision
 from opsconsole.sdk.new_ids import new_id
 
@@ -72,15 +76,7 @@ class Shop:
     upstream: Upstream
     price: Price
     counts: Counts
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
-    """Where a request goes."""
-
-    provider: str
-    url: str
-    headers: Headers
+    held: HeldBytes
 
 
 class Turn:
@@ -99,7 +95,13 @@ class Turn:
         self._killed = ""
         self._left = False
         self._retaking = False
-        self._spoke_at = 0.0
+        self._patience = Patience(shop.settings, self.output, self._show_life)
+        self._kept = shop.held.share()
+        """Of its request and of what is held of its answer."""
+        self._drop: frozenset[str] = frozenset()
+        """Tools that are not offered."""
+        self._clamp: int | None = None
+        """The longest answer asked for, where the request sets none."""
         self._said = ""
         """What the model said beside the calls that are held."""
         self._headers: Headers | None = None
@@ -109,7 +111,6 @@ class Turn:
         self._released: dict[str, Call] = {}
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
-        self._draining: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins."""
@@ -159,7 +160,10 @@ class Turn:
 
     async def _drive(self) -> None:
         try:
+            self._kept.take(len(self._request.raw))
             await self._go()
+        except TooMuchHeld as full:
+            self._fail(full_failure(full))
         except asyncio.CancelledError:
             if not (self._killed or self._left):
                 self._fail(lost_failure("the gateway is going down"))
@@ -176,6 +180,7 @@ class Turn:
         finally:
             self._fail(GATEWAY_FAULT)  # where something ended it that nobody foresaw
             self._run.end(self)
+            self._kept.give_back(after_seconds=0.0 if self.output.viewed else self._shop.settings.grace_seconds)
             self.over.set()
 
     async def _go(self) -> None:
@@ -215,7 +220,8 @@ class Turn:
 
     async def _once(self, request: Request) -> Held | None:
         """One turn at the gate and upstream; the calls that its answer holds, or None when it is passed on."""
-        admitted = self._ahead(request) or await self._asking(request)
+        self._drop = await not_offered(self._run, request, self._shop.settings.provider_tools, self._waited)
+        admitted = await self._admitted(request)
         if admitted is None:
             return None
         reading = Reading(self._run, request, self._dialect.provider, self._shop.price)
@@ -229,64 +235,41 @@ class Turn:
             raise
         self._at_upstream = False
         admitted.whole(reading)
+        note_context(self._run, request, reading.id, reading.tokens)
+        self._run.splices.unheard.heard(request)
         if found is None and request.appended:
             self._remember(request, {})
         return found
 
-    def _ahead(self, request: Request) -> Admitted | None:
-        """Under a lease, if the run has one that covers this turn."""
-        usd, tokens = reserved(request, self._dialect.provider, self._shop.price, self._run.note)
-        verdict = self._run.live.may_go_ahead(usd, tokens)
-        if not verdict:
+    async def _admitted(self, request: Request) -> Admitted | None:
+        """Under the run's lease, or by a verdict of its own; None where an operator has answered as the model."""
+        settings, price = self._shop.settings, self._shop.price
+        most = most_of_turn(self._run, self._dialect, request, price, settings)
+        admitted = ahead(self._run, most, priced_by=price.version)
+        if admitted is not None:
+            return admitted
+        args = shown(request, most, clamp_of(self._run, request, settings))
+        found = await asked(self._run, most, args, self._waited, priced_by=price.version)
+        if isinstance(found, Decision):
+            await self._compose(request, found)
             return None
-        return ByLease(self._run, request.model, verdict, {"usd": usd, "tokens": tokens})
-
-    async def _asking(self, request: Request) -> Admitted | None:
-        """By a verdict of its own; None where an operator has answered as the model."""
-        call = self._proposed(request)
-        try:
-            decision = await self._waited(call.decided)
-        except BaseException:
-            self._run.calls.withdraw(call)
-            raise
-        begun = self._run.calls.begin(call, decision)
-        if isinstance(begun, OperatorAnswered):
-            await self._compose(request, decision)
-            return None
-        return ByVerdict(self._run, call)
-
-    def _proposed(self, request: Request) -> Call:
-        args = shown(request, self._dialect.provider, self._shop.price)
-        ask = Ask(kind=CallKind.MODEL_CALL, name=args["model"], args=args, call=new_id("turn"), risk=Risk.LOW)
-        call = self._run.calls.propose(ask)
-        assert isinstance(call, Call)  # its id is new
-        call.keep_result = False
-        return call
+        return found
 
     async def _waited(self, decided: Future[Decision]) -> Decision:
         """A decision; the client is told that it is being waited for."""
         if decided.done():
             return decided.result()
-        future = asyncio.wrap_future(decided)
-        settings = self._shop.settings
-        seconds = settings.keepalive_seconds if self.output.is_open else settings.patience_seconds
         began = self._loop.time()
         self._shop.counts.holding += 1
         try:
-            while not future.done():
-                await asyncio.wait((future,), timeout=seconds)
-                if not future.done():
-                    self._show_life()
-                    seconds = settings.keepalive_seconds
+            return await self._patience.waited(asyncio.wrap_future(decided))
         finally:
             self._shop.counts.holding -= 1
             self._shop.counts.waited(self._loop.time() - began)
-        return future.result()
 
     def _show_life(self) -> None:
         self._open(None)
         self.output.write(self._answer.keep_alive())
-        self._spoke_at = self._loop.time()
 
     def _open(self, headers: Headers | None) -> None:
         if not self.output.is_open:
@@ -296,58 +279,72 @@ class Turn:
     # -- upstream --------------------------------------------------------------------------------------------------
 
     async def _read(self, request: Request, reading: Reading) -> Held | None:
-        call, answer = await self._asked(request)
+        call, answer = await self._asked(request, reading)
         try:
+            reading.began = answer.status == 200
             if answer.status != 200 or answer.is_encoded:
                 raise await answer.refusal()
-            reading.began = True
             found = await self._take_all(answer, reading)
         except BaseException:
             answer.abort()
             raise
-        self._draining = asyncio.create_task(drained(answer))
+        finally:
+            self._patience.rest()
+        answer.finish()
         self._shop.upstream.flow.used(call, reading.tokens or call.tokens)
         return found if isinstance(found, Held) else None
 
-    async def _asked(self, request: Request) -> tuple[UpstreamCall, UpstreamAnswer]:
-        drop = provider_tools(request) if self._shop.settings.provider_tools == "strip" else frozenset()
-        for name in sorted(drop):
-            self._run.note(f"{name} runs at the provider and can't be held: it is not offered", "warning", once=name)
-        changes = Changes(injected=self._run.live.injected(), drop_tools=drop, edited=dict(self._run.splices.notes))
-        whole = self._run.splices.restored(request)
-        call = UpstreamCall(
-            provider=self._errand.provider,
-            url=self._errand.url,
-            method="POST",
-            headers=self._errand.headers,
-            body=self._dialect.forwarded(whole, changes),
-            run=self._run.id,
-            model=request.model,
-            tokens=expected_tokens(request),
+    async def _asked(self, request: Request, reading: Reading) -> tuple[UpstreamCall, UpstreamAnswer]:
+        shop, run = self._shop, self._run
+        self._clamp = clamp_of(run, request, shop.settings)
+        going = outgoing(
+            run,
+            self._dialect,
+            request,
+            self._errand,
+            shop.settings,
+            drop=self._drop,
+            clamp=self._clamp,
+            patience=self._patience if request.streams else None,
         )
-        instead = standing_in(
-            self._shop.settings.fallbacks,
-            call,
-            lambda name: self._dialect.forwarded(whole, replace(changes, model=name)),
-        )
-        return await first_answer(self._shop.upstream, call, instead, self._run.note)
+        while True:
+            try:
+                return await first_answer(shop.upstream, going.call, going.instead, run.note, reading.abandoned)
+            except Halted:
+                await self._patience.resumed(lambda: run.live.session.paused)
 
     async def _take_all(self, answer: UpstreamAnswer, reading: Reading) -> Held | Done:
         headers = answer.headers
-        async for chunk in answer.chunks():
+        found: Held | Done | None = None
+        full: TooMuchHeld | None = None
+
+        def take(chunk: bytes) -> bool:
+            nonlocal found, full
             self._shop.counts.chunks += 1
-            for piece in self._answer.feed(chunk):
-                found = self._take(piece, reading, headers)
-                if found is not None:
-                    return found
-            if self._is_held and self._loop.time() - self._spoke_at >= self._shop.settings.keepalive_seconds:
-                self._show_life()
-            await self.output.room()
-        for piece in self._answer.end():
+            if self._is_held or not self._request.streams:
+                try:
+                    self._kept.take(len(chunk))
+                except TooMuchHeld as no_room:
+                    full = no_room
+                    return True
+            found = self._take_each(self._answer.feed(chunk), reading, headers)
+            self.output.keep_pace(answer.pause, answer.resume)
+            return found is not None
+
+        await answer.pour(take)
+        if full is not None:
+            raise full
+        found = found or self._take_each(self._answer.end(), reading, headers)
+        if found is not None:
+            return found
+        raise UpstreamFailed("the model's provider ended its answer before it was whole")
+
+    def _take_each(self, pieces: Iterable[Piece], reading: Reading, headers: Headers) -> Held | Done | None:
+        for piece in pieces:
             found = self._take(piece, reading, headers)
             if found is not None:
                 return found
-        raise UpstreamFailed("the model's provider ended its answer before it was whole")
+        return None
 
     def _take(self, piece: Piece, reading: Reading, headers: Headers) -> Held | Done | None:
         match piece:
@@ -363,11 +360,13 @@ class Turn:
             case Counted():
                 reading.counted(piece)
             case CallBegan():
-                self._is_held, self._spoke_at = True, self._loop.time()
+                self._is_held = True
+                self._patience.keep()
             case Held():
                 self._headers = headers
                 return piece
             case Done():
+                note_cut(self._run, self._clamp, piece.finish)
                 self.output.end("whole")
                 return piece
             case Broken():
@@ -415,7 +414,11 @@ class Turn:
         self._is_held = True
         calls, released, refused = await composed_calls(self._run, decision, self._waited)
         text = "\n".join([decision.text, *refused]).strip()
-        data = self._dialect.composed(request, id=self._known_as or new_id("op"), text=text, calls=calls)
+        id = self._known_as or new_id("op")
+        data = self._dialect.composed(request, id=id, text=text, calls=calls)
+        splices = self._run.splices
+        items = self._dialect.composed_items(request, id=id, text=text, calls=calls)
+        splices.unheard.composed(splices.restored(request), id, items)
         if text:
             self._run.live.message("assistant", text, None, None, decision.by or None)
         self._shop.counts.composed += 1
@@ -440,9 +443,7 @@ class Turn:
         """Upstream's own error, as it is where that is still possible."""
         self._shop.counts.upstream_errors[self._errand.provider] += 1
         if self.output.is_open:
-            told = said.body[:500].decode("utf-8", "replace")
-            status = said.status if said.status >= 400 else 502
-            self._fail(Failure(status=status, code="upstream_error", message=f"{said}: {told}", retry=status >= 429))
+            self._fail(said_failure(said))
             return
         self.output.open(said.status, said.headers)
         self.output.write(said.body)

@@ -4,47 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
-from urllib.parse import urlsplit
 
-import aiohttp
-from yarl import URL
+from opsconsole.gateway.patience import Patience
+from opsconsole.gateway.wire.headers import HOP_BY_HOP, Headers
+from opsconsole.gateway.wire.outgoing import Arriving, Take
+from opsconsole.gateway.wire.outgoing import UpstreamFailed as UpstreamFailed
+from opsconsole.gateway.wire.pool import Pool
 
-from opsconsole.gateway.output import Headers
-from opsconsole.sdk.settings import LOOPBACK
-
-HOP_BY_HOP = frozenset(
-    {
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-    }
-)
 _NOT_FORWARDED = HOP_BY_HOP | {b"host", b"content-length", b"content-encoding", b"accept-encoding", b"expect"}
 _NOT_RETURNED = HOP_BY_HOP | {b"content-length", b"date", b"server"}
 _OURS = b"x-opsconsole-"
 ERROR_BYTES_MAX = 1_048_576
 """Of an upstream's error body."""
-KEEPALIVE_SECONDS = 50.0
-DRAIN_SECONDS = 0.5
-"""How long the end of a whole answer is waited for, so that its connection can serve again."""
-_SKIPPED = ("User-Agent", "Accept", "Accept-Encoding", "Content-Type")
-
-
-class UpstreamFailed(Exception):
-    """No whole answer came: nothing there, cut, or silent for too long."""
-
-    def __init__(self, why: str, *, timed_out: bool = False) -> None:
-        super().__init__(why)
-        self.timed_out = timed_out
 
 
 class UpstreamSaid(Exception):
@@ -79,6 +54,10 @@ class Call:
     model: str = ""
     tokens: int = 0
     """What it may cost, for whoever shares out rates."""
+    patience: Patience | None = None
+    """Its client's, where it is to be shown life while the call waits for its share."""
+    is_free: bool = False
+    """Whether it buys nothing: a pause does not keep it back."""
     id: int = field(default_factory=new_call_id)
 
 
@@ -89,12 +68,20 @@ class Flow(Protocol):
         """Waits for the call's share; `attempt` counts from 0. Raises: NoShare where it will have none."""
         ...
 
+    def going(self, call: Call) -> None:
+        """The call was admitted a moment ago and would be sent now; it may raise instead."""
+        ...
+
     def answered(self, call: Call, status: int, headers: Mapping[str, str]) -> None:
         """What upstream said, with its rate-limit headers; status 0 where it said nothing."""
         ...
 
     def again_seconds(self, call: Call, attempt: int, status: int, headers: Mapping[str, str]) -> float | None:
         """When to ask again what was answered so (nothing of it has reached the client); None for not at all."""
+        ...
+
+    def took_out(self, call: Call) -> bool:
+        """Whether the call was sent and has no answer yet; asked once, when nobody waits for it any more."""
         ...
 
     def used(self, call: Call, tokens: int) -> None:
@@ -108,6 +95,9 @@ class Unpaced:
     async def admit(self, call: Call, attempt: int) -> None:
         """At once."""
 
+    def going(self, call: Call) -> None:
+        """It may."""
+
     def answered(self, call: Call, status: int, headers: Mapping[str, str]) -> None:
         """Not looked at."""
 
@@ -115,28 +105,29 @@ class Unpaced:
         """Never."""
         return None
 
+    def took_out(self, call: Call) -> bool:
+        """Not known: it may have been."""
+        return True
+
     def used(self, call: Call, tokens: int) -> None:
         """Not counted."""
 
 
 class Answer:
-    """An answer that has begun to come. Use it to its end, or abort it."""
+    """An answer that has begun to come. Use it to its end, finish or abort it."""
 
-    def __init__(self, response: aiohttp.ClientResponse) -> None:
-        self._response = response
-        self.status = response.status
+    def __init__(self, arriving: Arriving) -> None:
+        self._arriving = arriving
+        self.status = arriving.status
+        self.named_headers: dict[str, str] = {}
+        """All of its headers by their names in lower case; the first of each name."""
+        for name, value in arriving.headers:
+            self.named_headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
 
     @property
     def headers(self) -> Headers:
         """What of its headers goes to a client."""
-        return [
-            (name.lower(), value) for name, value in self._response.raw_headers if name.lower() not in _NOT_RETURNED
-        ]
-
-    @property
-    def named_headers(self) -> Mapping[str, str]:
-        """All of them, by name in any case."""
-        return self._response.headers
+        return [one for one in self._arriving.headers if one[0] not in _NOT_RETURNED]
 
     async def refusal(self) -> UpstreamSaid | UpstreamFailed:
         """What an answer is that has another status than 200, or is compressed. Below 400 it is none that may be passed
@@ -150,36 +141,46 @@ class Answer:
     @property
     def is_encoded(self) -> bool:
         """Whether its body is compressed although we asked for none: nobody here reads what is in it."""
-        told = ",".join(self._response.headers.getall("content-encoding", ()))
-        return any(name.strip().lower() not in ("", "identity") for name in told.split(","))
+        if "content-encoding" not in self.named_headers:
+            return False
+        told = b",".join(value for name, value in self._arriving.headers if name == b"content-encoding")
+        return any(name.strip().lower() not in (b"", b"identity") for name in told.split(b","))
 
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """The body as it comes. Raises: UpstreamFailed."""
-        try:
-            async for chunk in self._response.content.iter_any():
-                yield chunk
-        except TimeoutError:
-            raise UpstreamFailed("the model's provider has gone silent amid its answer", timed_out=True) from None
-        except (aiohttp.ClientError, OSError) as error:
-            raise UpstreamFailed(f"the model's provider cut its answer: {_told(error)}") from None
+    def pause(self) -> None:
+        """The provider has to wait."""
+        self._arriving.pause()
+
+    def resume(self) -> None:
+        """It may go on."""
+        self._arriving.resume()
+
+    def finish(self) -> None:
+        """What is wanted of it is here: its connection may serve again."""
+        self._arriving.finish()
+
+    def abort(self) -> None:
+        """Breaks its connection now, unless it is read to its end."""
+        self._arriving.abort()
+
+    async def pour(self, take: Take) -> None:
+        """The body as it comes, until it ends or `take` says that it is enough. Raises: UpstreamFailed."""
+        await self._arriving.pour(take)
 
     async def body(self, bytes_max: int = ERROR_BYTES_MAX) -> bytes:
         """The whole of a short body. Raises: UpstreamFailed."""
         parts: list[bytes] = []
         size = 0
-        async for chunk in self.chunks():
+
+        def take(chunk: bytes) -> bool:
+            nonlocal size
             size += len(chunk)
             if size > bytes_max:
                 raise UpstreamFailed(f"the model's provider answered more than {bytes_max} bytes")
             parts.append(chunk)
-        return b"".join(parts)
+            return False
 
-    def abort(self) -> None:
-        """Break the connection now; one that is read to its end stays for the next request."""
-        connection = self._response.connection
-        if connection is not None and connection.transport is not None:
-            connection.transport.abort()
-        self._response.close()
+        await self.pour(take)
+        return b"".join(parts)
 
 
 class Upstream:
@@ -187,32 +188,22 @@ class Upstream:
 
     def __init__(self, *, connect_seconds: float, read_seconds: float, flow: Flow | None = None) -> None:
         self.flow: Flow = flow or Unpaced()
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=read_seconds)
-        self._sessions: dict[bool, aiohttp.ClientSession] = {}
+        self._pool = Pool(connect_seconds=connect_seconds, read_seconds=read_seconds)
 
     async def __aenter__(self) -> Upstream:
-        for proxied in (False, True):
-            self._sessions[proxied] = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEPALIVE_SECONDS),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                timeout=self._timeout,
-                auto_decompress=False,
-                skip_auto_headers=_SKIPPED,
-                trust_env=proxied,
-            )
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for session in self._sessions.values():
-            await session.close()
+        self._pool.close()
 
     async def ask(self, call: Call) -> Answer:
         """The beginning of the answer. Raises: UpstreamFailed."""
         attempt = 0
+        going = partial(self.flow.going, call)
         while True:
             await self.flow.admit(call, attempt)
             try:
-                answer = await self._once(call)
+                answer = Answer(await self._pool.ask(call.method, call.url, call.headers, call.body, going))
             except UpstreamFailed as failed:
                 self.flow.answered(call, 0, {})
                 wait = None if failed.timed_out else self.flow.again_seconds(call, attempt, 0, {})
@@ -220,6 +211,8 @@ class Upstream:
                     raise
             else:
                 self.flow.answered(call, answer.status, answer.named_headers)
+                if answer.status == 200:
+                    return answer
                 wait = self.flow.again_seconds(call, attempt, answer.status, answer.named_headers)
                 if wait is None:
                     return answer
@@ -227,41 +220,9 @@ class Upstream:
             attempt += 1
             await asyncio.sleep(wait)
 
-    async def _once(self, call: Call) -> Answer:
-        url = URL(call.url, encoded=True)
-        session = self._sessions[url.host not in LOOPBACK]
-        headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in call.headers]
-        try:
-            response = await session.request(
-                call.method, url, data=call.body or None, headers=headers, allow_redirects=False
-            )
-        except TimeoutError:
-            raise UpstreamFailed(f"{_place(call.url)} did not answer in time", timed_out=True) from None
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise UpstreamFailed(f"{_place(call.url)} cannot be asked: {_told(error)}") from None
-        return Answer(response)
-
-
-async def drained(answer: Answer) -> None:
-    """Reads what follows a whole answer, so that its connection can be used again."""
-    try:
-        async with asyncio.timeout(DRAIN_SECONDS):
-            async for _ in answer.chunks():
-                pass
-    except (TimeoutError, UpstreamFailed):
-        answer.abort()
-
 
 def forwarded_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
     """A client's headers as they go upstream: all but those of the connection and ours; nothing compressed."""
     kept = [(name, value) for name, value in headers if name not in _NOT_FORWARDED and not name.startswith(_OURS)]
     kept.append((b"accept-encoding", b"identity"))
     return kept
-
-
-def _place(url: str) -> str:
-    return urlsplit(url).netloc.rpartition("@")[2]
-
-
-def _told(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"[:300]

@@ -25,7 +25,7 @@ USED_USD = (60 * 100 + 40 * 10 + 7 * 1_000) / 1e6
 @pytest.fixture
 async def priced(tmp_path: Path) -> AsyncIterator[Place]:
     """A gateway whose operator has set a price, beside a hub that knows nothing of it."""
-    async with running_place(tmp_path, prices=prices_of({"gpt-4o-mini": OWN})) as place:
+    async with running_place(tmp_path, prices=prices_of({"gpt-4o-mini": OWN}), answer_tokens=1_000) as place:
         yield place
 
 
@@ -97,7 +97,7 @@ async def test_a_hub_refuses_what_its_own_settings_cannot_price(tmp_path: Path) 
 
 async def test_a_flat_price_counts_a_model_that_nobody_prices_and_an_alert_says_so(tmp_path: Path) -> None:
     flat = {"input": 100, "output": 1_000}
-    async with running_place(tmp_path, prices=prices_of({"unknown_model": flat})) as place:
+    async with running_place(tmp_path, prices=prices_of({"unknown_model": flat}), answer_tokens=1_000) as place:
         place.upstream.script("hello", Turn(text="Hello", usage=Usage(input_tokens=100, output_tokens=7)))
         async with place.openai() as agent:
             await agent.chat.completions.create(**ask("hello", model="nobodys-model"))

@@ -36,7 +36,19 @@ async def rows(place: Place) -> list[dict[str, Any]]:
         return list((await client.get("/v1/runs")).json()["rows"])
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+@pytest.mark.parametrize(
+    ("role", "status"), [("operator", 200), ("admin", 200), ("agent", 401), ("gateway", 401), ("", 401)]
+)
+async def test_its_numbers_are_for_those_who_may_observe_the_hub(place: Place, role: str, status: int) -> None:
+    import httpx
+
+    headers = {"authorization": f"Bearer {place.hub.token(role)}"} if role else {}
+    async with httpx.AsyncClient(base_url=place.gateway.url, headers=headers) as client:
+        answers = [(await client.get("/metrics")).status_code for _ in range(2)]
+    assert answers == [status, status]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
 async def test_a_gateway_tells_how_it_is(place: Place, path: str) -> None:
     import httpx
 

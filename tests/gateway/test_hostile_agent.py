@@ -14,16 +14,18 @@ import pytest
 from opsconsole.errors import ConfigError
 from opsconsole.gateway.dialect.dialects import DIALECTS
 from opsconsole.gateway.dialect.interface import BadRequest
-from opsconsole.gateway.http_server import HEAD_BYTES_MAX
 from opsconsole.gateway.keys import secret_of
+from opsconsole.gateway.provider_tools import provider_offers
 from opsconsole.gateway.run_tokens import SECRET_BYTES, SECRET_FILE, run_token
-from opsconsole.gateway.told import NEW_TOLD_MAX, news, provider_tools, reserved
+from opsconsole.gateway.runs import FILES_OF_A_RUN, runs_max
+from opsconsole.gateway.told import NEW_TOLD_MAX, news, reserved
+from opsconsole.gateway.wire.headers import HEAD_BYTES_MAX
 from opsconsole.policy.prices import PriceList, Prices
 from opsconsole.sdk.gate import LinkView
 from tests.gateway.place import Place, running_place, until
 from tests.gateway.raw_upstream import RawPlace, raw_place
 from tests.support.hub import eventually
-from tests.support.model_script import Call, Turn, mark
+from tests.support.model_script import Call, Delivery, Turn, Usage, mark
 
 CHAT = "/openai/v1/chat/completions"
 RUN_CHAT = f"/r/run_1/tester{CHAT}"
@@ -97,14 +99,14 @@ def test_a_field_that_stands_twice_is_refused(dialect: str, twice: bytes) -> Non
 
 def test_a_server_that_bears_the_name_of_a_clients_tool_is_still_the_providers() -> None:
     sent = {"model": "m", "messages": [], "tools": [{"name": "git"}], "mcp_servers": [{"name": "git", "url": "x"}]}
-    assert provider_tools(DIALECTS["anthropic.messages"].read(json.dumps(sent).encode())) == {"git"}
+    [offer] = provider_offers(DIALECTS["anthropic.messages"].read(json.dumps(sent).encode()))
+    assert (offer.name, offer.definition["url"]) == ("git", "x")
 
 
 @pytest.mark.parametrize("more", [{"max_tokens": 1, "max_completion_tokens": 500}, {"max_tokens": 100, "n": 5}])
 def test_a_turn_reserves_the_longest_answers_that_it_allows(more: dict[str, int]) -> None:
     request = DIALECTS["openai.chat"].read(json.dumps(body() | more).encode())
-    _, tokens = reserved(request, "openai", PriceList(Prices(), clock=lambda: 0.0))
-    assert tokens >= 500
+    assert reserved(request, "openai", PriceList(Prices(), clock=lambda: 0.0)).tokens >= 500
 
 
 @pytest.mark.parametrize(
@@ -149,7 +151,7 @@ async def test_a_head_without_end_is_not_read_on(place: Place) -> None:
 
 
 def connections(place: Place | RawPlace) -> set[Any]:
-    return place.gateway._server.server_state.connections  # type: ignore[union-attr]
+    return place.gateway._server.connections  # type: ignore[union-attr]
 
 
 # -- after a kill ------------------------------------------------------------------------------------------------------
@@ -257,3 +259,48 @@ async def test_a_request_that_asks_with_other_headers_joins_no_pending_turn(plac
 
 async def are_held(place: Place, number: int) -> bool:
     return place.gateway.counts.held == number
+
+
+# -- costs -------------------------------------------------------------------------------------------------------------
+
+
+def most(**more: Any) -> int:
+    request = DIALECTS["openai.chat"].read(json.dumps(body() | {"max_tokens": 100} | more).encode())
+    return reserved(request, "openai", PriceList(Prices(), clock=lambda: 0.0)).tokens
+
+
+@pytest.mark.parametrize(("n", "answers"), [(5, 5), (5.0, 5), ("5", 5), (4.1, 5), (None, 1), ("x", 1), (10**400, 1)])
+def test_every_answer_that_a_lenient_server_would_give_is_reserved(n: Any, answers: int) -> None:
+    assert most(n=n) >= 100 * answers
+
+
+async def test_what_a_provider_remembers_is_reserved_by_who_continues_from_it(place: Place) -> None:
+    place.upstream.script("talk", Turn(text="One", usage=Usage(input_tokens=50_000)), Turn(text="Two"))
+    async with place.openai() as agent:
+        first = await agent.responses.create(model="gpt-4o-mini", input=mark("talk"))
+        run = place.gateway.runs.live[0]
+        run.live.lease = None
+        await agent.responses.create(model="gpt-4o-mini", input="go on", previous_response_id=first.id)
+    proposed = [event for event in await place.timeline() if event.get("status") == "proposed"]
+    assert proposed[1]["args"]["reserve"]["tokens"] > 50_000
+
+
+async def test_a_client_that_leaves_before_the_model_has_said_a_word_pays_for_what_it_asked(place: Place) -> None:
+    place.upstream.script("slow", Turn(text="late", delivery=Delivery(first_delay_seconds=30)))
+    asked = asyncio.create_task(place.post(RUN_CHAT, json=body("slow", user="x" * 4_000), headers=KEY))
+    await eventually(lambda: place.upstream.calls("slow"))
+    asked.cancel()
+    usage = await place.told(lambda event: event["type"] == "usage")
+    assert (usage["turns"], usage["input_tokens"] > 1_000) == (1, True)
+
+
+@pytest.mark.parametrize("name", sorted(DIALECTS))
+def test_a_model_whose_name_is_no_text_is_called_by_one(name: str) -> None:
+    sent = b'{"model": "\\ud800", "messages": [], "input": "x"}'
+    assert DIALECTS[name].read(sent).model.encode() == "\ufffd".encode()
+
+
+def test_runs_that_agents_make_up_leave_files_for_everybody_elses_streams(monkeypatch: pytest.MonkeyPatch) -> None:
+    for files in (256, 1_024, 4_096):
+        monkeypatch.setattr("resource.getrlimit", lambda _, files=files: (files, files))
+        assert 0 < runs_max() * FILES_OF_A_RUN <= files - min(512, files // 2)

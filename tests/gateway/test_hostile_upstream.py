@@ -42,12 +42,12 @@ async def raw(tmp_path: Path) -> AsyncIterator[RawPlace]:
         yield found
 
 
-async def got(raw: RawPlace, path: str = "/chat/completions", **more: object) -> bytes:
-    """What reaches a client of an answer, as far as it comes within a second, decompressed if it came so."""
+async def got(raw: RawPlace, path: str = "/chat/completions", seconds: float = 0.7, **more: object) -> bytes:
+    """What reaches a client of an answer, as far as it comes within `seconds`, decompressed if it came so."""
     parts: list[bytes] = []
     client = httpx.AsyncClient(base_url=raw.gateway.url, follow_redirects=True)
     with contextlib.suppress(httpx.HTTPError, TimeoutError):
-        async with asyncio.timeout(0.7), client, client.stream("POST", PATH + path, json=ASK | more) as answer:
+        async with asyncio.timeout(seconds), client, client.stream("POST", PATH + path, json=ASK | more) as answer:
             async for part in answer.aiter_bytes():
                 parts += (part,)
     return b"".join(parts)
@@ -115,4 +115,4 @@ async def test_an_answer_of_more_calls_than_anybody_decides_on_is_cut(raw: RawPl
     calls = [CALL | {"id": f"call_{number}", "index": number} for number in range(1_001)]
     chunk = CHUNK | {"choices": [{"index": 0, "delta": {"tool_calls": calls}, "finish_reason": "tool_calls"}]}
     raw.upstream.says(b"data: %b\n\ndata: [DONE]\n\n" % json.dumps(chunk).encode())
-    assert (b"calls" in await got(raw, stream=True), raw.gateway.counts.held) == (True, 0)
+    assert (b"calls" in await got(raw, stream=True, seconds=20.0), raw.gateway.counts.held) == (True, 0)

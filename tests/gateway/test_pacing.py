@@ -12,7 +12,7 @@ import pytest
 
 from opsconsole.gateway.flow.breaker import read_fallbacks
 from tests.gateway.place import Place, running_place, until
-from tests.support.model_script import Fault, Turn, mark
+from tests.support.model_script import Call, Delivery, Fault, Turn, mark
 
 QUICK = {"retry-after-ms": "10"}
 BUSY = Turn(fault=Fault(status=429, message="too fast", headers=QUICK))
@@ -133,7 +133,53 @@ async def test_the_gauges_are_in_the_metrics(place: Place) -> None:
     place.upstream.script("first", Turn(text="One.", headers=limits(15_000, reset="3600s")))
     await said(place, "first")
     async with place.hub.http() as client:
-        text = (await client.get(f"{place.gateway.url}/metrics")).text
+        text = (await client.get(f"{place.gateway.url}/metrics", headers=reader(place))).text
     shares = [line for line in text.splitlines() if line.startswith("opsconsole_gateway_limit_used_share{")]
     found = [float(line.rpartition(" ")[2]) for line in shares if 'kind="tokens"' in line]
     assert found == [pytest.approx(0.75, abs=0.01)]
+
+
+def reader(place: Place) -> dict[str, str]:
+    return {"authorization": f"Bearer {place.hub.token('operator')}"}
+
+
+async def waits(place: Place) -> bool:
+    return place.gateway.paced.traffic.waiting == 1
+
+
+async def test_a_run_that_is_paused_while_it_waits_for_its_share_is_not_sent_until_it_is_resumed(place: Place) -> None:
+    place.upstream.script("first", Turn(text="One.", headers=limits(0, limit=60_000, reset="60s")))
+    place.upstream.script("second", Turn(text="Two."))
+    await said(place, "first")
+    waiting = asyncio.create_task(said(place, "second", run="run_2", max_tokens=1_500))
+    await until(lambda: waits(place))
+    await place.command("pause", run="run_2")
+    run = next(one for one in place.gateway.runs.live if one.id == "run_2")
+    await until(lambda: asyncio.sleep(0, run.live.session.paused))
+    await until(lambda: asyncio.sleep(0, place.gateway.paced.traffic.waiting == 0))
+    before = list(place.upstream.calls("second"))
+    await place.command("resume", run="run_2")
+    assert (before, await waiting) == ([], "Two.")
+
+
+async def test_a_streams_client_is_shown_life_while_its_turn_waits_for_its_share(place: Place) -> None:
+    place.upstream.script("first", Turn(text="One.", headers=limits(0, limit=60_000, reset="60s")))
+    place.upstream.script("second", Turn(text="Two."))
+    await said(place, "first")
+    request = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": mark("second")}], "max_tokens": 1_500}
+    async with place.openai("run_2") as agent:
+        stream = await agent.chat.completions.create(**request, stream=True)
+        was_waiting = place.gateway.paced.traffic.waiting
+        words = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
+    assert (was_waiting, "".join(words), words[0]) == (1, "Two.", "")
+
+
+async def test_a_streams_client_is_shown_life_while_the_model_is_silent_amid_a_call(place: Place) -> None:
+    call = Call(name="read_file", args={"path": "a" * 80})
+    place.upstream.script("stalls", Turn(calls=[call], delivery=Delivery(stall_after=3, stall_seconds=1.2)))
+    request = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": mark("stalls")}]}
+    async with place.openai() as agent:
+        stream = await agent.chat.completions.create(**request, stream=True)
+        named = [chunk.choices[0].delta.tool_calls async for chunk in stream if chunk.choices]
+    first = next(at for at, calls in enumerate(named) if calls)
+    assert (first > 2, named[first][0].function.name) == (True, "read_file")

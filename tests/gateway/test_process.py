@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 
 from tests.cli.machine import PROGRAM, Machine, until
-from tests.support.model_script import Call, Turn, mark
+from tests.support.model_script import Call, Delivery, Turn, Usage, mark
 from tests.support.model_upstream import RunningUpstream, running_upstream
 
 pytestmark = pytest.mark.process
@@ -120,3 +121,53 @@ def test_a_base_url_that_the_user_set_is_left_alone_and_said_so(site: Site) -> N
     assert process.communicate(timeout=20)[0].strip() == given["ANTHROPIC_BASE_URL"]
     row = until(lambda: site.row("elsewhere"), "the run")
     assert row["labels"] == {"gateway": "bypassed: anthropic"}
+
+
+CHAT = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": mark("used")}], "max_tokens": 1_000}
+
+
+def killed_gateway(site: Site) -> int:
+    pid = site.gateway_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    return pid
+
+
+def chat_url(site: Site) -> str:
+    url = json.loads((site.data_dir / "gateway.json").read_text())["url"]
+    return f"{url}/r/run_killed/tester/openai/v1/chat/completions"
+
+
+def row_of(site: Site, output_tokens: int) -> dict[str, Any]:
+    def found() -> Any:
+        rows = [row for row in site.get("runs")["rows"] if row["run"] == "run_killed"]
+        return rows[0] if rows and rows[0]["output_tokens"] >= output_tokens else None
+
+    return dict(until(found, "the turn on the row"))
+
+
+def test_what_a_client_was_told_before_its_gateway_was_killed_is_counted_once(site: Site) -> None:
+    """Thrice, because the gateway tells by itself a tenth of a second later."""
+    site.upstream.script("used", Turn(text="Yes.", usage=Usage(input_tokens=100, output_tokens=7)), repeats=True)
+    for turns in (1, 2, 3):
+        with httpx.Client(timeout=20) as client:
+            assert client.post(chat_url(site), json=CHAT, headers={"authorization": "Bearer k"}).status_code == 200
+            pid = killed_gateway(site)
+        until(lambda pid=pid: site.gateway_pid(other_than=pid), "another gateway")
+        row = row_of(site, 7 * turns)
+        assert (row["turns"], row["input_tokens"], row["output_tokens"]) == (turns, 100 * turns, 7 * turns)
+
+
+def test_a_turn_whose_gateway_was_killed_amid_it_counts_at_the_most_that_it_reserved(site: Site) -> None:
+    silent = Delivery(stall_after=2)
+    site.upstream.script("used", Turn(text="word " * 50, delivery=silent))
+    with httpx.Client(timeout=20) as client:
+        request = client.build_request(
+            "POST", chat_url(site), json=CHAT | {"stream": True}, headers={"authorization": "Bearer k"}
+        )
+        answer = client.send(request, stream=True)
+        next(answer.iter_bytes())
+        pid = killed_gateway(site)
+    until(lambda: site.gateway_pid(other_than=pid), "another gateway")
+    row = row_of(site, 1_000)
+    assert (row["turns"], row["output_tokens"], row["cost_usd"] >= 1_000 * 0.6e-6) == (1, 1_000, True)

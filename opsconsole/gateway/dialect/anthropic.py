@@ -54,6 +54,12 @@ class AnthropicMessages:
         """A whole answer of an operator."""
         return anthropic_writing.composed(request, id=id, words=text, calls=calls)
 
+    def composed_items(
+        self, request: Request, *, id: str, text: str, calls: Sequence[ComposedCall]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Nothing: clients send their history."""
+        return ()
+
     def error(self, failure: Failure) -> bytes:
         """An error body."""
         return anthropic_writing.error(failure)

@@ -120,25 +120,26 @@ def call_in(block: Mapping[str, Any]) -> ModelCall:
 
 
 def _offers(body: Mapping[str, Any]) -> Iterator[ToolOffer]:
-    named: set[str] = set()
+    """A server comes with what the tools say of it, under the one name."""
+    servers = {text(mapping(server).get("name")): mapping(server) for server in listed(body.get("mcp_servers"))}
     for tool in listed(body.get("tools")):
         offer = _offer(mapping(tool))
-        if offer.runs_at == "provider":
-            named.add(offer.name)
+        if offer.runs_at == "provider" and (server := servers.pop(offer.name, None)) is not None:
+            offer = replace(offer, definition={"tool": offer.definition, "server": server})
         yield offer
-    for server in listed(body.get("mcp_servers")):
-        if (name := text(mapping(server).get("name"))) not in named:
-            yield ToolOffer(name=name, runs_at="provider")
+    for name, server in servers.items():
+        yield ToolOffer(name=name, runs_at="provider", definition=server)
 
 
 def _offer(tool: Mapping[str, Any]) -> ToolOffer:
     schema = tool.get("input_schema")
     kind = text(tool.get("type")) or "custom"
+    if not kind.startswith(CLIENT_TOOLS):
+        return ToolOffer(name=_tool_name(tool), runs_at="provider", definition=tool)
     return ToolOffer(
         name=_tool_name(tool),
         description=text(tool.get("description")),
         schema=schema if isinstance(schema, dict) else None,
-        runs_at="client" if kind.startswith(CLIENT_TOOLS) else "provider",
     )
 
 

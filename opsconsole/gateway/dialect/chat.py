@@ -79,6 +79,12 @@ class Chat:
         """A whole answer of an operator."""
         return _streamed(request, id, text, calls) if request.streams else _plain(request, id, text, calls)
 
+    def composed_items(
+        self, request: Request, *, id: str, text: str, calls: Sequence[ComposedCall]
+    ) -> Sequence[Mapping[str, Any]]:
+        """Nothing: clients send their history."""
+        return ()
+
     def error(self, failure: Failure) -> bytes:
         """An error body."""
         return written(error_body(failure))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
@@ -29,9 +30,16 @@ from opsconsole.gateway.dialect.json_text import (
 
 NAME = "openai.chat"
 CAPS = ("max_completion_tokens", "max_tokens")
-"""Fields that cap the answer, today's first; the other one is deprecated and still all that older servers know."""
-WEB_SEARCH = "web_search"
-"""What `web_search_options` turns on: the provider searches, and nobody here can hold that."""
+"""Fields that cap the answer, today's first; the other one is deprecated and still all that many servers know."""
+CAPPED_TODAYS_WAY = re.compile(r"(ft:)?(gpt-|chatgpt-|o\d|codex)")
+"""How OpenAI's own models are called: newer ones refuse the deprecated field, other makers' servers the new one."""
+PROVIDER_FIELDS = {
+    "web_search_options": "web_search",
+    "plugins": "plugins",
+    "search_parameters": "search_parameters",
+    "mcp_servers": "mcp_servers",
+}
+"""Fields that turn on what the provider runs, of OpenAI and of servers that speak its API -> what that goes by."""
 ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
     "system": "system",
     "developer": "system",
@@ -58,7 +66,7 @@ def read(raw: bytes) -> Request:
     streams = body.get("stream") is True
     return Request(
         dialect=NAME,
-        model=model,
+        model=text(model),
         streams=streams,
         body=body,
         raw=raw,
@@ -198,12 +206,16 @@ def _results(messages: Sequence[Mapping[str, Any]]) -> list[ToolResult]:
 
 def _offers(body: Mapping[str, Any]) -> Iterator[ToolOffer]:
     for tool in (mapping(tool) for tool in listed(body.get("tools"))):
-        kind = text(tool.get("type"))
-        yield _offer(mapping(tool.get(kind)) if kind in ("function", "custom") else {"name": kind})
+        kind = text(tool.get("type")) or "function"
+        if kind in ("function", "custom"):
+            yield _offer(mapping(tool.get(kind)) or tool)
+        else:
+            yield ToolOffer(name=_tool_name(tool), runs_at="provider", definition=tool)
     for function in listed(body.get("functions")):
         yield _offer(mapping(function))
-    if isinstance(body.get("web_search_options"), dict):
-        yield ToolOffer(name=WEB_SEARCH, runs_at="provider")
+    for key, name in PROVIDER_FIELDS.items():
+        if body.get(key) is not None:
+            yield ToolOffer(name=name, runs_at="provider", definition={key: body[key]})
 
 
 def _offer(about: Mapping[str, Any]) -> ToolOffer:
@@ -225,11 +237,13 @@ def custom_tools(body: Mapping[str, Any]) -> frozenset[str]:
 
 
 def _capped(request: Request, cap: int | None) -> dict[str, Any]:
-    """The fields that cap the answer, none of them higher than the client's."""
+    """The fields that cap the answer, none of them higher than the client's. What it gave that is no number goes: a
+    server might read one."""
     if cap is None or (request.output_tokens_max is not None and request.output_tokens_max <= cap):
         return {}
-    given = [field for field in CAPS if count(request.body.get(field))]
-    return {field: min(cap, count(request.body.get(field)) or cap) for field in given or CAPS[:1]}
+    given = [field for field in CAPS if request.body.get(field) is not None]
+    fitting = CAPS[0] if CAPPED_TODAYS_WAY.match(request.model) else CAPS[1]
+    return {field: min(cap, count(request.body.get(field)) or cap) for field in given or (fitting,)}
 
 
 def _noted(message: Mapping[str, Any], notes: Mapping[str, str]) -> Mapping[str, Any]:
@@ -245,7 +259,7 @@ def _noted(message: Mapping[str, Any], notes: Mapping[str, str]) -> Mapping[str,
 
 def _without_tools(body: Mapping[str, Any], dropped: frozenset[str]) -> dict[str, Any]:
     """The body without the tools of these names, and without what would ask for them."""
-    left = {key: value for key, value in body.items() if key != "web_search_options" or WEB_SEARCH not in dropped}
+    left = {key: value for key, value in body.items() if PROVIDER_FIELDS.get(key) not in dropped}
     for key, choice in (("tools", "tool_choice"), ("functions", "function_call")):
         if not isinstance(left.get(key), list):
             continue

@@ -48,6 +48,10 @@ class ToolOffer:
     """JSON Schema of its arguments, as the client wrote it; untrusted."""
     runs_at: Literal["client", "provider"] = "client"
     """A provider's tool (web search, code interpreter, hosted MCP) runs before anybody here could hold it."""
+    definition: Mapping[str, Any] = field(default_factory=dict)
+    """Of a provider's tool: what the request says of it, for whoever is asked about it; untrusted."""
+    is_needed: bool = False
+    """It cannot be taken out: the request is nothing without it (a stored prompt)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -323,6 +327,12 @@ class Dialect(Protocol):
 
     def composed(self, request: Request, *, id: str, text: str, calls: Sequence[ComposedCall]) -> bytes:
         """A whole answer of an operator, streamed or plain as the client asked, with the least usage that counts."""
+        ...
+
+    def composed_items(
+        self, request: Request, *, id: str, text: str, calls: Sequence[ComposedCall]
+    ) -> Sequence[Mapping[str, Any]]:
+        """The same as items of a history that the provider keeps; nothing, where it keeps none."""
         ...
 
     def error(self, failure: Failure) -> bytes:

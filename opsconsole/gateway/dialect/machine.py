@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum, auto
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 from opsconsole.gateway.dialect.framing import Frame, Frames, FrameTooLong, is_clear
@@ -361,9 +361,13 @@ def note(ruled: Mapping[str, Ruling]) -> str:
     return "\n".join(dict.fromkeys(text for text in texts if text)) or "This call was not allowed."
 
 
+_FLOWING = frozenset({Pass, Text})
+
+
 def joined(pieces: list[Piece]) -> list[Piece]:
     """The same with fewer: between two other pieces all that passes is one, and so are the words of one role."""
-    if len(pieces) < 3:
+    kinds = [type(piece) in _FLOWING for piece in pieces]
+    if len(pieces) < 3 or not any(one and next_ for one, next_ in pairwise(kinds)):
         return pieces
     together: list[Piece] = []
     open_: list[Pass | Text] = []

@@ -62,6 +62,12 @@ class Responses:
         """A whole answer of an operator."""
         return responses_writing.composed(request, id=id, words=text, calls=calls)
 
+    def composed_items(
+        self, request: Request, *, id: str, text: str, calls: Sequence[ComposedCall]
+    ) -> Sequence[Mapping[str, Any]]:
+        """The same as items of the conversation that the provider keeps."""
+        return responses_writing.composed_items(request, id=id, words=text, calls=calls)
+
     def error(self, failure: Failure) -> bytes:
         """An error body."""
         return responses_writing.error(failure)

@@ -64,7 +64,7 @@ def read(raw: bytes) -> Request:
         body=body,
         raw=raw,
         output_tokens_max=count(body.get("max_output_tokens")) or None,
-        tools=tuple(offer for tool in listed(body.get("tools")) for offer in _offers(mapping(tool))),
+        tools=(*_prompts(body), *(offer for tool in listed(body.get("tools")) for offer in _offers(mapping(tool)))),
         conversation=tuple(_conversation(body)),
         results=tuple(_results(body)),
         previous=text(body.get("previous_response_id")) or None,
@@ -138,6 +138,14 @@ def _asking(request: Request, given: Sequence[Any], appended: Sequence[Item]) ->
     return replace(again, results=(), appended=request.appended + len(appended))
 
 
+def _prompts(body: Mapping[str, Any]) -> Iterator[ToolOffer]:
+    """A prompt stored at the provider may bring tools that run there, and nobody here can read it."""
+    if (prompt := body.get("prompt")) is not None:
+        about = {key: value for key, value in mapping(prompt).items() if key != "variables"}
+        name = f"prompt {text(about.get('id'))}".strip()
+        yield ToolOffer(name=name, runs_at="provider", definition={"type": "prompt", **about}, is_needed=True)
+
+
 def _offers(tool: Mapping[str, Any], within: str = "") -> Iterator[ToolOffer]:
     kind, name = text(tool.get("type")), tool_name(tool)
     if kind == "namespace":
@@ -150,6 +158,7 @@ def _offers(tool: Mapping[str, Any], within: str = "") -> Iterator[ToolOffer]:
         description=text(tool.get("description")) or text(tool.get("server_description")),
         schema=schema if isinstance(schema, dict) else None,
         runs_at="client" if _at_client(kind, tool) else "provider",
+        definition={} if _at_client(kind, tool) else tool,
     )
 
 

@@ -121,8 +121,7 @@ def made_response(request: Request, id: str) -> dict[str, Any]:
 
 def composed(request: Request, *, id: str, words: str, calls: Sequence[ComposedCall]) -> bytes:
     """A whole answer that an operator wrote, streamed or plain as the client asked."""
-    items: list[dict[str, Any]] = [note_item(id, words)] if words.strip() else []
-    items += [composed_item(request, call) for call in calls]
+    items = composed_items(request, id=id, words=words, calls=calls)
     opening = made_response(request, id)
     whole = {**opening, "status": "completed", "output": items, "usage": LEAST_USAGE}
     if not request.streams:
@@ -131,6 +130,12 @@ def composed(request: Request, *, id: str, words: str, calls: Sequence[ComposedC
     events += [told for index, item in enumerate(items) for told in item_events(index, item)]
     events.append({"type": "response.completed", "response": whole})
     return b"".join(event({**told, "sequence_number": number}) for number, told in enumerate(events))
+
+
+def composed_items(request: Request, *, id: str, words: str, calls: Sequence[ComposedCall]) -> list[dict[str, Any]]:
+    """What it says."""
+    items: list[dict[str, Any]] = [note_item(id, words)] if words.strip() else []
+    return items + [composed_item(request, call) for call in calls]
 
 
 def composed_item(request: Request, call: ComposedCall) -> dict[str, Any]:

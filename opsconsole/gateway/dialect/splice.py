@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from opsconsole.gateway.dialect.interface import Answer, Answered, CannotReask, Dialect, Edited, Request, Ruling
 from opsconsole.gateway.dialect.json_text import listed, mapping, read_object, text, written
 from opsconsole.gateway.dialect.machine import note, stands
+from opsconsole.gateway.dialect.unheard import Unheard
 
 TURNS_MAX = 512
 """Of one run; beyond it the oldest is forgotten, and stays in the history as the client has it."""
@@ -76,6 +77,8 @@ class Splices:
         self._turns: OrderedDict[tuple[str, str], bytes] = OrderedDict()
         """(dialect, what it is found by) -> its items as upstream knows them."""
         self._bytes = 0
+        self.unheard = Unheard()
+        """What operators answered in the model's place."""
         self._notes: OrderedDict[str, str] = OrderedDict()
         self._aliases: OrderedDict[str, str] = OrderedDict()
         self._owed: OrderedDict[str, bytes] = OrderedDict()
@@ -144,7 +147,8 @@ class Splices:
         """The request as upstream would know it; what a person reads of it stays the client's. The same request where
         nothing is to be restored."""
         spliced = self._spliced(request)
-        changed = spliced | self._aliased(request, spliced.get("input", request.body.get("input")))
+        given = spliced.get("input", request.body.get("input"))
+        changed = spliced | (self.unheard.told(request, given) or self._aliased(request, given))
         if not changed:
             return request
         body = {**request.body, **changed}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def test_each_offer_says_where_it_runs() -> None:
         {"type": "novelty_2027", "name": "novelty"},
     ]
     asked = request(tools=tools, mcp_servers=[{"name": "wiki"}, {"name": "old"}])
-    assert asked.tools == (
+    assert tuple(replace(offer, definition={}) for offer in asked.tools) == (
         ToolOffer(name="run", description="Runs.", schema={"type": "object"}),
         ToolOffer(name="bash"),
         ToolOffer(name="computer_toolset_20260801"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def test_only_the_results_after_the_last_answer_are_new() -> None:
 def test_tools_of_every_kind_are_offered() -> None:
     tools = [*TOOLS, {"type": "custom", "custom": {"name": "sh", "description": "Shell."}}]
     read = request(tools=tools, functions=[{"name": "old"}], web_search_options={})
-    assert read.tools == (
+    assert tuple(replace(offer, definition={}) for offer in read.tools) == (
         ToolOffer(name="run", description="Runs it.", schema={"type": "object"}),
         ToolOffer(name="sh", description="Shell."),
         ToolOffer(name="old"),

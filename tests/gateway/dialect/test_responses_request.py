@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -113,7 +114,7 @@ def test_each_offer_says_where_it_runs() -> None:
         {"type": "web_search"},
         {"type": "novelty"},
     ]
-    assert request(tools=tools).tools == (
+    assert tuple(replace(offer, definition={}) for offer in request(tools=tools).tools) == (
         ToolOffer(name="run", description="Runs.", schema={"type": "object"}),
         ToolOffer(name="script"),
         ToolOffer(name="crm.find"),
