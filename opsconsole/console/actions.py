@@ -3,52 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal, get_args
 
-ViewName = Literal["runs", "approvals", "run", "audit", "help", "takeover", "draft", "graph", "fleet"]
-EVERYWHERE: frozenset[ViewName] = frozenset(get_args(ViewName))
-_READING: frozenset[ViewName] = EVERYWHERE - {"draft"}
-_ON_A_RUN: frozenset[ViewName] = frozenset({"runs", "run", "takeover", "graph", "fleet"})
-_CALLS: frozenset[ViewName] = frozenset({"approvals"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
-    """One act."""
-
-    id: str
-    keys: tuple[str, ...]
-    label: str
-    """A word or two for the line of hints."""
-    help: str
-    """One sentence for the help."""
-    views: frozenset[ViewName]
-    hint: int = 0
-    """Place in the line of hints, most useful first; 0 keeps it out."""
-    asks: bool = False
-    """Whether it asks for words: when it is refused, the keys that follow were meant as those words."""
-    sudden: bool = False
-    """Whether it acts without asking: then it must not be a letter of a word that is being typed."""
-    shown_key: str = ""
-    """How the key is written, where its name is not that."""
-
-    @property
-    def key_text(self) -> str:
-        """The keys as the operator reads them."""
-        return self.shown_key or " ".join(self.keys)
-
+from opsconsole.console.action import CALLS, ON_A_RUN, READING
+from opsconsole.console.action import EVERYWHERE as EVERYWHERE
+from opsconsole.console.action import Action as Action
+from opsconsole.console.action import ViewName as ViewName
+from opsconsole.console.alert_actions import ALERT_ACTIONS
+from opsconsole.console.review_actions import REVIEW_ACTIONS
+from opsconsole.console.shift_actions import SHIFT_ACTIONS
 
 ACTIONS: tuple[Action, ...] = (
-    Action(
-        id="show_runs", keys=("1",), label="runs", help="Show the runs, most urgent first.", views=_READING, hint=70
-    ),
+    Action(id="show_runs", keys=("1",), label="runs", help="Show the runs, most urgent first.", views=READING, hint=70),
     Action(
         id="show_approvals",
         keys=("2",),
         label="approvals",
         help="Show the queue of held calls.",
-        views=_READING,
+        views=READING,
         hint=20,
     ),
     Action(
@@ -56,22 +27,22 @@ ACTIONS: tuple[Action, ...] = (
         keys=("3",),
         label="run",
         help="Show the run under the cursor: its tree and its timeline.",
-        views=_READING,
+        views=READING,
     ),
-    Action(id="show_audit", keys=("4",), label="audit", help="Show the audit log.", views=_READING, hint=71),
+    Action(id="show_audit", keys=("4",), label="audit", help="Show the audit log.", views=READING, hint=71),
     Action(
         id="show_graph",
         keys=("5", "w"),
         label="graph",
         help="Show the agents around the run under the cursor: who delegates to whom, who waits for whom.",
-        views=_READING,
+        views=READING,
     ),
     Action(
         id="show_fleet",
         keys=("6", "F"),
         label="fleet",
         help="Show the fleet: spend, approvals, limits, what tripped, the last proven stop, and whom to shed first.",
-        views=_READING,
+        views=READING,
     ),
     Action(
         id="show_help",
@@ -87,7 +58,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("enter",),
         label="open",
         help="Open what is under the cursor. It never decides anything.",
-        views=frozenset({"runs", "approvals", "run", "audit", "graph", "fleet"}),
+        views=frozenset({"runs", "approvals", "run", "audit", "graph", "fleet", "alerts", "replay"}),
         hint=11,
     ),
     Action(
@@ -138,7 +109,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("J", "right_square_bracket"),
         label="text down",
         help="Move the text beside the list down.",
-        views=frozenset({"approvals", "run", "audit", "takeover", "graph", "fleet"}),
+        views=frozenset({"approvals", "run", "audit", "takeover", "graph", "fleet", "alerts", "replay"}),
         shown_key="J ]",
     ),
     Action(
@@ -146,7 +117,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("K", "left_square_bracket"),
         label="text up",
         help="Move the text beside the list up.",
-        views=frozenset({"approvals", "run", "audit", "takeover", "graph", "fleet"}),
+        views=frozenset({"approvals", "run", "audit", "takeover", "graph", "fleet", "alerts", "replay"}),
         shown_key="K [",
     ),
     Action(
@@ -173,7 +144,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("x",),
         label="kill",
         help="Kill the run under the cursor, at once: fence, cancel, then the ladder; the receipt opens.",
-        views=_ON_A_RUN,
+        views=ON_A_RUN,
         hint=1,
     ),
     Action(
@@ -191,7 +162,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("p",),
         label="pause",
         help="Pause the run, or let a paused one go on.",
-        views=_ON_A_RUN,
+        views=ON_A_RUN,
         hint=30,
     ),
     Action(
@@ -200,7 +171,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("z",),
         label="freeze",
         help="Freeze the run's processes as they are, or thaw frozen ones.",
-        views=_ON_A_RUN,
+        views=ON_A_RUN,
         hint=50,
     ),
     Action(
@@ -209,7 +180,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("Z",),
         label="thaw",
         help="Thaw the run's processes, also where they are not known to be frozen.",
-        views=_ON_A_RUN,
+        views=ON_A_RUN,
     ),
     Action(
         id="inject",
@@ -217,7 +188,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("i",),
         label="inject",
         help="Send the agent a message for its next step.",
-        views=_ON_A_RUN,
+        views=ON_A_RUN,
         hint=31,
     ),
     Action(
@@ -226,7 +197,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("t",),
         label="take over",
         help="Take the run over and answer as its model; press again there to hand it back.",
-        views=_ON_A_RUN,
+        views=ON_A_RUN,
         hint=32,
     ),
     Action(
@@ -235,7 +206,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("R",),
         label="hand back",
         help="Hand a run that you hold back to the agent, with a summary it will read.",
-        views=_ON_A_RUN,
+        views=ON_A_RUN,
         hint=33,
     ),
     Action(
@@ -262,7 +233,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("a",),
         label="approve",
         help="Approve exactly the call shown, once it has been shown unchanged for 0.4 s.",
-        views=_CALLS,
+        views=CALLS,
         hint=2,
     ),
     Action(
@@ -271,7 +242,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("e",),
         label="edit",
         help="Edit the arguments; nothing is sent before you have seen the difference.",
-        views=_CALLS,
+        views=CALLS,
         hint=3,
     ),
     Action(
@@ -280,7 +251,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("d",),
         label="reject",
         help="Reject the call with a reason, which the agent reads.",
-        views=_CALLS,
+        views=CALLS,
         hint=4,
     ),
     Action(
@@ -289,11 +260,17 @@ ACTIONS: tuple[Action, ...] = (
         keys=("r",),
         label="respond",
         help="Answer in place of the tool (or, for a model call, of the model): your text is the result.",
-        views=_CALLS,
+        views=CALLS,
         hint=5,
     ),
     Action(
-        id="send_draft", keys=("a",), label="send", help="Send the draft as shown.", views=frozenset({"draft"}), hint=1
+        id="send_draft",
+        keys=("a",),
+        label="send",
+        help="Send the draft as shown.",
+        views=frozenset({"draft"}),
+        hint=1,
+        sudden=True,
     ),
     Action(
         id="edit_draft",
@@ -327,12 +304,15 @@ ACTIONS: tuple[Action, ...] = (
         views=frozenset({"audit"}),
         hint=3,
     ),
+    *ALERT_ACTIONS,
+    *REVIEW_ACTIONS,
+    *SHIFT_ACTIONS,
     Action(
         id="copy",
         keys=("y",),
         label="copy id",
         help="Copy the id under the cursor to the clipboard.",
-        views=frozenset({"runs", "approvals", "run", "audit", "takeover", "graph", "fleet"}),
+        views=frozenset({"runs", "approvals", "run", "audit", "takeover", "graph", "fleet", "alerts", "replay"}),
         hint=55,
     ),
     Action(
@@ -341,7 +321,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("colon", "ctrl+p"),
         label="command",
         help="Type what to do: the name of any act, or run ID, graph ID, filter WORDS, kill ID.",
-        views=_READING,
+        views=READING,
         shown_key=": ^p",
     ),
     Action(
@@ -358,7 +338,7 @@ ACTIONS: tuple[Action, ...] = (
         keys=("q",),
         label="quit",
         help="Leave the console; agents, approvals and takeovers stay as they are.",
-        views=_READING,
+        views=READING,
         hint=91,
     ),
 )

@@ -15,6 +15,8 @@ VERIFY_SECONDS_MAX = 300.0
 """A verification reads the whole log."""
 PAGE = 200
 """Entries or events of one page."""
+FORWARD_PAGE = 1_000
+"""Events of one page where all of them are wanted."""
 
 
 class HubApi:
@@ -44,6 +46,12 @@ class HubApi:
         if before is not None:
             query["before"] = before
         return _list(await self._get(f"/v1/runs/{quote(run, safe='')}/events", query), "events")
+
+    async def events_after(self, run: str, after: int) -> tuple[list[dict[str, Any]], int]:
+        """The events of a run after a position, oldest first, and where to go on. Raises: HubError."""
+        body = await self._get(f"/v1/runs/{quote(run, safe='')}/events", {"after": after, "limit": FORWARD_PAGE})
+        reached = body.get("next")
+        return _list(body, "events"), reached if isinstance(reached, int) else after
 
     async def verify(self) -> dict[str, Any]:
         """What the hub finds when it verifies its audit log. Raises: HubError."""

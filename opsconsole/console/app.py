@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import logging
-import sys
 from collections.abc import Callable
 from datetime import tzinfo
 from typing import ClassVar
 
-from rich.text import Text
 from textual import events
-from textual.app import App, ComposeResult
+from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import Container
 from textual.widgets import Input, TextArea
@@ -23,9 +19,12 @@ from opsconsole.console.commands import Commands
 from opsconsole.console.context import Context, Draft
 from opsconsole.console.controls import Controls, NotDone
 from opsconsole.console.deeds import Deeds
+from opsconsole.console.frames import Frames
+from opsconsole.console.heap import Heap
 from opsconsole.console.keymap import Keymap, keymap
 from opsconsole.console.link import Link
 from opsconsole.console.pages import Pages
+from opsconsole.console.panels.alerts import AlertsPanel
 from opsconsole.console.panels.approvals import ApprovalsPanel
 from opsconsole.console.panels.audit import AuditPanel
 from opsconsole.console.panels.draft import DraftPanel
@@ -35,16 +34,21 @@ from opsconsole.console.panels.help import HelpPanel
 from opsconsole.console.panels.palette import Palette
 from opsconsole.console.panels.panel import Panel
 from opsconsole.console.panels.receipt import ReceiptPanel
+from opsconsole.console.panels.replay import ReplayPanel
 from opsconsole.console.panels.run import RunPanel
 from opsconsole.console.panels.runs import RunsPanel
+from opsconsole.console.panels.shift import ShiftPanel
 from opsconsole.console.panels.takeover import TakeoverPanel
-from opsconsole.console.terminal import FramePacer, is_gone
+from opsconsole.console.shift import Shift
+from opsconsole.console.terminal import FramePacer
+from opsconsole.console.terminal_app import TerminalApp
 from opsconsole.console.theme import Painter, ThemeName
 from opsconsole.console.view.dwell import Dwell
 from opsconsole.console.view.frame_lines import TYPING, WRITING, banner, header, hint_line
 from opsconsole.console.view.line import Line, Tone, fit_line
 from opsconsole.console.view.outbox import Entry, Sent
 from opsconsole.console.view.palette import Choice
+from opsconsole.console.view.ringing import Ringer
 from opsconsole.console.view.session import Outcome, Session
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.prompt import Prompt
@@ -53,25 +57,19 @@ from opsconsole.domain.command import Do
 from opsconsole.domain.text import safe_line
 
 PAINTS_PER_SECOND = 30
-REFRESHES_PER_SECOND = 5
-"""How often the words of a view other than the table follow the hub at most; a changed queue is shown at once."""
 BURST_SECONDS = 0.15
 """Keys closer together than this are typing, not deciding: acts without a question ignore them."""
 QUIET_SECONDS = 0.6
 """After a refused question, keys are ignored until there was none for this long: they were meant as its answer."""
 NOTE_SECONDS = 10.0
 LOUD_NOTE_SECONDS = 60.0
-KEY_QUIET_SECONDS = 0.06
-"""Load frames wait this long after a key: the answer to a key is painted first."""
 ROOMY_CELLS = 140
 """From this width on, the run under the cursor is described beside the table."""
 
-log = logging.getLogger("opsconsole.console")
-log.addHandler(logging.NullHandler())
 LinkFactory = Callable[[Session, Callable[[Outcome], None]], Link]
 
 
-class ConsoleApp(App[int]):
+class ConsoleApp(TerminalApp):
     """The console."""
 
     CSS_PATH = "console.tcss"
@@ -93,6 +91,8 @@ class ConsoleApp(App[int]):
         demo: bool = False,
         theme: ThemeName = "dark",
         keys: Keymap | None = None,
+        ringer: Ringer | None = None,
+        heap: Heap | None = None,
     ) -> None:
         plain = mono or theme == "ansi"
         super().__init__(ansi_color=True if plain else None)
@@ -124,14 +124,14 @@ class ConsoleApp(App[int]):
         self.hints = Lines(self.painter, id="hints")
         self.view: ViewName = "runs"
         self.before: list[ViewName] = []
-        self.commands = Commands(self, self.context)
+        self.commands: Commands = Commands(self, self.context)
         self.palette = Palette(self.painter, choices=self.commands.choices, choose=self._chosen)
+        self.shift = Shift(self, self.context)
         self.deeds = Deeds(self, self.context)
-        self.pages = pages
-        self.pacer = FramePacer(enabled=False)
-        self._seen_version = -1
-        self._seen_calls = -1
-        self._refreshed_at = float("-inf")
+        self.pages: Pages = pages
+        self.ringer = ringer or Ringer("off")
+        self.heap = heap or Heap()
+        self.frames = Frames(self, self.session, clock)
         self._key_at = float("-inf")
         self._deaf = False
         self._note_until = float("inf")
@@ -145,7 +145,9 @@ class ConsoleApp(App[int]):
         self.takeover_panel = TakeoverPanel(self.context)
         self.audit_panel = AuditPanel(self.context)
         self.draft_panel = DraftPanel(self.context)
+        self.shift_panel = ShiftPanel(self.context)
         self.graph_panel = GraphPanel(self.context)
+        self.replay_panel = ReplayPanel(self.context)
         panels = (
             self.runs_panel,
             self.approvals_panel,
@@ -154,8 +156,11 @@ class ConsoleApp(App[int]):
             self.audit_panel,
             self.graph_panel,
             FleetPanel(self.context),
+            self.shift_panel,
+            AlertsPanel(self.context),
             HelpPanel(self.context),
             self.draft_panel,
+            self.replay_panel,
         )
         return {panel.view: panel for panel in panels}
 
@@ -177,13 +182,12 @@ class ConsoleApp(App[int]):
         self._show("runs")
         self._link_task = asyncio.create_task(self.link.run(), name="console link")
         self._link_task.add_done_callback(self._link_ended)
-        self.set_interval(1 / PAINTS_PER_SECOND, self._paint)
+        self.set_interval(1 / PAINTS_PER_SECOND, self.frames.tick)
         self.set_interval(1.0, self._second)
         if not self.is_headless:
-            self.pacer = FramePacer(enabled=True)
-            gc.collect()
-            gc.freeze()
-            gc.set_threshold(50_000, 20, 100)
+            self.frames.pacer = FramePacer(enabled=not self.is_web)
+            self.leave_with_terminal()
+            self.heap.start(now=self.clock.monotonic())
 
     async def on_unmount(self) -> None:
         """Let go of the hub."""
@@ -191,6 +195,7 @@ class ConsoleApp(App[int]):
             self._link_task.cancel()
             await asyncio.gather(self._link_task, return_exceptions=True)
         await self.pages.close()
+        self.heap.stop()
 
     # what the link tells
 
@@ -221,14 +226,21 @@ class ConsoleApp(App[int]):
         lasts = LOUD_NOTE_SECONDS if tone in ("bad", "alarm") else NOTE_SECONDS
         self._note_until = self.clock.monotonic() + lasts
 
-    def ask(self, label: str, done: Callable[[str], None], *, value: str = "") -> None:
-        """Ask for one line of text."""
+    def ask(
+        self,
+        label: str,
+        done: Callable[[str], None],
+        *,
+        value: str = "",
+        typed: Callable[[str], None] | None = None,
+    ) -> None:
+        """Ask for one line of text; `typed` gets it as it grows, and what was there before when nothing is given."""
 
         def given(text: str) -> None:
             self._focus_view()
             self._try(lambda: done(text))
 
-        self.prompt.ask(label, given, value=value)
+        self.prompt.ask(label, given, value=value, typed=typed)
         self.call_after_refresh(self._frame)
 
     def write(self, draft: Draft) -> None:
@@ -271,22 +283,37 @@ class ConsoleApp(App[int]):
 
     # keys
 
+    async def on_event(self, event: events.Event) -> None:
+        """A key that is not typed is acted on here: on its way through the widgets it would wait behind the load."""
+        if isinstance(event, events.Key) and self.app_focus and not event.is_forwarded and self._act_on(event):
+            return
+        await super().on_event(event)
+
     async def on_key(self, event: events.Key) -> None:
-        """A key means what the registry says it means in the view shown; while typing, only escape means anything."""
-        if isinstance(self.focused, Input | TextArea):
+        """A key that no widget took; while typing, only escape means anything."""
+        if self._is_typing:
             if event.key == "escape":
                 event.stop()
                 event.prevent_default()
                 self._leave_typing()
-            return
-        action = self.context.keymap.by_key.get((self.view, event.key))
+        elif self._act_on(event):
+            event.stop()
+            event.prevent_default()
+
+    @property
+    def _is_typing(self) -> bool:
+        return isinstance(self.focused, Input | TextArea) or self.prompt.is_open or self.palette.is_open
+
+    def _act_on(self, event: events.Key) -> bool:
+        """A key means what the registry says it means in the view shown; False when that is nothing."""
+        action = None if self._is_typing else self.context.keymap.by_key.get((self.view, event.key))
         if action is None:
-            return
-        event.stop()
-        event.prevent_default()
+            return False
+        self.frames.key_came()
         if self._is_meant(action):
             self._try(lambda: self.deeds.do(action.id), asks=action.asks)
-            self.redraw()
+        self.frames.key_done()
+        return True
 
     def _is_meant(self, action: Action) -> bool:
         """Whether a key is a decision to press it, not a part of words that the operator believes to be typing."""
@@ -312,6 +339,7 @@ class ConsoleApp(App[int]):
         if self.prompt.is_open or self.palette.is_open:
             self.prompt.close()
             self.palette.close()
+            self.receipt.unplan()
             self._focus_view()
             self._frame()
         elif self.view == "draft":
@@ -360,7 +388,8 @@ class ConsoleApp(App[int]):
 
     def _frame(self) -> None:
         now, width = self.clock.monotonic(), max(1, self.size.width)
-        self.header.show([header(self.session, now=now, width=width, demo=self.demo)])
+        first = self.panels[self.view].headline(width)
+        self.header.show([first or header(self.session, now=now, width=width, demo=self.demo)])
         warning = banner(self.session, now=now, width=width, zone=self.context.zone)
         self.banner.set_class(warning is not None, "-on")
         if warning is not None:
@@ -377,37 +406,13 @@ class ConsoleApp(App[int]):
             return fit_line(WRITING, width)
         return hint_line(self.view, width=width, without=self.deeds.off(), actions=self.context.keymap.actions)
 
-    def _paint(self) -> None:
-        """Load frames: visible rows that changed, a slice at a time, never more than the terminal takes."""
-        now = self.clock.monotonic()
-        if now - self._key_at < KEY_QUIET_SECONDS or not self.pacer.ready(now=now):
-            return
-        panel = self.panels[self.view]
-        if self.session.version != self._seen_version:
-            self._seen_version = self.session.version
-            self._follow(now)
-        if panel.paint():
-            self.call_after_refresh(self._ask_terminal)
-
-    def _follow(self, now: float) -> None:
-        calls = self.session.queue.changes
-        if calls == self._seen_calls and now - self._refreshed_at < 1 / REFRESHES_PER_SECOND:
-            self._seen_version = -1
-            return
-        self._seen_calls, self._refreshed_at = calls, now
-        if self.view != "runs":
-            self.panels[self.view].refresh_rows()
-        self.deeds.look()
-        self.receipt.update_lines()
-
-    def _ask_terminal(self) -> None:
-        probe = self.pacer.ask(now=self.clock.monotonic())
-        if probe and self._driver is not None:
-            self._driver.write(probe)
+    def post_display_hook(self) -> None:
+        """Something was painted."""
+        self.frames.painted()
 
     def on_cursor_position(self, _event: events.CursorPosition) -> None:
         """The terminal has taken everything up to the last question."""
-        self.pacer.answered(now=self.clock.monotonic())
+        self.frames.pacer.answered(now=self.clock.monotonic())
 
     def _second(self) -> None:
         now = self.clock.monotonic()
@@ -415,10 +420,21 @@ class ConsoleApp(App[int]):
             self.note.show([])
         for notice in self.session.tick(now=now):
             self.say(notice.text, "bad" if notice.loud else "warn")
-        if not self.is_headless and is_gone(sys.__stdin__.fileno() if sys.__stdin__ else 0):
-            self.exit(1)
-            return
-        self.redraw()
+        self._ring()
+        self.heap.second(now=now, still_for=now - self._key_at)
+        self.frames.second()
+
+    def _ring(self) -> None:
+        session = self.session
+        if not session.online or not session.queue.rows.complete:
+            self.ringer.forget()
+        elif called := self.ringer.look(
+            session.queue.pending,
+            session.board.unconfirmed,
+            now=self.context.hub_now(),
+            zone=self.context.zone,
+        ):
+            self.write_raw(called)
 
     def on_resize(self, event: events.Resize) -> None:
         """Another size: what fits changes, what is true does not."""
@@ -426,12 +442,3 @@ class ConsoleApp(App[int]):
             panel.fit(event.size.width, event.size.height)
             panel.set_class(event.size.width >= ROOMY_CELLS, "-roomy")
         self.call_after_refresh(self.redraw)
-
-    # the end
-
-    def _fatal_error(self) -> None:
-        """A crash: the traceback goes to the log without local values (there are tokens among them), one line here."""
-        log.error("the console stopped", exc_info=sys.exc_info())
-        kind = sys.exc_info()[0]
-        name = kind.__name__ if kind else "an error"
-        self.panic(Text(f"opsconsole stopped: {name}. Agents go on; the log has the rest."))

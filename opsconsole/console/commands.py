@@ -21,7 +21,8 @@ class Commands:
         self._app = app
         self._context = context
         self._aim: Hashable = None
-        self._verbs = {"run": self._run, "graph": self._graph, "filter": self._filter, "kill": self._kill}
+        self._verbs = {"run": self._run, "graph": self._graph, "filter": self._filter}
+        self._verbs |= {"replay": self._replay, "kill": self._kill}
 
     def open(self) -> None:
         """Open the palette; what is typed will be about what is under the cursor now."""
@@ -70,9 +71,19 @@ class Commands:
         self._app.show_view("graph")
         self._app.graph_panel.show_run(row.run)
 
+    def _replay(self, words: str) -> None:
+        """A whole id is taken as it is: the run may have left the board long ago."""
+        whole = words if words.startswith("run_") and len(words) > len("run_") + 6 else ""
+        run = whole or self._named(words, by_agent=True).run
+        self._app.deeds.replay_run(run)
+
     def _filter(self, words: str) -> None:
         self._app.show_view("runs")
         self._app.runs_panel.set_filter(words)
 
     def _kill(self, words: str) -> None:
+        named, _, selector = words.partition(" ")
+        if named == "all":
+            self._app.deeds.kill_selected(selector)
+            return
         self._app.deeds.kill_named(self._named(words, by_agent=False))

@@ -11,6 +11,7 @@ from opsconsole.console.actions import ViewName
 from opsconsole.console.clock import Clock
 from opsconsole.console.controls import Controls
 from opsconsole.console.keymap import Keymap
+from opsconsole.console.pages import Pages
 from opsconsole.console.theme import Painter
 from opsconsole.console.view.dwell import Dwell
 from opsconsole.console.view.ingest import HeldCall
@@ -38,12 +39,21 @@ class Draft:
 class Screenwork(Protocol):
     """What a panel may ask of the app."""
 
+    pages: Pages
+
     def say(self, text: str, tone: Tone = "plain") -> None:
         """Tell the operator something on the line above the hints."""
         ...
 
-    def ask(self, label: str, done: Callable[[str], None], *, value: str = "") -> None:
-        """Ask for one line of text."""
+    def ask(
+        self,
+        label: str,
+        done: Callable[[str], None],
+        *,
+        value: str = "",
+        typed: Callable[[str], None] | None = None,
+    ) -> None:
+        """Ask for one line of text; `typed` gets it as it grows, and what was there before when nothing is given."""
         ...
 
     def write(self, draft: Draft) -> None:

@@ -5,8 +5,8 @@ It owns no screen. Every refusal is a sentence for the operator.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from opsconsole.console.clock import Clock
 from opsconsole.console.link import Link
@@ -16,10 +16,11 @@ from opsconsole.console.view.session import Session
 from opsconsole.domain.approval import Answer, ApprovalStatus
 from opsconsole.domain.command import Do
 from opsconsole.domain.run import HELD, TERMINAL
+from opsconsole.protocol.asked import AskedGrant, NewCaps
 from opsconsole.protocol.events import Capability
 from opsconsole.protocol.frames import Command, ProposedCall
 from opsconsole.protocol.limits import RUNS_PER_CONNECTION_MAX
-from opsconsole.protocol.rows import RunRow
+from opsconsole.protocol.rows import Alert, RunRow
 
 
 class NotDone(Exception):
@@ -56,6 +57,24 @@ class Controls:
         self._must_offer(row, "pause", "hold")
         return self._give(Command(cmd=self._new_id(), do=Do.PAUSE, run=row.run))
 
+    def raise_caps(self, row: RunRow, caps: Mapping[str, float], why: str) -> Entry:
+        """Let a held run go on under other caps, in one decision; of a run at work, set other caps for a reason."""
+        self._must_live(row)
+        wanted = NewCaps.model_validate(dict(caps))
+        if row.state in HELD:
+            return self._give(Command(cmd=self._new_id(), do=Do.RESUME, run=row.run, caps=wanted, note=why or None))
+        if not why.strip():
+            raise NotDone("other caps of a run at work need a reason: write it after the caps, as in: $20 launch day")
+        return self._give(Command(cmd=self._new_id(), do=Do.BUDGET, run=row.run, caps=wanted, note=why))
+
+    def answer_alert(self, alert: Alert, run: str, verdict: Literal["real", "fine"]) -> Entry:
+        """Say whether what a detector found is trouble."""
+        if alert.verdict == verdict:
+            raise NotDone(f"{alert.verdict_by} has said so: {verdict}")
+        return self._give(
+            Command(cmd=self._new_id(), do=Do.ANSWER_ALERT, run=run or None, alert=alert.id, verdict=verdict)
+        )
+
     def freeze_or_thaw(self, row: RunRow) -> Entry:
         """Stop the processes of a run where they are, or let frozen ones go on."""
         if row.frozen:
@@ -75,6 +94,10 @@ class Controls:
         self._must_live(row)
         self._must_offer(row, "inject")
         return self._give(Command(cmd=self._new_id(), do=Do.INJECT, run=row.run, text=text))
+
+    def note(self, run: str, text: str) -> Entry:
+        """Leave words on a run, for people."""
+        return self._give(Command(cmd=self._new_id(), do=Do.ANNOTATE, run=run, text=text))
 
     def take_over(self, row: RunRow) -> Entry:
         """Ask for the baton of a run."""
@@ -123,6 +146,20 @@ class Controls:
                 calls=calls,
                 note=note or None,
             )
+        )
+
+    def claim(self, held: HeldCall, *, to: str = "") -> Entry:
+        """Say that this operator looks at it, or no longer does; with `to`, that somebody else should."""
+        row = self.still_open(held).row
+        return self._give(Command(cmd=self._new_id(), do=Do.CLAIM, run=row.run, approval=row.approval, text=to or None))
+
+    def grant(self, held: HeldCall, asked: AskedGrant) -> Entry:
+        """Say yes to later calls like this one, for as many and as long as asked; it does not decide on this one."""
+        row = self.still_open(held).row
+        if row.masked:
+            raise NotDone("its arguments hold a secret: such calls are asked about each time")
+        return self._give(
+            Command(cmd=self._new_id(), do=Do.GRANT, approval=row.approval, digest=row.digest, grant=asked)
         )
 
     def still_open(self, held: HeldCall) -> HeldCall:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 from opsconsole.console.context import Context
 from opsconsole.console.controls import NotDone
 from opsconsole.console.view.amounts import short_id
+from opsconsole.console.view.caps_text import NoCaps, asked_caps
 from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
+from opsconsole.console.view.filter import parse_filter
 from opsconsole.console.view.outbox import Entry
+from opsconsole.console.view.place import Place, place_of
 from opsconsole.console.view.status import is_dead
 from opsconsole.domain.run import HELD, TERMINAL
 from opsconsole.protocol.rows import RunRow
@@ -19,6 +22,8 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS = 5.0
 """With kill_key "twice", the second press counts for this long."""
+_ON_CALLS = ("approve", "edit", "reject", "respond", "mark", "mark_alike", "claim", "pass_on", "grant")
+NOT_LIVE = "this is a replay, nothing can be decided here: esc goes back to what is live"
 ESCALATE_SECONDS = 1.0
 """A second kill of the same run sooner than this is a key that repeats, not a wish to leave out the ladder."""
 
@@ -42,6 +47,8 @@ class Deeds:
             "show_audit": self._show_audit,
             "show_graph": self._show_graph,
             "show_fleet": lambda: app.show_view("fleet"),
+            "show_alerts": lambda: app.show_view("alerts"),
+            "raise_cap": self._raise_cap,
             "show_help": lambda: app.show_view("help"),
             "back": app.go_back,
             "down": lambda: self._move(1),
@@ -61,12 +68,16 @@ class Deeds:
             "inject": self._inject,
             "takeover": self._take_over,
             "release": self._release,
-            "older": lambda: app.pages.older(app.view),
+            "older": self._older,
+            "place": self._place,
+            "replay": self._replay,
             "verify": lambda: app.pages.verify(),
             "copy": self._copy,
+            "record": self._record,
             "palette": app.commands.open,
             "reconnect": app.link.retry,
             "quit": lambda: app.exit(0),
+            **app.shift.table,
         }
 
     def do(self, action: str) -> None:
@@ -87,9 +98,9 @@ class Deeds:
     def off(self) -> list[str]:
         """Acts that would be refused just now, left out of the hints."""
         if not self._context.session.online and self._context.session.link.ever:
-            return ["approve", "edit", "reject", "respond", "pause", "inject", "takeover", "release", "freeze", "reply"]
+            return [*_ON_CALLS, "pause", "inject", "takeover", "release", "freeze", "reply"]
         if self._app.view == "approvals" and not self._app.approvals_panel.is_pending():
-            return ["approve", "edit", "reject", "respond"]
+            return list(_ON_CALLS)
         row = self._context.session.board.get(self._app.panels[self._app.view].current_run())
         if row is None:
             return []
@@ -163,7 +174,7 @@ class Deeds:
             self._app.audit_panel.text_filter = text.strip()
             self._app.pages.audit()
 
-        self._app.ask("audit filter", done, value=self._app.audit_panel.text_filter)
+        self._app.ask("audit filter", done, value=self._app.audit_panel.text_filter, typed=done)
 
     def _copy(self) -> None:
         identifier = self._app.panels[self._app.view].current_id()
@@ -172,6 +183,42 @@ class Deeds:
         self._app.copy_to_clipboard(identifier)
         self._app.say(f"copied {identifier}")
 
+    def _older(self) -> None:
+        self._app.pages.older(self._app.view)
+
+    def _place(self) -> None:
+        entry = self._app.audit_panel.current_entry()
+        place = None if entry is None else place_of(entry.body, at=entry.at)
+        if place is None:
+            raise NotDone("this entry is about no run: it has no place in a timeline")
+        if self._context.session.board.get(place.run) is None:
+            self.replay_run(place.run, place)
+            return
+        self._app.open_run(place.run)
+        self._app.run_panel.seek(place)
+
+    def _replay(self) -> None:
+        run = self._app.panels[self._app.view].current_run()
+        if run is None:
+            raise NotDone("there is no run under the cursor to replay; : replay ID takes any")
+        entry = self._app.audit_panel.current_entry() if self._app.view == "audit" else None
+        self.replay_run(run, None if entry is None else place_of(entry.body, at=entry.at))
+
+    def replay_run(self, run: str, place: Place | None = None) -> None:
+        """Open the replay of a run, which need not be on the board any more."""
+        self._app.show_view("replay")
+        self._app.replay_panel.show_run(run, place)
+
+    def _record(self) -> None:
+        if self._app.is_web:
+            raise NotDone("in a browser nothing is written on the server's disk: use opsconsole record")
+        run = self._app.panels[self._app.view].current_run()
+        if run is None:
+            raise NotDone("there is no run under the cursor to record")
+        row = self._context.session.board.get(run)
+        if not self._app.pages.record(run, agent="" if row is None else row.agent):
+            raise NotDone("a case is being recorded already: wait until its file is said")
+
     # the run under the cursor
 
     def _row(self) -> RunRow:
@@ -179,6 +226,20 @@ class Deeds:
         if row is None:
             raise NotDone("there is no run under the cursor")
         return row
+
+    def _raise_cap(self) -> None:
+        row = self._steady_row()
+
+        def done(text: str) -> None:
+            try:
+                caps, why = asked_caps(text)
+            except NoCaps as problem:
+                raise NotDone(str(problem)) from None
+            self._context.controls.raise_caps(row, caps, why)
+            self._app.say(f"new caps for {row.agent} {short_id(row.run)}: {text}")
+
+        held = "raise the cap and go on" if row.state in HELD else "new caps and why"
+        self._app.ask(f"{held} ({row.agent} {short_id(row.run)}), such as $20 launch day", done)
 
     def _effect_on(self, row: RunRow | None) -> Hashable:
         if row is None:
@@ -205,6 +266,8 @@ class Deeds:
 
     def kill_named(self, row: RunRow) -> None:
         """Kill the run that was meant; again after a second, without the ladder's waits. Raises: NotDone."""
+        if self._app.view == "replay":
+            raise NotDone(NOT_LIVE)
         now = self._context.clock.monotonic()
         before = self._killed.get(row.run)
         if before is not None and now - before < ESCALATE_SECONDS:
@@ -225,18 +288,33 @@ class Deeds:
 
     def _kill_many(self) -> None:
         runs = self._app.runs_panel.shown_live()
-        wanted = self._app.runs_panel.filter.text
         if not runs:
             raise NotDone("no live run is shown")
+        self._kill_these(runs, self._app.runs_panel.filter.text)
+
+    def kill_selected(self, wanted: str) -> None:
+        """Kill every live run that a filter's words select, after what they are was shown. Raises: NotDone."""
+        if self._app.view == "replay":
+            raise NotDone(NOT_LIVE)
+        board, selector = self._context.session.board, parse_filter(wanted)
+        runs = board.live(board.order(selector, self._context.hub_now()))
+        if not runs:
+            raise NotDone(f"no live run matches “{selector.text}”" if selector.text else "no run is live")
+        self._kill_these(runs, selector.text)
+
+    def _kill_these(self, runs: list[str], wanted: str) -> None:
+        """Show what would be stopped, and stop it once its number is typed."""
         which = (
             f"the {len(runs):,} live runs that match “{wanted}”" if wanted else f"EVERY live run ({len(runs):,} now)"
         )
 
         def done(text: str) -> None:
+            self._app.receipt.unplan()
             if text.strip().replace(",", "") != str(len(runs)):
                 raise NotDone("nothing was killed: that is not the number")
             self._app.show_receipt(self._context.controls.kill_many(runs, every=not wanted))
 
+        self._app.receipt.plan(runs, wanted)
         self._app.ask(f"kill {which}: type {len(runs)}", done)
 
     def _on_run(self, act: Callable[[RunRow], Entry]) -> None:

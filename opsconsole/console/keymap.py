@@ -101,8 +101,9 @@ def _keys(name: str, text: str) -> tuple[str, ...]:
     if not parts or len(parts) > KEYS_PER_ACT_MAX:
         raise ConfigError(f"[keys] {name} = {text!r}: 1 to {KEYS_PER_ACT_MAX} keys, separated by spaces")
     keys = tuple(_key(name, part) for part in parts)
-    if name == "back" and "escape" not in keys:
-        raise ConfigError(f"[keys] back = {text!r}: escape stays the way back; write 'escape {text}' to add to it")
+    for ours, act in _OURS.items():
+        if name == act and ours not in keys:
+            raise ConfigError(f"[keys] {name} = {text!r}: {ours} stays among them; write '{ours} {text}' to add to it")
     return keys
 
 

@@ -1,6 +1,7 @@
 """The connection to the hub: moves frames between a WebSocket and the session, and tries again for ever.
 
-Received frames are applied to the session at once, on the same loop, by a plain call; nothing is queued between.
+Received frames are applied to the session on the same loop, in steps between which keys and paint have their turn; the
+next frame is read when the last one is in.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from opsconsole.console.clock import Clock
+from opsconsole.console.heap import Heap
 from opsconsole.console.view.ingest import is_plain
 from opsconsole.console.view.session import Outcome, Session
 from opsconsole.errors import LocalProtocolError, RemoteProtocolError
@@ -33,9 +35,8 @@ RESTART_SPREAD_SECONDS = 2.0
 """After a restart, consoles come back spread over this long, so that the hub is not met by all at once."""
 RECEIVE_FRAMES_MAX = 8
 """Frames read ahead: below this the sender is held back by TCP."""
-FRAME_SECONDS_QUICK = 0.002
-YIELD_SECONDS_MAX = 0.05
-"""After a frame that took long, keys and paint get as long again; the hub's window meanwhile gathers rows."""
+KEY_LOOK_SECONDS = 0.002
+"""How often it is looked whether a key's paint is done, before further rows are taken in."""
 FINAL_STATUSES = frozenset({401, 403, 426})
 """Answers before the upgrade that trying again will not change."""
 
@@ -69,6 +70,7 @@ class HubLink:
         told: Callable[[Outcome], None],
         client: str = "opsconsole console",
         dice: random.Random | None = None,
+        heap: Heap | None = None,
     ) -> None:
         self._session = session
         self._url = websocket_url(url)
@@ -77,6 +79,7 @@ class HubLink:
         self._told = told
         self._client = client
         self._dice = dice or random.Random()
+        self._heap = heap or Heap()
         self._outgoing: deque[Frame] = deque()
         self._wake = asyncio.Event()
         self._retry = asyncio.Event()
@@ -162,19 +165,32 @@ class HubLink:
             except RemoteProtocolError as error:
                 await socket.close(error.code, str(error)[:100])
                 return error.code, str(error)
-            if frame is not None and (ended := self._handle(frame, now, is_plain(data))) is not None:
+            if frame is not None and (ended := await self._handle(frame, now, is_plain(data))) is not None:
                 return ended
-            spent = self._clock.monotonic() - now
-            await asyncio.sleep(min(spent, YIELD_SECONDS_MAX) if spent > FRAME_SECONDS_QUICK else 0)
+            await self._keys_first()
 
-    def _handle(self, frame: Frame, now: float, plain: bool) -> tuple[int, str] | None:
+    async def _handle(self, frame: Frame, now: float, plain: bool) -> tuple[int, str] | None:
         if isinstance(frame, Welcome):
             self._failures = 0
             self._open = True
             self._told_now(Outcome(send=self._session.opened(frame, now=now)))
             return None
-        self._told_now(self._session.received(frame, now=now, plain=plain))
-        return (frame.code, frame.reason) if isinstance(frame, Bye) else None
+        self._heap.before_rows()
+        steps = self._session.receiving(frame, now=now, plain=plain)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                self._heap.after_rows()
+                self._told_now(end.value)
+                return (frame.code, frame.reason) if isinstance(frame, Bye) else None
+            await self._keys_first()
+
+    async def _keys_first(self) -> None:
+        """Let everything else on the loop have a turn; a key that was pressed has it until it is painted."""
+        await asyncio.sleep(0)
+        while (left := self._session.keys_first_until - self._clock.monotonic()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(min(left, KEY_LOOK_SECONDS))
 
     def _told_now(self, outcome: Outcome) -> None:
         self.send(outcome.send)

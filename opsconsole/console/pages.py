@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opsconsole.console.actions import ViewName
+from opsconsole.console.view.effect import Effect
+from opsconsole.console.view.ingest import HeldCall
+from opsconsole.console.view.tape import TAPE_EVENTS_MAX, Tape
 from opsconsole.domain.text import safe_line
-from opsconsole.errors import HubError
+from opsconsole.errors import HubError, OpsconsoleError
 
 if TYPE_CHECKING:
     from opsconsole.console.app import ConsoleApp
@@ -25,6 +29,10 @@ class Api(Protocol):
         """Events, oldest first."""
         ...
 
+    async def events_after(self, run: str, after: int) -> tuple[list[dict[str, Any]], int]:
+        """Events after a position, oldest first, and where to go on."""
+        ...
+
     async def verify(self) -> dict[str, Any]:
         """The hub's verification of its log."""
         ...
@@ -34,11 +42,37 @@ class Api(Protocol):
         ...
 
 
+EFFECT_SECONDS_MAX = 15.0
+"""After this long on screen, what a call would do is looked up again: the data goes on."""
+EFFECTS_KEPT_MAX = 200
+LookUp = Callable[[str, Mapping[str, Any]], Effect]
+"""(source, arguments) -> the effect; it blocks."""
+
+
+class Recorder(Protocol):
+    """What pins a run as a case."""
+
+    async def record(self, run: str, *, agent: str = "") -> tuple[Path, str]:
+        """The file, and what there is to know of it. Raises: OpsconsoleError, OSError."""
+        ...
+
+
 class Pages:
     """One request at a time for each kind; the API is made when it is first needed."""
 
-    def __init__(self, make_api: Callable[[], Api]) -> None:
+    def __init__(
+        self,
+        make_api: Callable[[], Api],
+        recorder: Recorder | None = None,
+        *,
+        sources: Mapping[str, str] | None = None,
+        look_up: LookUp | None = None,
+    ) -> None:
         self._make_api = make_api
+        self._recorder = recorder
+        self._sources = dict(sources or {})
+        self._look_up = look_up
+        self._effects: dict[tuple[str, str], tuple[float, Effect]] = {}
         self._api: Api | None = None
         self._app: ConsoleApp | None = None
         self._running: dict[str, asyncio.Task[None]] = {}
@@ -51,16 +85,19 @@ class Pages:
         """The newest audit entries, under the panel's filter."""
         self._start("audit", lambda: self._audit(older=False))
 
-    def older(self, view: ViewName) -> None:
-        """An older page of what the view shows."""
+    def older(self, view: ViewName) -> bool:
+        """An older page of what the view shows; False while one is under way."""
         if view == "audit":
-            self._start("audit", lambda: self._audit(older=True))
-        else:
-            self._start("events", self._events)
+            return self._start("audit", lambda: self._audit(older=True))
+        return self._start("events", self._events)
 
     def verify(self) -> None:
         """The hub verifies its log."""
         self._start("verify", self._verify)
+
+    def record(self, run: str, *, agent: str) -> bool:
+        """Pin a run as a case; False while another one is being pinned."""
+        return self._start("record", lambda: self._record(run, agent))
 
     async def close(self) -> None:
         """End what is under way."""
@@ -74,11 +111,12 @@ class Pages:
         """Wait for what is under way."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
-    def _start(self, kind: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def _start(self, kind: str, work: Callable[[], Coroutine[Any, Any, None]]) -> bool:
         task = self._running.get(kind)
         if task is not None and not task.done():
-            return
+            return False
         self._running[kind] = asyncio.create_task(work(), name=f"console page {kind}")
+        return True
 
     @property
     def api(self) -> Api:
@@ -93,7 +131,11 @@ class Pages:
         panel.loading, panel.problem = True, ""
         try:
             before = panel.oldest if older else None
-            entries = await self.api.audit(before=before, text=panel.text_filter)
+            wanted = panel.text_filter
+            entries = await self.api.audit(before=before, text=wanted)
+            while panel.text_filter != wanted:  # it was typed on meanwhile
+                wanted, older = panel.text_filter, False
+                entries = await self.api.audit(before=None, text=wanted)
         except HubError as error:
             panel.problem = f"not loaded: {error}"
         else:
@@ -119,6 +161,60 @@ class Pages:
         timeline.add(fresh)
         self._app.say(f"{len(fresh)} older events" if fresh else "this is the beginning")
         self._app.run_panel.refresh_rows()
+
+    def replay(self, run: str) -> bool:
+        """All of a run's events, as a tape for the replay; False while another one is being fetched."""
+        return self._start("replay", lambda: self._replay(run))
+
+    async def _replay(self, run: str) -> None:
+        assert self._app is not None
+        panel, after = self._app.replay_panel, 0
+        rows: list[dict[str, Any]] = []
+        try:
+            while len(rows) <= TAPE_EVENTS_MAX:
+                page, reached = await self.api.events_after(run, after)
+                rows += page
+                if reached <= after or not page:
+                    break
+                after = reached
+                panel.fetched(run, len(rows))
+        except HubError as error:
+            panel.failed(run, f"not loaded: {error}")
+            return
+        panel.take(await asyncio.to_thread(Tape, run, rows))
+
+    def effect(self, held: HeldCall, *, now: float) -> Effect | None:
+        """What is known of what a held call would do (`now` is monotonic); None where no source is set for its tool."""
+        source = self._sources.get(held.row.tool)
+        if source is None or self._look_up is None:
+            return None
+        if held.row.masked:
+            return Effect(source=source, problem="secrets are masked here")
+        key = (held.key, held.row.digest)
+        at, known = self._effects.get(key, (float("-inf"), Effect(source=source, problem="it is being looked up")))
+        if now - at >= EFFECT_SECONDS_MAX:
+            self._start("effect", lambda: self._effect(key, source, held.args, now))
+        return known
+
+    async def _effect(self, key: tuple[str, str], source: str, args: dict[str, Any], now: float) -> None:
+        assert self._look_up is not None
+        found = await asyncio.to_thread(self._look_up, source, args)
+        while len(self._effects) >= EFFECTS_KEPT_MAX:
+            del self._effects[next(iter(self._effects))]
+        self._effects[key] = (now, found)
+
+    async def _record(self, run: str, agent: str) -> None:
+        assert self._app is not None
+        if self._recorder is None:
+            self._app.say("not recorded: this console writes no files", "bad")
+            return
+        self._app.say(f"recording {agent} {run} as a case …")
+        try:
+            path, remark = await self._recorder.record(run, agent=agent)
+        except (OpsconsoleError, OSError) as error:
+            self._app.say(f"not recorded: {safe_line(str(error))}", "bad")
+            return
+        self._app.say(f"✔ recorded: {path}{f' ({remark})' if remark else ''}", "good")
 
     async def _verify(self) -> None:
         assert self._app is not None

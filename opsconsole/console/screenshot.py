@@ -90,6 +90,10 @@ class _NoApi:
     async def events(self, run: str, *, before: int | None) -> list[dict[str, Any]]:
         return []
 
+    async def events_after(self, run: str, after: int) -> tuple[list[dict[str, Any]], int]:
+        rows = [row for row in sample_history.events() if row["position"] > after]
+        return rows, rows[-1]["position"] if rows else after
+
     async def verify(self) -> dict[str, Any]:
         return {}
 

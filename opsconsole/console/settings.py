@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
+
+from opsconsole.console.view.ringing import Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +26,14 @@ class ConsoleSettings:
     theme: Literal["dark", "light", "ansi"] = "dark"
     keys: tuple[tuple[str, str], ...] = ()
     """(id of an act, its keys separated by spaces), in place of its own."""
+    previews: tuple[tuple[str, str], ...] = ()
+    """(tool, source): where the effect of a held call of the tool is looked up, without running anything."""
+    notify: Way = "bell"
+    """How the operator is called when something new waits."""
+    quiet: Callable[[int], bool] = lambda minute: False
+    """Whether a minute of the day, of the operator's zone, is one of the quiet hours."""
     log_path: Path | None = None
     """Where a crash is written; None writes none."""
+    cases: Path = Path("cases")
+    """The folder that runs are pinned into; a relative one lies where the console was started."""
     title: str = "opsconsole"

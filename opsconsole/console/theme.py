@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
@@ -29,6 +30,7 @@ _COLOUR: dict[Tone, str] = {
     "quote": "#b8c4d8",
     "key": "bold #7cc8f0",
     "add": "#2fbf8f",
+    "past": "bold #121212 on #b48ead",
 }
 _LIGHT: dict[Tone, str] = {
     "plain": "#1c1c1c",
@@ -44,6 +46,7 @@ _LIGHT: dict[Tone, str] = {
     "quote": "#34445c",
     "key": "bold #00558a",
     "add": "#00694a",
+    "past": "bold #ffffff on #7a3e8f",
 }
 _ANSI: dict[Tone, str] = {
     "plain": "",
@@ -59,6 +62,7 @@ _ANSI: dict[Tone, str] = {
     "quote": "",
     "key": "bold cyan",
     "add": "green",
+    "past": "bold reverse magenta",
 }
 """The terminal's own sixteen colours: how light they are is for its owner to say."""
 _MONO: dict[Tone, str] = {
@@ -75,6 +79,7 @@ _MONO: dict[Tone, str] = {
     "quote": "",
     "key": "bold",
     "add": "bold",
+    "past": "bold reverse",
 }
 
 
@@ -98,7 +103,7 @@ class Painter:
         cursor, dimmed = Style.parse(on_cursor), Style.parse(old)
         self._styles: dict[Look, dict[Tone, Style]] = {
             "plain": normal,
-            "cursor": {tone: style if tone == "alarm" else style + cursor for tone, style in normal.items()},
+            "cursor": {tone: style if tone in ("alarm", "past") else style + cursor for tone, style in normal.items()},
             "dimmed": dict.fromkeys(normal, dimmed),
             "dimmed cursor": dict.fromkeys(normal, dimmed + cursor),
         }
@@ -114,7 +119,9 @@ class Painter:
                 segments[-1] = Segment(segments[-1].text + shown, style)
             else:
                 segments.append(Segment(shown, style))
-        return Strip(segments).adjust_cell_length(width, styles["plain"])
+        cells = sum(cell_len(segment.text) for segment in segments)
+        made = Strip(segments, cells)
+        return made if cells == width else made.adjust_cell_length(width, styles["plain"])
 
 
 CURSOR_MARK: Line = (("▌", "key"),)

@@ -9,6 +9,8 @@ from datetime import UTC
 from typing import Any
 
 from textual.pilot import Pilot
+from textual.screen import Screen
+from textual.strip import Strip
 
 from opsconsole.console import sample, sample_history
 from opsconsole.console.app import ConsoleApp
@@ -95,6 +97,7 @@ class FakeApi:
         self.asked: list[tuple[Any, ...]] = []
         self.verdict: dict[str, Any] = {"ok": True, "entries": 6, "problems": []}
         self.problem: HubError | None = None
+        self.history = sample_history.events()
 
     async def audit(self, *, before: int | None = None, text: str = "") -> list[dict[str, Any]]:
         self.asked.append(("audit", before, text))
@@ -105,6 +108,13 @@ class FakeApi:
     async def events(self, run: str, *, before: int | None) -> list[dict[str, Any]]:
         self.asked.append(("events", run, before))
         return [row for row in sample_history.events() if before is None or row["position"] < before]
+
+    async def events_after(self, run: str, after: int) -> tuple[list[dict[str, Any]], int]:
+        self.asked.append(("events_after", run, after))
+        if self.problem:
+            raise self.problem
+        rows = [row for row in self.history if row["position"] > after]
+        return rows, rows[-1]["position"] if rows else after
 
     async def verify(self) -> dict[str, Any]:
         self.asked.append(("verify",))
@@ -166,9 +176,7 @@ class Seat:
     async def settle(self, seconds: float = 1.0) -> None:
         """Let time pass and everything be painted."""
         self.clock.now += seconds
-        await self.pilot.pause()
-        self.app._second()
-        await self.pilot.pause()
+        await rest(self.app, self.pilot)
 
     async def press(self, *keys: str) -> None:
         """Press keys, a second apart."""
@@ -209,6 +217,46 @@ class Seat:
 
 
 KEY_NAMES = {" ": "space", ",": "comma", ".": "full_stop", ":": "colon", "{": "left_curly_bracket"}
+
+
+PICTURES_MAX = 100
+"""A console whose clock stands still has come to rest after a few pictures, or never will."""
+
+TICKS = 8
+"""Load frames until each part of a list has had its turn, and words that wait for a key's paint theirs."""
+
+
+async def rest(app: ConsoleApp, pilot: Pilot[int]) -> None:
+    """Wait until nothing is pending: no layout or paint due, and neither a message nor a timer that would change the
+    picture. No time passes on the console's clock."""
+    before: list[Strip] = []
+    for _ in range(PICTURES_MAX):
+        app._second()
+        for _ in range(TICKS):
+            app.frames.tick()
+        await pilot._wait_for_screen()
+        app.screen._on_timer_update()
+        await pilot._wait_for_screen()
+        now = app.screen._compositor.render_strips()
+        if app._exit or (now == before and not _is_due(app.screen)):
+            return
+        before = now
+    raise AssertionError(f"the console does not come to rest:\n{screen(app)}")
+
+
+def _is_due(seen: Screen[object]) -> bool:
+    """Whether a layout or a paint is; messages always may be, of timers that change nothing."""
+    return bool(seen._layout_required or seen._repaint_required or seen._dirty_widgets)
+
+
+async def whole(app: ConsoleApp, pilot: Pilot[int]) -> None:
+    """Rest, and check that the picture is what painting everything anew would give: nothing on it is old."""
+    await rest(app, pilot)
+    seen = screen(app)
+    for widget in app.screen.walk_children():
+        widget.refresh()
+    await rest(app, pilot)
+    assert screen(app) == seen
 
 
 def screen(app: ConsoleApp) -> str:

@@ -21,7 +21,7 @@ from opsconsole.console.view.queue import Queue
 from opsconsole.domain.command import Do
 from opsconsole.protocol.frames import Command, Snap
 from tests.console.conftest import OpenConsole
-from tests.console.support import Bench
+from tests.console.support import Bench, rest, whole
 from tests.console.test_hostile import EVIL, check
 from tests.console.test_screens import Before, Pilot
 
@@ -251,9 +251,8 @@ def scene(bench: Bench, rows: list[dict[str, Any]], calls: list[dict[str, Any]])
         for key in ("6", "j"):
             await pilot.press(key)
             bench.clock.now += 1.0
-            await pilot.pause()
-            bench.app._second()
-            await pilot.pause()
+            await rest(bench.app, pilot)
+        await whole(bench.app, pilot)
 
     return before
 

@@ -11,7 +11,7 @@ from opsconsole.domain.command import Do
 from opsconsole.protocol.frames import Command, Sub
 from tests.console.conftest import OpenConsole
 from tests.console.graph_rows import calls, handed, team
-from tests.console.support import Bench, Seat
+from tests.console.support import Bench, Seat, rest, whole
 from tests.console.test_hostile import EVIL, check
 from tests.console.test_screens import Before, Pilot
 
@@ -149,9 +149,7 @@ async def test_no_agent_paints_outside_its_line_of_the_graph(console: OpenConsol
 def scene(bench: Bench, rows: list[dict[str, Any]], *keys: str) -> Before:
     async def settle(pilot: Pilot[int]) -> None:
         bench.clock.now += 1.0
-        await pilot.pause()
-        bench.app._second()
-        await pilot.pause()
+        await rest(bench.app, pilot)
 
     async def before(pilot: Pilot[int]) -> None:
         bench.link.open()
@@ -169,6 +167,7 @@ def scene(bench: Bench, rows: list[dict[str, Any]], *keys: str) -> Before:
                     bench.link.tail(), calls(("sql", "completed"), ("sql", "failed"), ("http", "held")), rev=9
                 )
         await settle(pilot)
+        await whole(bench.app, pilot)
 
     return before
 

@@ -201,7 +201,18 @@ def test_a_tool_is_shown_with_its_parameters_and_which_it_needs() -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "name"), [("grep", "grep"), ("2", "glob"), ("gl", "glob"), ("g", None), ("", None), ("4", None)]
+    ("typed", "name"),
+    [
+        ("grep", "grep"),
+        ("2", "glob"),
+        ("gl", "glob"),
+        ("g", None),
+        ("", None),
+        ("4", None),
+        ("²", None),
+        ("1" * 5_000, None),
+    ],
+    ids=["name", "number", "beginning", "two begin so", "nothing", "no such number", "superscript", "very long"],
 )
 def test_a_tool_is_chosen_by_name_number_or_beginning(typed: str, name: str | None) -> None:
     offer = chosen(OFFERED, typed)

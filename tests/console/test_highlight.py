@@ -24,7 +24,7 @@ from opsconsole.console.view.timeline_lines import pretty
 from opsconsole.protocol.frames import Snap, Sub
 from opsconsole.protocol.rows import ApprovalRow
 from tests.console.conftest import OpenConsole
-from tests.console.support import Bench
+from tests.console.support import Bench, rest, whole
 from tests.console.test_hostile import EVIL, check
 from tests.console.test_screens import Before, Pilot
 
@@ -336,9 +336,8 @@ def scene(bench: Bench, calls: list[dict[str, Any]]) -> Before:
         await pilot.press("2")
         for _ in range(2):
             bench.clock.now += 1.0
-            await pilot.pause()
-            bench.app._second()
-            await pilot.pause()
+            await rest(bench.app, pilot)
+        await whole(bench.app, pilot)
 
     return before
 

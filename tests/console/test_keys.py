@@ -765,6 +765,16 @@ async def test_an_empty_fleet_says_how_to_start(console: OpenConsole) -> None:
         assert "No runs yet. Start one: opsconsole run" in seat.screen
 
 
+async def test_the_words_of_an_empty_table_change_with_what_is_known(console: OpenConsole) -> None:
+    async with console(filled=False) as seat:
+        seat.link.open()
+        await seat.settle()
+        assert "Waiting for the hub." in seat.screen
+        seat.link.snap("board", [])
+        await seat.settle()
+        assert "Waiting for the hub." not in seat.screen
+
+
 async def test_a_message_passes_after_a_while(console: OpenConsole) -> None:
     async with console() as seat:
         await seat.press("y")

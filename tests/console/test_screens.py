@@ -12,7 +12,7 @@ from textual.pilot import Pilot
 
 from opsconsole.console import sample_history
 from opsconsole.console.screenshot import PICTURES, render
-from tests.console.support import Bench
+from tests.console.support import Bench, rest, whole
 
 Before = Callable[[Pilot[int]], Awaitable[None]]
 
@@ -31,12 +31,11 @@ def scene(bench: Bench, *keys: str, online: bool = True) -> Before:
         if not online:
             bench.link.close()
         await settle(pilot)
+        await whole(bench.app, pilot)
 
     async def settle(pilot: Pilot[int]) -> None:
         bench.clock.now += 1.0
-        await pilot.pause()
-        bench.app._second()
-        await pilot.pause()
+        await rest(bench.app, pilot)
 
     return before
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import queue
 import struct
 import subprocess
 import sys
@@ -18,8 +19,8 @@ import pytest
 
 from opsconsole.console import sample
 from opsconsole.console.sample import approval
-from opsconsole.console.start import needs_ascii
-from opsconsole.console.terminal import FORGET_SECONDS, PROBE, FramePacer, is_gone
+from opsconsole.console.surroundings import needs_ascii
+from opsconsole.console.terminal import FORGET_SECONDS, PROBE, FramePacer, watch_for_hangup
 from tests.console.fake_hub import TOKEN, FakeHub, fake_hub
 from tests.console.test_hostile import evil_calls, evil_runs
 
@@ -128,7 +129,8 @@ async def test_a_shift_on_a_real_terminal(tmp_path: Path) -> None:
             await terminal.until(lambda: [command.approval for command in hub.commands] == ["apr_1"])
             await terminal.until(lambda: "✔ approve" in terminal.text)
             terminal.press("1")
-            await asyncio.sleep(0.6)
+            await terminal.until(lambda: "most urgent first" in terminal.text)
+            await asyncio.sleep(0.2)  # longer than a burst of keys, counted from when the last one was shown
             terminal.press("x")
             await terminal.until(lambda: len(hub.commands) == 2)
             await terminal.until(lambda: "KILL " in terminal.text)
@@ -160,12 +162,27 @@ async def test_it_ends_when_its_terminal_goes_away(tmp_path: Path) -> None:
         await terminal.until(lambda: terminal.process.poll() is not None)
 
 
-def test_a_hung_up_terminal_is_noticed() -> None:
+def test_a_hung_up_terminal_is_noticed_and_a_console_that_stays_is_ended() -> None:
     master, slave = os.openpty()
-    assert not is_gone(slave)
+    told: queue.Queue[object] = queue.Queue()
+    watch_for_hangup(slave, lambda: told.put("gone"), patience_seconds=0.0, end=told.put)
+    assert told.empty()
     os.close(master)
-    assert is_gone(slave)
+    assert [told.get(timeout=20.0), told.get(timeout=20.0)] == ["gone", 1]
     os.close(slave)
+
+
+@pytest.mark.process
+async def test_it_ends_even_while_its_frames_wait_for_a_terminal_that_takes_none(tmp_path: Path) -> None:
+    async with fake_hub() as hub, on_terminal(hub, tmp_path / "log") as terminal:
+        await terminal.until(lambda: "opsconsole" in terminal.text)
+        asyncio.get_running_loop().remove_reader(terminal.master)  # from here on nobody reads: what is written stays
+        for _ in range(40):
+            await hub.change("board", *sample.runs())
+            terminal.press("?1")
+            await asyncio.sleep(0.01)
+        os.dup2(os.open(os.devnull, os.O_RDWR), terminal.master)
+        await terminal.until(lambda: terminal.process.poll() is not None)
 
 
 def test_no_load_frame_is_drawn_before_the_terminal_has_taken_the_last() -> None:

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+
 from textual.app import ComposeResult
 from textual.containers import Container, Vertical
 
 from opsconsole.console.actions import ViewName
-from opsconsole.console.context import Context, Draft
+from opsconsole.console.context import Context
 from opsconsole.console.controls import NotDone
+from opsconsole.console.panels.deciding import Deciding
 from opsconsole.console.panels.panel import Panel
-from opsconsole.console.view.composed import to_words
+from opsconsole.console.view.batch import Chosen, batch_lines, calls_of, identity, is_pending
 from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
-from opsconsole.console.view.edit_text import to_args, to_text
+from opsconsole.console.view.effect import Effect, effect_lines
 from opsconsole.console.view.held_call import held_call_body, held_call_facts, queue_line, standing
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.view.previous_call import Previous, compared, previous_call
+from opsconsole.console.view.timeline_lines import step_line
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
 from opsconsole.console.widgets.text_pane import TextPane
-from opsconsole.domain.approval import Answer
-from opsconsole.domain.tool_call import CallKind
+
+LAST_STEPS = 4
+"""Steps of the run before the call that are shown below it."""
 
 
 class ApprovalsPanel(Panel):
@@ -35,11 +40,26 @@ class ApprovalsPanel(Panel):
         self.pane = TextPane(context.painter, id="call-text")
         self._shown: str | None = None
         self._body: tuple[HeldCall, int, list[Line]] | None = None
+        self._effect_lines: tuple[Effect, int, list[Line]] | None = None
+        self._batch: tuple[Hashable, list[Line]] | None = None
         self._before: Previous | None = None
         self._known: object = None
         """What the search for the call before was made in."""
         self._compared: tuple[tuple[HeldCall, Previous | None, int], list[Line]] | None = None
         self._rested = Dwell()
+        self.chosen = Chosen()
+        self._deciding = deciding = Deciding(context, self.chosen)
+        self._table: dict[str, Callable[[], None]] = {
+            "approve": lambda: self._decide(self._approve, deciding.approve_chosen),
+            "reject": lambda: self._decide(deciding.reject, deciding.reject_chosen),
+            "edit": lambda: self._alone(deciding.edit),
+            "respond": lambda: self._alone(deciding.respond),
+            "grant": lambda: self._alone(deciding.grant),
+            "claim": lambda: self._alone(deciding.claim),
+            "pass_on": lambda: self._alone(deciding.pass_on),
+            "mark": self._mark,
+            "mark_alike": self._mark_alike,
+        }
 
     def compose(self) -> ComposeResult:
         """The queue beside or above the opened call."""
@@ -61,16 +81,23 @@ class ApprovalsPanel(Panel):
 
     def refresh_rows(self) -> None:
         """The queue's order, then the call under the cursor."""
-        self.list.set_keys(self.context.session.queue.order())
+        queue, now = self.context.session.queue, self.context.hub_now()
+        self.list.set_keys(queue.order())
+        if gone := self.chosen.drop_changed(queue):
+            self.context.app.say(f"{calls_of(len(gone))} changed or settled: no longer marked", "warn")
         held = self.current()
-        now = self.context.hub_now()
         words, tone = standing(held, now=now) if self.list.keys else ("nothing waits for a decision", "dim")
+        if len(self.chosen):
+            words, tone = f"{calls_of(len(self.chosen))} marked: a approves, d rejects all of them; esc clears", "ask"
         self.standing.show([fit_line(((f" {words}", tone),), max(1, self.standing.size.width))])
-        self.context.dwell.show(_identity(held), now=self.context.clock.monotonic())
+        self.context.dwell.show(self._on_screen(), now=self.context.clock.monotonic())
         width = max(10, self.pane.size.width - 1)
+        shown = f"{self.list.cursor}/{len(self.chosen)}" if not len(self.chosen) else "marked"
         lines = [] if held is None else self._opened(held, now, width)
-        self.pane.show(lines, from_top=self._shown != self.list.cursor)
-        self._shown = self.list.cursor
+        if len(self.chosen):
+            lines = self._together(now, width)
+        self.pane.show(lines, from_top=self._shown != shown)
+        self._shown = shown
 
     def do(self, action: str) -> bool:
         """Decide, or go to the next pending call."""
@@ -78,18 +105,11 @@ class ApprovalsPanel(Panel):
             self._next()
         elif action == "open":
             self._open()
-        elif action == "approve":
-            held = self._decidable()
-            self.context.controls.decide(held, Answer.APPROVE)
-            self._sent(f"approve {held.row.tool}: sent", held)
-        elif action == "reject":
-            self._reject(self._decidable())
-        elif action == "edit":
-            self._edit(self._decidable())
-        elif action == "respond":
-            self._respond(self._decidable())
         else:
-            return False
+            act = self._table.get(action)
+            if act is None:
+                return False
+            act()
         return True
 
     def current(self) -> HeldCall | None:
@@ -110,7 +130,9 @@ class ApprovalsPanel(Panel):
         return self.list.cursor
 
     def close_inner(self) -> bool:
-        """On a short screen, go back to the queue."""
+        """Take the marks away; on a short screen, go back to the queue."""
+        if self.chosen.clear():
+            return True
         opened = self.has_class("-opened")
         self.remove_class("-opened")
         return opened and self.has_class("-short")
@@ -126,60 +148,99 @@ class ApprovalsPanel(Panel):
         held = self.current()
         if held is None:
             raise NotDone("there is no held call under the cursor")
-        if self.has_class("-short") and not self.has_class("-opened"):
-            raise NotDone("open it first: enter shows the arguments")
-        if not self.context.dwell.long_enough(_identity(held), now=self.context.clock.monotonic()):
-            raise NotDone(f"ignored: this call has been on screen for less than {DWELL_SECONDS:g} s; press again")
+        self._must_be_read()
         return self.context.controls.still_open(held)
 
-    def _reject(self, held: HeldCall) -> None:
-        def done(reason: str) -> None:
-            self.context.controls.decide(held, Answer.REJECT, note=reason.strip())
-            self._sent(f"reject {held.row.tool}: sent", held)
+    def _must_be_read(self) -> None:
+        """What is on screen has been there, unchanged, for long enough to be read. Raises: NotDone."""
+        if self.has_class("-short") and not self.has_class("-opened"):
+            raise NotDone("open it first: enter shows the arguments")
+        if not self.context.dwell.long_enough(self._on_screen(), now=self.context.clock.monotonic()):
+            raise NotDone(f"ignored: this call has been on screen for less than {DWELL_SECONDS:g} s; press again")
 
-        self.context.app.ask(f"reject {held.row.tool}: reason for the agent", done)
+    def _on_screen(self) -> Hashable:
+        """What a key decides on: the call under the cursor with its effect, or every marked call."""
+        queue = self.context.session.queue
+        if len(self.chosen):
+            return tuple((identity(held), self._effect(held)) for held in self.chosen.calls(queue))
+        held = self.current()
+        return identity(held), self._effect(held)
 
-    def _edit(self, held: HeldCall) -> None:
-        if held.row.masked:
-            raise NotDone("secrets are masked here, so an edit would send the masks: reject or respond")
-        if not held.row.may_edit:
-            raise NotDone("this call may not be edited: approve, reject or respond")
+    def _effect(self, held: HeldCall | None) -> Effect | None:
+        return None if held is None else self.context.app.pages.effect(held, now=self.context.clock.monotonic())
 
-        def send(value: object) -> None:
-            assert isinstance(value, dict)
-            self.context.controls.decide(held, Answer.EDIT, args=value)
-            self._sent(f"approve {held.row.tool} with edited arguments: sent", held)
+    def _approve(self, held: HeldCall) -> None:
+        self._deciding.approve(held)
+        self._next_after(held)
 
-        title = f"edit the arguments of {held.row.tool}"
-        text = to_text(held.args)
-        self.context.app.write(Draft(title=title, text=text, about=held, before=held.args, check=to_args, send=send))
-
-    def _respond(self, held: HeldCall) -> None:
-        if not held.row.may_respond:
-            raise NotDone("this call may not be answered in the tool's place: approve, edit or reject")
-
-        def send(value: object) -> None:
-            self.context.controls.decide(held, Answer.RESPOND, text=str(value))
-            self._sent(f"answer in place of {held.row.tool}: sent", held)
-
-        place = "the model" if held.row.kind is CallKind.MODEL_CALL else held.row.tool
-        title = f"answer in place of {place}"
-        self.context.app.write(Draft(title=title, text="", about=held, before=None, check=to_words, send=send))
-
-    def _sent(self, words: str, held: HeldCall) -> None:
-        """Say so, and go on to the next pending call; what is decided next must have been shown long enough again."""
-        self.context.app.say(words)
+    def _next_after(self, held: HeldCall) -> None:
+        """Go on to the next pending call; what is decided next must have been shown long enough again."""
         pending = self.context.session.queue.pending
         keys = [key for key in self.list.keys if key in pending]
         if held.key in keys and len(keys) > 1:
             self.list.go(keys[(keys.index(held.key) + 1) % len(keys)])
+
+    def _alone(self, act: Callable[[HeldCall], None]) -> None:
+        """What can be done with one call only, and not while others are marked."""
+        if len(self.chosen):
+            raise NotDone(
+                f"{calls_of(len(self.chosen))} marked: a approves, d rejects them together; esc clears the marks"
+            )
+        act(self._decidable())
+
+    def _decide(self, one: Callable[[HeldCall], None], many: Callable[[], None]) -> None:
+        if len(self.chosen):
+            self._must_be_read()
+            many()
+            return
+        held = self._decidable()
+        one(held)
+
+    def _mark(self) -> None:
+        self.chosen.turn(self._decidable())
+        self.list.move(1)
+
+    def _mark_alike(self) -> None:
+        held = self._decidable()
+        count = self.chosen.take_alike(held, self.context.session.queue)
+        self.context.app.say(
+            f"{calls_of(count)} like it marked, {len(self.chosen)} in all: read them before you decide"
+        )
 
     def _opened(self, held: HeldCall, now: float, width: int) -> list[Line]:
         run = self.context.session.board.get(held.row.run)
         if self._body is None or self._body[:2] != (held, width):
             self._body = (held, width, held_call_body(held, width=width))
         facts = held_call_facts(held, run, now=now, width=width, zone=self.context.zone)
-        return facts + self._body[2] + self._against_previous(held, width)
+        effect = self._effect(held) if is_pending(held) else None
+        found = [] if effect is None else self._looked_up(effect, width)
+        before = self._against_previous(held, width)
+        return facts + found + self._body[2] + before + self._last_steps(held, width)
+
+    def _looked_up(self, effect: Effect, width: int) -> list[Line]:
+        """The effect's lines, made once: the difference of two files costs more than a picture may."""
+        if self._effect_lines is None or self._effect_lines[:2] != (effect, width):
+            self._effect_lines = (effect, width, effect_lines(effect, width=width))
+        return self._effect_lines[2]
+
+    def _together(self, now: float, width: int) -> list[Line]:
+        """The marked calls, made once a second at most, as their ages go on."""
+        calls = self.chosen.calls(self.context.session.queue)
+        effects = {held.key: effect for held in calls if (effect := self._effect(held)) is not None}
+        shown = (tuple(identity(held) for held in calls), tuple(effects.items()), int(now), width)
+        if self._batch is None or self._batch[0] != shown:
+            self._batch = shown, batch_lines(calls, now=now, width=width, effects=effects)
+        return self._batch[1]
+
+    def _last_steps(self, held: HeldCall, width: int) -> list[Line]:
+        """What the run did before it asked, where its timeline is here."""
+        timeline, zone = self.context.session.timeline, self.context.zone
+        if timeline is None or timeline.run != held.row.run:
+            return []
+        steps = [timeline.steps[key] for key in timeline.order() if key != f"tool:{held.row.call}"]
+        shown = [step for step in steps if step.at <= held.row.requested_at][-LAST_STEPS:]
+        lines: list[Line] = [(("BEFORE IT ASKED", "dim"),)] if shown else []
+        return lines + [step_line(step, width=width, zone=zone) for step in shown]
 
     def _against_previous(self, held: HeldCall, width: int) -> list[Line]:
         """What is different from the call of this tool before; the run's timeline is followed for it."""
@@ -202,7 +263,11 @@ class ApprovalsPanel(Panel):
         held = self.context.session.queue.get(key)
         if held is None:
             return (("no longer in the queue", "dim"),)
-        return queue_line(held.row, now=self.context.hub_now(), width=width)
+        now = self.context.hub_now()
+        if not len(self.chosen):
+            return queue_line(held.row, now=now, width=width)
+        mark = "✔ " if key in self.chosen else "  "
+        return ((mark, "good"), *queue_line(held.row, now=now, width=max(1, width - 2)))
 
     def _next(self) -> None:
         pending = self.context.session.queue.pending
@@ -212,8 +277,3 @@ class ApprovalsPanel(Panel):
             return
         after = keys[keys.index(self.list.cursor) + 1 :] if self.list.cursor in keys else keys
         self.list.go((after or keys)[0])
-
-
-def _identity(held: HeldCall | None) -> object:
-    """What a decision is bound to: any change of it voids a key that was meant for what stood there before."""
-    return None if held is None else (held.key, held.row.digest, held.row.status)

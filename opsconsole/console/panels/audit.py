@@ -52,6 +52,10 @@ class AuditPanel(Panel):
         """The opened entry."""
         return self.pane
 
+    def shown_entries(self) -> list[dict[str, object]]:
+        """The entries listed, in order, every text safe to show."""
+        return [{**self._entries[key].body} for key in self.list.keys if key in self._entries]
+
     @property
     def oldest(self) -> int | None:
         """The first entry held."""
@@ -95,9 +99,13 @@ class AuditPanel(Panel):
         self.add_class("-opened")
         return True
 
+    def current_entry(self) -> AuditEntry | None:
+        """The entry under the cursor."""
+        return self._entries.get(self.list.cursor or "")
+
     def current_run(self) -> str | None:
         """The run that the entry is about."""
-        entry = self._entries.get(self.list.cursor or "")
+        entry = self.current_entry()
         run = None if entry is None else entry.body.get("run")
         return run if isinstance(run, str) else None
 

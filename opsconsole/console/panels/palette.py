@@ -48,7 +48,7 @@ class Palette(Vertical):
         """Ask what to do."""
         self.input.value = ""
         self.add_class("-open")
-        self.input.focus()
+        self.screen.set_focus(self.input, scroll_visible=False)
         self._look("")
 
     def close(self) -> None:

@@ -7,6 +7,7 @@ from textual.widget import Widget
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
+from opsconsole.console.view.line import Line
 from opsconsole.console.widgets.row_list import RowList
 from opsconsole.console.widgets.text_pane import TextPane
 
@@ -39,6 +40,10 @@ class Panel(Vertical):
     def focus_widget(self) -> Widget | None:
         """Where the focus belongs while this view is shown."""
         return self.rows or self.text
+
+    def headline(self, width: int) -> Line | None:
+        """What the screen's first line says while this view is shown; None: what it always says."""
+        return None
 
     def refresh_rows(self) -> None:
         """Take over a new order and new words; called about once a second and after every key."""

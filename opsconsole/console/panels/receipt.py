@@ -1,4 +1,4 @@
-"""The receipt of the latest kill: opens with it and stays until it is closed."""
+"""The receipt of the latest kill, or what a kill of many would stop: it opens below the view until it is closed."""
 
 from __future__ import annotations
 
@@ -6,13 +6,17 @@ from textual.app import ComposeResult
 from textual.containers import Vertical
 
 from opsconsole.console.context import Context
+from opsconsole.console.view.kill_plan import plan_lines
 from opsconsole.console.view.line import Line, fit_line
+from opsconsole.console.view.open_effects import OpenEffects, effects_lines, open_effects
 from opsconsole.console.view.outbox import Entry
-from opsconsole.console.view.receipt import receipt
+from opsconsole.console.view.receipt import receipt, resume_line
 from opsconsole.console.widgets.text_pane import TextPane
 from opsconsole.protocol.rows import RunRow
 
-LINES_MAX = 10
+LINES_MAX = 14
+SHARE = 0.4
+"""The most of the screen's height that it takes."""
 
 
 class ReceiptPanel(Vertical):
@@ -24,6 +28,8 @@ class ReceiptPanel(Vertical):
         self.entries: list[Entry] = []
         self.runs: list[str] = []
         self.pane = TextPane(context.painter, id="receipt-text")
+        self._effects: OpenEffects | None = None
+        self._plan: tuple[list[str], str] | None = None
 
     def compose(self) -> ComposeResult:
         """One text in a border."""
@@ -31,29 +37,42 @@ class ReceiptPanel(Vertical):
 
     def open(self, entries: list[Entry], runs: list[str]) -> None:
         """Show the receipt of these commands for these runs."""
-        self.entries, self.runs = entries, runs
+        self.entries, self.runs, self._effects, self._plan = entries, runs, None, None
+        if len(runs) == 1:
+            self.context.app.follow(runs[0])
         self.add_class("-open")
         self.update_lines()
+
+    def plan(self, runs: list[str], wanted: str) -> None:
+        """Show what would be stopped; `unplan` takes it away."""
+        self._plan = (runs, wanted)
+        self.add_class("-open")
+        self.update_lines()
+
+    def unplan(self) -> None:
+        """Nothing of the kind is meant any more."""
+        if self._plan is not None:
+            self._plan = None
+            self.set_class(bool(self.entries) and self.has_class("-open"), "-open")
+            self.update_lines()
 
     def close(self) -> bool:
         """Close it; False when it was not open."""
         was_open = self.has_class("-open")
         self.remove_class("-open")
+        self.entries, self._plan = [], None
         return was_open
 
     def update_lines(self) -> None:
         """What is known now."""
-        if not self.has_class("-open") or not self.entries:
+        if not self.has_class("-open"):
             return
-        rows = self._rows()
-        total = max(len(self.runs), len(rows))
-        now = self.context.clock.monotonic()
+        lines = self._planned() if self._plan is not None else self._received()
+        if not lines:
+            return
         width = max(10, self.context_width())
-        lines: list[Line] = []
-        for entry in self.entries:
-            lines += receipt(entry, rows, kin=self._kin(), total=total, now=self.context.hub_now(), monotonic=now)
         self.pane.show([fit_line(line, width) for line in lines])
-        height = min(LINES_MAX, len(lines), max(1, self.app.size.height // 3)) + 2
+        height = min(LINES_MAX, len(lines), max(1, int(self.app.size.height * SHARE))) + 2
         if self.styles.height is None or self.styles.height.value != height:
             self.styles.height = height
 
@@ -61,9 +80,37 @@ class ReceiptPanel(Vertical):
         """Cells of the text."""
         return self.pane.size.width or self.app.size.width - 4
 
-    def _rows(self) -> list[RunRow]:
+    def _planned(self) -> list[Line]:
+        assert self._plan is not None
+        runs, wanted = self._plan
         board = self.context.session.board
-        return [row for row in map(board.get, self.runs) if row is not None]
+        named = set(runs)
+        below = {child for run in runs for child in board.live(board.descendants(run))} - named
+        return plan_lines(self._rows(runs), wanted=wanted, below=len(below), now=self.context.hub_now())
+
+    def _received(self) -> list[Line]:
+        rows = self._rows(self.runs)
+        total = max(len(self.runs), len(rows))
+        now, monotonic = self.context.hub_now(), self.context.clock.monotonic()
+        lines: list[Line] = []
+        for entry in self.entries:
+            lines += receipt(entry, rows, kin=self._kin(), total=total, now=now, monotonic=monotonic)
+        if len(self.runs) == 1 and rows:
+            effects = self._open_effects(rows[0])
+            lines += effects_lines(effects) if effects is not None else []
+            lines += resume_line(rows[0])
+        return lines
+
+    def _open_effects(self, row: RunRow) -> OpenEffects | None:
+        """By the timeline as long as it is followed, then as it was last seen."""
+        timeline = self.context.session.timeline
+        if row.kill is not None and timeline is not None and timeline.run == row.run and timeline.rev is not None:
+            self._effects = open_effects(timeline, sent_at=row.kill.sent_at)
+        return self._effects
+
+    def _rows(self, runs: list[str]) -> list[RunRow]:
+        board = self.context.session.board
+        return [row for row in map(board.get, runs) if row is not None]
 
     def _kin(self) -> list[RunRow]:
         """The runs below the named one: a kill takes them along."""

@@ -1,4 +1,4 @@
-"""One run whole: its numbers, the tree of its agents and its timeline; it holds no timeline itself."""
+"""One run whole: its numbers, the tree of its agents, and its timeline in five looks; it holds no timeline itself."""
 
 from __future__ import annotations
 
@@ -8,85 +8,104 @@ from textual.containers import Container, Vertical
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
 from opsconsole.console.panels.panel import Panel
+from opsconsole.console.panels.run_looks import RunLooks
 from opsconsole.console.view.family import family
-from opsconsole.console.view.ingest import HeldCall
-from opsconsole.console.view.line import Line, Span, fit_line, width_of
-from opsconsole.console.view.ruling import in_full, in_short
+from opsconsole.console.view.line import Line, fit_line
+from opsconsole.console.view.place import Place, exact, nearest, reaches_back_to
 from opsconsole.console.view.run_summary import summary
-from opsconsole.console.view.timeline import Step
-from opsconsole.console.view.timeline_lines import step_detail, step_line
+from opsconsole.console.view.timeline import Timeline
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
 from opsconsole.console.widgets.text_pane import TextPane
-from opsconsole.domain.run import TERMINAL
 
 TREE_LINES_MAX = 8
 HEAD_LINES_MAX = 7
+PAGES_BACK_MAX = 40
+"""Pages that are fetched to reach a place; what lies further back is for a replay."""
 
 
 class RunPanel(Panel):
-    """A run's head and tree above its timeline; a step opens below or beside it."""
+    """A run's head and tree above one look at it; what is under the cursor opens below or beside it."""
 
     view: ViewName = "run"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context, id="run")
         self.run: str | None = None
-        self.following = True
         self.head = Lines(context.painter, id="run-head")
         self.kin = Lines(context.painter, id="run-tree")
-        self.heading = Lines(context.painter, id="timeline-heading", classes="one-line")
-        self.list = RowList(context.painter, self._line, id="timeline", empty="No events yet.")
+        self.looks = RunLooks(context)
         self.pane = TextPane(context.painter, id="step-text")
-        self._shown: tuple[str, int] | None = None
+        self._shown: tuple[str, str] | None = None
+        self._place: Place | None = None
+        self._pages = 0
 
     def compose(self) -> ComposeResult:
-        """Head, tree, timeline, step."""
+        """Head, tree, look, what is opened."""
         with Container(classes="split"):
             with Vertical(id="run-left"):
                 yield self.head
                 yield self.kin
-                yield self.heading
-                yield self.list
+                yield self.looks
             with Vertical(classes="opened"):
                 yield self.pane
 
     @property
-    def rows(self) -> RowList:
-        """The timeline."""
-        return self.list
+    def list(self) -> RowList:
+        """The rows of the looks that have any."""
+        return self.looks.list
+
+    @property
+    def following(self) -> bool:
+        """Whether the newest step is followed."""
+        return self.looks.following
+
+    @property
+    def rows(self) -> RowList | None:
+        """The list, in a look that is one."""
+        return None if self.looks.is_text else self.looks.list
 
     @property
     def text(self) -> TextPane:
-        """The opened step."""
-        return self.pane
+        """The opened step, or the look that is a text."""
+        return self.looks.reader if self.looks.is_text else self.pane
 
     def show_run(self, run: str) -> None:
         """Show another run, following its newest step."""
         if run == self.run:
             return
-        self.run, self.following, self._shown = run, True, None
+        self.run, self._shown, self._place = run, None, None
         self.remove_class("-opened")
-        self.list.set_keys([])
+        self.looks.show_run(run)
+
+    def seek(self, place: Place) -> None:
+        """Go to a place of the run shown, as soon as it is here."""
+        self.looks.take_look("timeline")
+        self.looks.following = False
+        self._place, self._pages = place, 0
 
     def refresh_rows(self) -> None:
         """Everything but the steps' own changes, which are painted."""
         timeline = self.context.session.timeline
-        width = max(10, self.head.size.width)
-        self._show_head(width)
-        keys = timeline.order() if timeline is not None and timeline.run == self.run else []
-        self.list.set_keys(keys)
-        if self.following and keys and self.list.cursor != keys[-1]:
-            self.list.go(keys[-1])
-        self.heading.show([fit_line(self._heading(width), width)])
-        self._show_step()
+        self._show_head(max(10, self.head.size.width))
+        if timeline is not None and timeline.run == self.run:
+            self._seek(timeline)
+        self.looks.refresh_look()
+        self._show_opened()
 
     def do(self, action: str) -> bool:
-        """Open a step, follow."""
+        """Open a step, follow, look otherwise."""
         if action == "open":
+            if self.looks.is_text:
+                return True
             self.toggle_class("-opened")
         elif action == "follow":
-            self.following = not self.following
+            self.looks.following = not self.looks.following
+        elif action in ("next_look", "last_look"):
+            self.looks.turn(1 if action == "next_look" else -1)
+            self.remove_class("-opened")
+            if (widget := self.focus_widget) is not None:
+                self.app.set_focus(widget, scroll_visible=False)
         else:
             return False
         self.refresh_rows()
@@ -94,17 +113,46 @@ class RunPanel(Panel):
 
     def moved(self) -> None:
         """The cursor was moved by hand: follow only from the last step."""
-        self.following = bool(self.list.keys) and self.list.cursor == self.list.keys[-1]
+        self._place = None
+        self.looks.moved()
 
     def current_run(self) -> str | None:
         """The run shown."""
         return self.run
 
     def close_inner(self) -> bool:
-        """Close the opened step."""
-        opened = self.has_class("-opened")
-        self.remove_class("-opened")
-        return opened
+        """Close the opened step, then the look."""
+        if self.has_class("-opened"):
+            self.remove_class("-opened")
+            return True
+        was_other = self.looks.look != "timeline"
+        self.looks.take_look("timeline")
+        return was_other
+
+    def fit(self, width: int, height: int) -> None:
+        """The screen has this size now."""
+        super().fit(width, height)
+        self.looks.height_of_screen = height
+
+    def _seek(self, timeline: Timeline) -> None:
+        """Go to the place that is wanted; fetch further back until it is here."""
+        place = self._place
+        if place is None or timeline.rev is None:
+            return
+        key = exact(timeline, place)
+        if key is None and not reaches_back_to(timeline, place.at) and self._pages < PAGES_BACK_MAX:
+            self._pages += self.context.app.pages.older("run")
+            return
+        self._place = None
+        if key is None:
+            key = nearest(timeline, place.at)
+            near = reaches_back_to(timeline, place.at)
+            words = "there is no step of its own for it: this is the one before" if near else "it lies further back (h)"
+            self.context.app.say(words, "warn")
+        if key is not None:
+            self.list.set_keys(timeline.order())
+            self.list.go(key)
+            self.add_class("-opened")
 
     def _show_head(self, width: int) -> None:
         board, now = self.context.session.board, self.context.hub_now()
@@ -133,52 +181,13 @@ class RunPanel(Panel):
             if widget.styles.height is None or widget.styles.height.value != height:
                 widget.styles.height = height
 
-    def _heading(self, width: int) -> Line:
-        timeline = self.context.session.timeline
-        if timeline is None or timeline.run != self.run:
-            return ((" timeline", "dim"),)
-        follow: Span = ("● following", "good") if self.following else ("○ not following (f)", "hold")
-        skipped = f"  {timeline.skipped:,} events skipped: this console was behind" if timeline.skipped else ""
-        back = "" if timeline.complete_back else "  o loads older"
-        head: Span = (f"─ timeline  {len(self.list.keys):,} steps ", "dim")
-        line: Line = (head, follow, (f"{back}{skipped} ", "dim"))
-        return (*line, ("─" * max(0, width - width_of(line)), "dim"))
-
-    def _current_step(self) -> Step | None:
-        timeline = self.context.session.timeline
-        return None if timeline is None or self.list.cursor is None else timeline.steps.get(self.list.cursor)
-
-    def _show_step(self) -> None:
-        step = self._current_step()
-        if step is None or not self.has_class("-opened"):
+    def _show_opened(self) -> None:
+        key = self.list.cursor
+        if key is None or not self.has_class("-opened"):
             return
-        shown = (step.key, step.version)
-        width = max(10, self.pane.size.width - 1)
-        fresh = self._shown is None or self._shown[0] != step.key
-        held, now = self._held(step), self.context.hub_now()
-        ruled = in_full(held, now=now, width=width) if held else []
-        self.pane.show(step_detail(step, width=width, zone=self.context.zone, ruling=ruled), from_top=fresh)
-        if self.following and self._is_speaking(step.key):
+        shown = (self.looks.look, key)
+        lines = self.looks.detail(key, width=max(10, self.pane.size.width - 1))
+        self.pane.show(lines, from_top=self._shown != shown)
+        if self.looks.following and self.looks.is_speaking(key):
             self.pane.to_end(True)
         self._shown = shown
-
-    def _line(self, key: str, width: int) -> Line:
-        timeline = self.context.session.timeline
-        step = None if timeline is None else timeline.steps.get(key)
-        if step is None:
-            return ()
-        held = self._held(step)
-        ruling = in_short(held, now=self.context.hub_now()) if held else None
-        return step_line(step, width=width, zone=self.context.zone, ruling=ruling, speaking=self._is_speaking(key))
-
-    def _held(self, step: Step) -> HeldCall | None:
-        """The question that was asked about the call which a step is."""
-        if self.run is None or not step.key.startswith("tool:"):
-            return None
-        return self.context.session.queue.of_call(self.run, step.key.removeprefix("tool:"))
-
-    def _is_speaking(self, key: str) -> bool:
-        timeline = self.context.session.timeline
-        row = self.context.session.board.get(self.run)
-        live = row is not None and row.state not in TERMINAL
-        return live and timeline is not None and timeline.speaking() == key

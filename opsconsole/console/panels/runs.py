@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
+from opsconsole.console.controls import NotDone
 from opsconsole.console.panels.panel import Panel
 from opsconsole.console.view.amounts import age
+from opsconsole.console.view.arranged import COLUMNS, URGENCY, Arrangement, arrange, column_named
 from opsconsole.console.view.columns import run_line, titles
 from opsconsole.console.view.dwell import Dwell
 from opsconsole.console.view.filter import RunFilter, parse_filter
@@ -44,13 +48,14 @@ class RunsPanel(Panel):
     def __init__(self, context: Context) -> None:
         super().__init__(context, id="runs")
         self.filter = RunFilter()
+        self.arrangement = Arrangement()
         self.list = RowList(context.painter, self._line, id="run-list")
         self.counts = Lines(context.painter, id="run-counts", classes="one-line")
         self.titles = Lines(context.painter, id="run-titles", classes="one-line")
         self.side = Lines(context.painter, id="run-side", classes="side")
         self._ordered_at = float("-inf")
         self._ordered_changes = -1
-        self._wanted = self.filter
+        self._wanted = (self.filter, self.arrangement)
         self._rested = Dwell()
         """The run under the cursor; its steps are asked for once the cursor has come to rest."""
         self._worded_at = float("-inf")
@@ -92,10 +97,27 @@ class RunsPanel(Panel):
         self.filter = parse_filter(text)
         self.refresh_rows()
 
+    def _sort(self, text: str) -> None:
+        column = column_named(text) if text.strip() else URGENCY
+        if column is None:
+            raise NotDone("no such column: " + " ".join(COLUMNS).lower())
+        self.arrangement = (
+            self.arrangement.by(column) if text.strip() else replace(self.arrangement, column=URGENCY, reverse=False)
+        )
+        self.refresh_rows()
+
+    def _group(self, text: str) -> None:
+        self.arrangement = replace(self.arrangement, group=text.strip())
+        self.refresh_rows()
+
     def do(self, action: str) -> bool:
         """Filter, and go to the next run that needs a person."""
         if action == "filter":
-            self.context.app.ask("filter", self.set_filter, value=self.filter.text)
+            self.context.app.ask("filter", self.set_filter, value=self.filter.text, typed=self.set_filter)
+        elif action == "sort":
+            self.context.app.ask("sort by (" + " ".join(COLUMNS).lower() + ")", self._sort)
+        elif action == "group":
+            self.context.app.ask("group by (agent, owner, a label)", self._group, value=self.arrangement.group)
         elif action == "next":
             self._next()
         elif action == "open":
@@ -121,7 +143,7 @@ class RunsPanel(Panel):
         return self.context.session.board.live(self.list.keys)
 
     def _due(self, now: float) -> bool:
-        if self.filter is not self._wanted:
+        if (self.filter, self.arrangement) != self._wanted:
             return True
         if now - self.list.moved_at < HOLD_SECONDS and self.list.keys:
             return False
@@ -129,10 +151,11 @@ class RunsPanel(Panel):
 
     def _order(self, now: float) -> None:
         board = self.context.session.board
-        self._wanted = self.filter
+        self._wanted = (self.filter, self.arrangement)
         self._ordered_at, self._ordered_changes = now, board.changes
         self.list.empty = self._nothing()
-        self.list.set_keys(board.order(self.filter, self.context.hub_now()))
+        keys = board.order(self.filter, self.context.hub_now())
+        self.list.set_keys(keys if self.arrangement.is_plain else arrange(keys, board.rows.by_key, self.arrangement))
 
     def _nothing(self) -> str:
         session = self.context.session
@@ -142,7 +165,7 @@ class RunsPanel(Panel):
             return (
                 f"No runs match “{self.filter.text}”. esc clears the filter ({len(session.board.rows.by_key):,} runs)."
             )
-        return "No runs yet. Start one: opsconsole run -- python my_agent.py, or all of: opsconsole demo"
+        return "No runs yet. Start one: opsconsole run -- python agent.py, or: opsconsole demo"
 
     @property
     def _has_side(self) -> bool:
@@ -174,7 +197,9 @@ class RunsPanel(Panel):
         held = now - self.list.moved_at < HOLD_SECONDS and board.changes != self._ordered_changes
         place = f"{self.list.position + 1:,}/{len(self.list.keys):,}" if self.list.keys else "0"
         spans: list[Span] = [(f" {place}", "dim")]
-        spans.append((f"  filter: {self.filter.text}" if self.filter.text else "  most urgent first", "plain"))
+        spans.append((f"  filter: {self.filter.text}" if self.filter.text else f"  {self.arrangement.words}", "plain"))
+        if self.filter.text and not self.arrangement.is_plain:
+            spans.append((f"  {self.arrangement.words}", "plain"))
         if held:
             spans.append(("  order held", "hold"))
         if board.rows.unreadable:

@@ -7,6 +7,8 @@ from datetime import datetime, tzinfo
 _MINUTE = 60
 _HOUR = 3_600
 _DAY = 86_400
+_LATEST = 253_370_764_800.0
+"""The year 9999 begins: no calendar has much more, in any zone."""
 
 
 def money(usd: float, *, known: bool = True) -> str:
@@ -47,17 +49,22 @@ def age(seconds: float) -> str:
 
 def time_of_day(at: float, zone: tzinfo) -> str:
     """HH:MM:SS in the operator's zone."""
-    return datetime.fromtimestamp(at, zone).strftime("%H:%M:%S")
+    return _moment(at, zone).strftime("%H:%M:%S")
 
 
 def hour_and_minute(at: float, zone: tzinfo) -> str:
     """HH:MM in the operator's zone."""
-    return datetime.fromtimestamp(at, zone).strftime("%H:%M")
+    return _moment(at, zone).strftime("%H:%M")
 
 
 def day_and_time(at: float, zone: tzinfo) -> str:
     """The date and time of day in the operator's zone."""
-    return datetime.fromtimestamp(at, zone).strftime("%Y-%m-%d %H:%M:%S")
+    return _moment(at, zone).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _moment(at: float, zone: tzinfo) -> datetime:
+    """The nearest moment that a calendar has, whatever number was reported."""
+    return datetime.fromtimestamp(min(_LATEST, max(0.0, at)), zone)
 
 
 def milliseconds(ms: float) -> str:

@@ -27,7 +27,7 @@ from opsconsole.console.view.status import (
 from opsconsole.domain.run import TERMINAL, RunState
 from opsconsole.protocol.rows import RunRow
 
-_Place = tuple[Rank, float, str, str, float]
+_Place = tuple[int, float, str, str, float]
 """(urgency, order within it, key, status word, hub clock at which time alone may change it)."""
 
 
@@ -48,6 +48,8 @@ class Board:
         """Hub clock when the latest frame came; set before rows are applied."""
         self._children: dict[str, set[str]] = {}
         self._places: dict[str, _Place] = {}
+        self._ordered: list[str] = []
+        """Every run, as it was ordered last."""
 
     def get(self, key: str | None) -> RunRow | None:
         """The row of a run, if the hub shows it."""
@@ -62,11 +64,14 @@ class Board:
         places = self._places
         for key in [key for key, place in places.items() if place[4] <= now]:
             places[key] = self._place(self.rows.by_key[key], now)
+        known = [key for key in self._ordered if key in places]
+        fresh = places.keys() - set(known) if len(known) < len(places) else ()
+        # sorting what was in order a second ago costs little more than looking at it
+        self._ordered = sorted((*known, *fresh), key=places.__getitem__)
         if not wanted.tests:
-            return [place[2] for place in sorted(places.values())]
+            return list(self._ordered)
         rows = self.rows.by_key
-        found = [place for key, place in places.items() if wanted.matches(rows[key], place[3], now)]
-        return [place[2] for place in sorted(found)]
+        return [key for key in self._ordered if wanted.matches(rows[key], places[key][3], now)]
 
     def needing_me(self, keys: list[str]) -> list[str]:
         """Those of `keys` that wait for a person."""
@@ -125,7 +130,7 @@ class Board:
 
     def _place(self, row: RunRow, now: float) -> _Place:
         status = status_of(row, now=now, zone=self.zone)
-        return (status.rank, _within(status, row), row.key, status.word, _until(status, row))
+        return (int(status.rank), _within(status, row), row.key, status.word, _until(status, row))
 
     def _count(self, row: RunRow, by: int) -> None:
         self.states[bucket(row)] += by

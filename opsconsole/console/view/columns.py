@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
+from opsconsole.console.view.alerts import badge
 from opsconsole.console.view.amounts import age, bar, count, money, of_cap, rate, short_id
 from opsconsole.console.view.line import Align, Line, Span, Tone, fit
 from opsconsole.console.view.status import Status
@@ -68,7 +69,10 @@ def _budget(row: RunRow, _status: Status, _now: float) -> Span:
     return f"{bar(share, 8)} {share:4.0%}", _heat(share)
 
 
-def _now(_row: RunRow, status: Status, _clock: float) -> Span:
+def _now(row: RunRow, status: Status, _clock: float) -> Span:
+    alerts = badge(row)
+    if alerts is not None:
+        return f"{alerts[0]}  {status.now}", alerts[1]
     return status.now, "dim" if status.tone == "dim" else "plain"
 
 

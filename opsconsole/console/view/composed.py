@@ -11,6 +11,8 @@ from opsconsole.domain.text import safe_line
 from opsconsole.protocol.frames import ProposedCall
 from opsconsole.protocol.limits import TEXT_BYTES_MAX
 
+NUMBER_CHARS_MAX = 6
+"""A number of a tool; nobody is offered a million."""
 _STARTS: dict[str, Any] = {"integer": 0, "number": 0, "boolean": False, "array": [], "object": {}, "null": None}
 
 
@@ -36,7 +38,7 @@ def _start(parameter: dict[str, Any]) -> Any:
 def chosen(offered: list[Offer], typed: str) -> Offer | None:
     """The tool that was meant: by its name, by its number (from 1), or by the beginning of one name alone."""
     word = typed.strip()
-    if word.isdigit() and 1 <= int(word) <= len(offered):
+    if word.isdecimal() and len(word) <= NUMBER_CHARS_MAX and 1 <= int(word) <= len(offered):
         return offered[int(word) - 1]
     exact = [offer for offer in offered if offer.name == word]
     begun = [offer for offer in offered if word and offer.name.startswith(word)]

@@ -96,6 +96,8 @@ def banner(session: Session, *, now: float, width: int, zone: tzinfo) -> Line | 
     return fit_line(first_that_fits(lines, width), width)
 
 
+HELP = "show_help"
+
 TYPING: Line = ((" enter ", "key"), ("give it ", "dim"), (" esc ", "key"), ("cancel ", "dim"))
 """The hints while one line is typed."""
 WRITING: Line = ((" esc ", "key"), ("see what would be sent ", "dim"))
@@ -103,20 +105,24 @@ WRITING: Line = ((" esc ", "key"), ("see what would be sent ", "dim"))
 
 
 def hint_line(view: ViewName, *, width: int, without: Iterable[str] = (), actions: Iterable[Action] = ACTIONS) -> Line:
-    """The keys of a view, as many as there is room for; `without` are acts that are off just now."""
-    off = frozenset(without)
+    """The keys of a view, as many as there is room for, and always where to find the others.
+
+    `without` are acts that are off just now.
+    """
+    off = {*without, f"show_{view}"}
+    shown = [action for action in hints(view, actions) if action.id not in off]
+    left = width - sum(_room(action) for action in shown if action.id == HELP)
     spans: list[Span] = []
-    left = width
-    for action in hints(view, actions):
-        if action.id in off or action.id == f"show_{view}":
+    for action in shown:
+        if action.id != HELP and _room(action) > left:
             continue
-        text = f" {action.key_text} "
-        room = len(text) + len(action.label) + 1
-        if room > left:
-            continue
-        spans += [(text, "key"), (f"{action.label} ", "dim")]
-        left -= room
+        left -= 0 if action.id == HELP else _room(action)
+        spans += [(f" {action.key_text} ", "key"), (f"{action.label} ", "dim")]
     return fit_line(tuple(spans), width)
+
+
+def _room(action: Action) -> int:
+    return len(f" {action.key_text} {action.label} ")
 
 
 _TITLES: dict[ViewName, str] = {
@@ -128,6 +134,9 @@ _TITLES: dict[ViewName, str] = {
     "audit": "In the audit log",
     "graph": "In a graph",
     "fleet": "In the fleet",
+    "alerts": "Among the alerts",
+    "shift": "In the shift",
+    "replay": "In a replay",
 }
 
 _NOTES = (

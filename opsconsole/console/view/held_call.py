@@ -105,7 +105,7 @@ def held_call_facts(held: HeldCall, run: RunRow | None, *, now: float, width: in
             lines.append(((f"LINK  {run.link}: a decision will be delivered when the run is back", "warn"),))
     lines.append((("RUN   ", "dim"), (who, "plain")))
     if row.claimed_by:
-        lines.append(((f"CLAIM {safe_line(row.claimed_by)} is looking at it", "hold"),))
+        lines.append(((f"CLAIM {safe_line(row.claimed_by)} looks at it, or was asked to", "hold"),))
     asked = f"asked {time_of_day(row.requested_at, zone)}  {row.digest}"
     lines += [
         (("BOUND " if index == 0 else "      ", "dim"), (part, "dim"))

@@ -7,7 +7,9 @@ from typing import Literal
 
 from rich.cells import cell_len, chop_cells
 
-Tone = Literal["plain", "dim", "strong", "good", "warn", "bad", "ask", "hold", "alarm", "title", "quote", "key", "add"]
+Tone = Literal[
+    "plain", "dim", "strong", "good", "warn", "bad", "ask", "hold", "alarm", "title", "quote", "key", "add", "past"
+]
 """What a span means; the theme gives it a colour, and every meaning is also carried by a word or a glyph."""
 Span = tuple[str, Tone]
 Line = tuple[Span, ...]

@@ -31,8 +31,17 @@ class Verb:
 VERBS = (
     Verb(name="run", takes="ID", help="Open a run: its id, the end of it, or its agent's name where that is one run."),
     Verb(name="graph", takes="ID", help="Show the agents around a run."),
+    Verb(
+        name="replay",
+        takes="ID",
+        help="Scrub through a run as it happened; a whole id also of one that has left the board.",
+    ),
     Verb(name="filter", takes="WORDS", help="Show the runs that match; without words, all of them."),
-    Verb(name="kill", takes="ID", help="Kill that run, at once; only by its id."),
+    Verb(
+        name="kill",
+        takes="ID",
+        help="Kill that run, at once, by its id; `all WORDS`: those that a filter selects, asked first.",
+    ),
 )
 _VERBS = {verb.name: verb for verb in VERBS}
 

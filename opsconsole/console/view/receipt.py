@@ -45,6 +45,16 @@ def receipt(
     return [head, *[_short(row) for row in _worst_first(rows)]]
 
 
+def resume_line(row: RunRow) -> list[Line]:
+    """How the work goes on from the last checkpoint, where the run kept one; a killed run itself never does."""
+    if row.checkpoint is None or row.state not in TERMINAL:
+        return []
+    return [
+        ((f"  checkpoint {row.checkpoint}: ", "good"), ("a new run goes on from it, on its machine, by", "plain")),
+        ((f"    opsconsole run --resume {row.run} -- COMMAND", "strong"),),
+    ]
+
+
 def _head(entry: Entry, rows: list[RunRow], total: int) -> Line:
     taken = (
         "" if entry.answered_at is None else f"  hub answered in {milliseconds((entry.answered_at - entry.at) * 1_000)}"

@@ -9,7 +9,7 @@ A row that changes while a snapshot is on its way is left out of it and comes wi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterator
 from enum import StrEnum
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -27,6 +27,11 @@ class Keyed(Protocol):
 
 
 RowT = TypeVar("RowT", bound=Keyed)
+AnyT = TypeVar("AnyT")
+Steps = Generator[None, None, AnyT]
+"""Work in steps short enough that a key is not kept waiting; what comes of it is given at the end."""
+ROWS_PER_STEP = 12
+"""Rows taken in within one step: a fraction of a millisecond."""
 
 
 class Applied(StrEnum):
@@ -63,29 +68,41 @@ class Rows(Generic[RowT]):
 
         `plain` says of a frame that every text in it is printable ASCII.
         """
-        if frame.part == 0:
-            self._staged, self._parts, self.unreadable = {}, 0, 0
-            self.settle()
-        if self._staged is None or frame.part != self._parts:
-            self._staged = None
-            return Applied.GAP
-        self._parts += 1
-        for row in self._readable(frame.rows, plain):
-            self._staged[row.key] = row
-        if frame.end:
-            self._swap(self._staged)
-            self.epoch, self.rev, self.complete, self._staged = frame.epoch, frame.rev, True, None
-        return Applied.APPLIED
+        return at_once(self.snapping(frame, plain=plain))
 
     def delta(self, frame: Delta, *, plain: bool = False) -> Applied:
         """Take the latest rows. GAP: it does not continue from here, ask for a snapshot. `plain` as for `snap`."""
+        return at_once(self.following(frame, plain=plain))
+
+    def snapping(self, frame: Snap, *, plain: bool = False) -> Steps[Applied]:
+        """As `snap`, in steps."""
+        if frame.part == 0:
+            self._staged, self._parts, self.unreadable = {}, 0, 0
+            self.settle()
+        staged = self._staged
+        if staged is None or frame.part != self._parts:
+            self._staged = None
+            return Applied.GAP
+        self._parts += 1
+        for raw in _parts_of(frame.rows):
+            staged.update((row.key, row) for row in self._readable(raw, plain))
+            yield
+        if frame.end:
+            yield from self._swap(staged)
+            self.epoch, self.rev, self.complete, self._staged = frame.epoch, frame.rev, True, None
+        return Applied.APPLIED
+
+    def following(self, frame: Delta, *, plain: bool = False) -> Steps[Applied]:
+        """As `delta`, in steps. One that is not carried to its end may be taken again: the latest row wins."""
         if self._staged is not None:
             return Applied.IGNORED
         if self.rev is None or frame.from_rev != self.rev:
             return Applied.GAP
-        for row in self._readable(frame.rows, plain):
-            self._leaving.discard(row.key)
-            self._put(row.key, row)
+        for raw in _parts_of(frame.rows):
+            for row in self._readable(raw, plain):
+                self._leaving.discard(row.key)
+                self._put(row.key, row)
+            yield
         for key in frame.gone:
             self._put(key, None)
         self.settle()
@@ -115,9 +132,11 @@ class Rows(Generic[RowT]):
                 self.unreadable += 1
         return rows
 
-    def _swap(self, staged: dict[str, RowT]) -> None:
-        for key, row in staged.items():
-            self._put(key, row)
+    def _swap(self, staged: dict[str, RowT]) -> Steps[None]:
+        for keys in _parts_of(list(staged)):
+            for key in keys:
+                self._put(key, staged[key])
+            yield
         self._leaving = {key for key in self.by_key if key not in staged}
 
     def _put(self, key: str, row: RowT | None) -> None:
@@ -129,3 +148,16 @@ class Rows(Generic[RowT]):
         else:
             self.by_key[key] = row
         self._changed(key, before, row)
+
+
+def at_once(steps: Steps[AnyT]) -> AnyT:
+    """What comes of all steps, without a pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def _parts_of(items: list[AnyT]) -> Iterator[list[AnyT]]:
+    return (items[start : start + ROWS_PER_STEP] for start in range(0, len(items), ROWS_PER_STEP))

@@ -8,8 +8,12 @@ from opsconsole.console.view.amounts import age, bar, count, money, of_cap, time
 from opsconsole.console.view.line import Line, Span, Tone
 from opsconsole.console.view.status import Status
 from opsconsole.domain.run import TERMINAL
-from opsconsole.protocol.rows import PointRow, RunRow
+from opsconsole.protocol.rows import Alert, PointRow, RunRow
 
+ALERTS_SHOWN_MAX = 3
+DAY_SECONDS = 86_400.0
+RUNWAY_SHORT_SECONDS = 600.0
+"""A person has to act soon."""
 _LINK_TONES: dict[str, Tone] = {"live": "good", "stale": "warn", "lost": "bad", "detached": "dim"}
 
 
@@ -27,7 +31,8 @@ def summary(row: RunRow, status: Status, *, now: float, zone: tzinfo) -> list[Li
     if row.baton is not None:
         left = age(row.baton.until - now)
         lines.append(((f"◉ taken over by {row.baton.by}, {left} left, epoch {row.baton.epoch}", "hold"),))
-    lines += [_alert(alert.level, alert.kind, alert.text, age(now - alert.at)) for alert in row.alerts[-3:]]
+    lines += _runway(row, now, zone)
+    lines += [_alert(alert, age(now - alert.at)) for alert in _shown_alerts(row)]
     lines.append(_points(row.points, now))
     lines.append(_origin(row, zone))
     if row.error:
@@ -63,9 +68,28 @@ def _limits(row: RunRow) -> list[Line]:
     return [tuple(spans)] if spans else [(("no caps", "dim"),)]
 
 
-def _alert(level: str, kind: str, text: str, since: str) -> Line:
-    tone: Tone = {"critical": "bad", "warning": "warn"}.get(level, "plain")  # type: ignore[assignment]
-    return ((f"▲ {kind} ", tone), (f"{text}  {since}", "plain"))
+def _shown_alerts(row: RunRow) -> list[Alert]:
+    """The newest, those that were answered last of all; the others are among the alerts."""
+    unanswered = [alert for alert in row.alerts if not alert.verdict]
+    answered = [alert for alert in row.alerts if alert.verdict]
+    return (answered + unanswered)[-ALERTS_SHOWN_MAX:]
+
+
+def _alert(alert: Alert, since: str) -> Line:
+    tone: Tone = {"critical": "bad", "warning": "warn"}.get(alert.level, "plain")  # type: ignore[assignment]
+    if alert.verdict:
+        return ((f"✓ {alert.kind} ", "dim"), (f"{alert.verdict} by {alert.verdict_by}: {alert.text}  {since}", "dim"))
+    return ((f"▲ {alert.kind} ", tone), (f"{alert.text}  {since}", "plain"))
+
+
+def _runway(row: RunRow, now: float, zone: tzinfo) -> list[Line]:
+    """How long the cap that is reached first will last, at the present pace."""
+    if not row.runway or row.runway_at is None or row.state in TERMINAL:
+        return []
+    left = row.runway_at - now
+    when = f"at {time_of_day(row.runway_at, zone)}" if left < DAY_SECONDS else f"in {age(left)}"
+    tone: Tone = "warn" if left < RUNWAY_SHORT_SECONDS else "plain"
+    return [(("runway ", "dim"), (f"${row.cost_per_minute_usd:.2f}/min, reaches {row.runway} {when}", tone))]
 
 
 def _points(points: list[PointRow], now: float) -> Line:

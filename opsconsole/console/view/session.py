@@ -15,7 +15,7 @@ from opsconsole.console.view.hub_clock import HubClock
 from opsconsole.console.view.limits import HubShown
 from opsconsole.console.view.outbox import CommandOutbox, Entry
 from opsconsole.console.view.queue import Queue
-from opsconsole.console.view.rows import Applied, Rows
+from opsconsole.console.view.rows import Applied, Rows, Steps, at_once
 from opsconsole.console.view.timeline import Timeline
 from opsconsole.domain.command import Do
 from opsconsole.domain.text import safe_line
@@ -94,6 +94,8 @@ class Session:
         self.link = LinkState(changed_at=now)
         self.version = 0
         """Grows with everything that may change a pixel."""
+        self.keys_first_until = 0.0
+        """Monotonic time until which a key waits for its paint: rows are taken in after it."""
         self._tail_sub = ""
         self._tails = 0
 
@@ -126,12 +128,17 @@ class Session:
 
     def received(self, frame: Frame, *, now: float, plain: bool = False) -> Outcome:
         """Apply one frame of an open connection; `plain` says that every text in it is printable ASCII."""
+        return at_once(self.receiving(frame, now=now, plain=plain))
+
+    def receiving(self, frame: Frame, *, now: float, plain: bool = False) -> Steps[Outcome]:
+        """As `received`, in steps: keys are read and painted between them."""
         self.version += 1
         self.link.heard_at = now
         self.board.now = self.clock.at(now)
         outcome = Outcome()
         if isinstance(frame, Snap | Delta):
-            outcome.send = self._rows(frame, plain)
+            outcome.send = yield from self._rows(frame, plain)
+            self.version += 1
         elif isinstance(frame, Res):
             entry = self.outbox.answered(frame, now=now)
             outcome.answered = [] if entry is None else [entry]
@@ -183,13 +190,13 @@ class Session:
             rows.settle()
         return [Notice(text=_late(entry), loud=entry.command.do is Do.KILL) for entry in self.outbox.expire(now=now)]
 
-    def _rows(self, frame: Snap | Delta, plain: bool) -> list[Frame]:
+    def _rows(self, frame: Snap | Delta, plain: bool) -> Steps[list[Frame]]:
         if frame.sub == BOARD_SUB:
-            return self._apply(frame, self.board.rows, Sub(sub=BOARD_SUB, view="board"), plain)
+            return (yield from self._apply(frame, self.board.rows, Sub(sub=BOARD_SUB, view="board"), plain))
         if frame.sub == APPROVALS_SUB:
-            return self._apply(frame, self.queue.rows, Sub(sub=APPROVALS_SUB, view="approvals"), plain)
+            return (yield from self._apply(frame, self.queue.rows, Sub(sub=APPROVALS_SUB, view="approvals"), plain))
         if frame.sub == HUB_SUB:
-            return self._apply(frame, self.hub.rows, Sub(sub=HUB_SUB, view="hub"), plain)
+            return (yield from self._apply(frame, self.hub.rows, Sub(sub=HUB_SUB, view="hub"), plain))
         if self.timeline is not None and frame.sub == self._tail_sub:
             timeline = self.timeline
             again = Sub(sub=frame.sub, view="run", run=timeline.run)
@@ -197,8 +204,9 @@ class Session:
             return [again] if applied is Applied.GAP else [Ack(sub=frame.sub, rev=frame.rev)]
         return []
 
-    def _apply(self, frame: Snap | Delta, rows: Rows, again: Sub, plain: bool) -> list[Frame]:  # type: ignore[type-arg]
-        applied = rows.snap(frame, plain=plain) if isinstance(frame, Snap) else rows.delta(frame, plain=plain)
+    def _apply(self, frame: Snap | Delta, rows: Rows, again: Sub, plain: bool) -> Steps[list[Frame]]:  # type: ignore[type-arg]
+        steps = rows.snapping(frame, plain=plain) if isinstance(frame, Snap) else rows.following(frame, plain=plain)
+        applied = yield from steps
         if applied is Applied.GAP:
             rows.forget_position()
             return [again]

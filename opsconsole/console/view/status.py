@@ -192,8 +192,8 @@ def _held(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
 
 
 def _capped(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
-    limits = [alert for alert in row.alerts if alert.kind == "limit"]
-    if row.state not in (RunState.PAUSED, RunState.PAUSING) or not (limits or over_a_cap(row)):
+    limits = [alert for alert in row.alerts if alert.kind == "limit" or (row.held_by and alert.kind == "breaker")]
+    if row.state not in (RunState.PAUSED, RunState.PAUSING) or not (limits or row.held_by or over_a_cap(row)):
         return None
     since = row.waiting.since if row.waiting else row.progress_at
     text = row.reason or (limits[-1].text if limits else "a cap is reached")
@@ -201,7 +201,7 @@ def _capped(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
 
 
 def _alerted(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
-    loud = [alert for alert in row.alerts if alert.level == "critical"]
+    loud = [alert for alert in row.alerts if alert.level == "critical" and not alert.verdict]
     if not loud:
         return None
     return Status(glyph="▲", word="alert", tone="bad", rank=Rank.ALERT, now=loud[-1].text, since=loud[-1].at)

@@ -16,6 +16,10 @@ from opsconsole.console.view.turns import READINGS_MAX, Place, Reading, Turn, ac
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.frames import Delta, Snap
 
+RAW_MAX = 2_000
+"""Events kept as they came: the newest of those that are here."""
+RAW_SPARE = 200
+"""So many more are let in before the oldest go: sorting out is not for every event."""
 STEPS_MAX = 5_000
 """Steps kept of one run; older ones are paged from the hub again."""
 TEXT_CHARS_MAX = 16_384
@@ -37,6 +41,12 @@ class Step:
     at: float
     last: Place = (-1, -1)
     """Of its latest event."""
+    until: float = 0.0
+    """When its latest event came, hub clock."""
+    ran: bool = False
+    """Whether it was ever said to be running: a call that was has begun, whatever became of it."""
+    gate_seconds: float = 0.0
+    """How long it has been asked for without running."""
     text: str = ""
     whole: bool = False
     """Whether the text is known from its beginning."""
@@ -50,6 +60,20 @@ class Step:
     outcome: str = ""
     fields: dict[str, Any] = field(default_factory=dict)
     version: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """One event as it came, every text safe to show."""
+
+    place: Place
+    at: float
+    event: dict[str, Any]
+
+    @property
+    def key(self) -> str:
+        """How a list addresses it."""
+        return f"{self.place[0]}.{self.place[1]}"
 
 
 class Timeline:
@@ -67,6 +91,7 @@ class Timeline:
         self.complete_back = False
         """Whether the very first event is here."""
         self.changes = 0
+        self.raw: dict[Place, Raw] = {}
         self._readings: dict[Place, Reading] = {}
         self._to_account = False
         """Whether turns or readings have come that are not laid to one another yet."""
@@ -89,6 +114,7 @@ class Timeline:
         self._staged.extend(frame.rows)
         if frame.end:
             self.steps.clear()
+            self.raw.clear()
             self._readings.clear()
             self._open_turns.clear()
             self.first_position, self.complete_back, self.skipped = None, False, 0
@@ -126,8 +152,19 @@ class Timeline:
                 del self.steps[key]
                 self._open_turns.discard(key)
             self._order, self.complete_back = None, False
+        if len(self.raw) > RAW_MAX + RAW_SPARE:
+            for place in sorted(self.raw)[: len(self.raw) - RAW_MAX]:
+                del self.raw[place]
         if self._to_account:
             self._account()
+
+    def raw_events(self) -> list[Raw]:
+        """Events as they came, oldest first."""
+        return [self.raw[place] for place in sorted(self.raw)]
+
+    def readings(self) -> list[Reading]:
+        """What was told of the tokens used, in order."""
+        return [self._readings[place] for place in sorted(self._readings)]
 
     def order(self) -> list[str]:
         """Keys of the steps, oldest first."""
@@ -156,17 +193,20 @@ class Timeline:
         seq = event.get("seq")
         number = seq if isinstance(seq, int) else 0
         place = (position, number)
+        self.raw[place] = Raw(place=place, at=at, event=event)
         if kind == "usage":
             self._readings[place] = reading(event, place, at)
             self._to_account = True
             return
-        own = event.get("id") if kind in ("tool", "message") else event.get("command") if kind == "command" else None
-        key = f"{kind}:{own}" if own else f"{kind}@{position}.{number}"
+        key = step_key(event, place)
         step = self.steps.get(key)
         if step is None:
             step = self.steps[key] = Step(key=key, place=place, at=at)
         if not _patch(step, event, place):
             return
+        step.until = max(step.until, at)
+        step.gate_seconds = step.gate_seconds if step.ran else max(0.0, step.until - step.at)
+        step.ran = step.ran or event.get("status") == "running"
         if place < step.place:
             step.place, step.at = place, at
         step.version += 1
@@ -205,6 +245,13 @@ class Timeline:
             )
         self._asides = dict(found.asides)
         self._drawn = {f"served@{one.place[0]}.{one.place[1]}" for one in found.changes}
+
+
+def step_key(event: dict[str, Any], place: Place) -> str:
+    """Which step an event belongs to: those of one call, message or command are one."""
+    kind = str(event.get("type", "?"))
+    own = event.get("id") if kind in ("tool", "message") else event.get("command") if kind == "command" else None
+    return f"{kind}:{own}" if own else f"{kind}@{place[0]}.{place[1]}"
 
 
 def _readable(row: dict[str, Any]) -> bool:

@@ -31,6 +31,8 @@ class Reading:
     served: str
     fingerprint: str
     counts: Mapping[str, int]
+    cost_usd: float | None = None
+    """What all turns with the model have cost so far, where the author says so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +73,7 @@ def reading(event: Mapping[str, Any], place: Place, at: float) -> Reading:
         served=_name(event.get("served_model")),
         fingerprint=_name(event.get("fingerprint")),
         counts=counts,
+        cost_usd=float(cost) if isinstance(cost := event.get("cost_usd"), int | float) and cost >= 0 else None,
     )
 
 
@@ -112,6 +115,18 @@ def _in_short(now: Reading, before: Reading | None) -> str:
         parts += [f"{count(used['cache_read_tokens'])} cached"] if used["cache_read_tokens"] else []
         parts += [f"{count(used['reasoning_tokens'])} thought"] if used["reasoning_tokens"] else []
     return "  ".join(parts)
+
+
+def used_by_turn(readings: Iterable[Reading]) -> list[tuple[Reading, Mapping[str, int]]]:
+    """Each reading with what was used since the one before of the same model, where that is known."""
+    before: dict[str, Reading] = {}
+    found: list[tuple[Reading, Mapping[str, int]]] = []
+    for one in readings:
+        used = _used(one, before.get(one.model))
+        if used is not None:
+            found.append((one, used))
+        before[one.model] = one
+    return found
 
 
 def _used(now: Reading, before: Reading | None) -> dict[str, int] | None:

@@ -7,6 +7,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from opsconsole.console.theme import Look, Painter
+from opsconsole.console.view.changes import Cells, changed_cells
 from opsconsole.console.view.line import Line
 
 
@@ -24,8 +25,15 @@ class Lines(Widget):
         before = self._lines
         self._lines = list(lines)
         for y in range(max(len(before), len(lines))):
-            if y >= len(before) or y >= len(lines) or before[y] != lines[y]:
+            old, new = _at(before, y), _at(lines, y)
+            if old is None or new is None:
                 self.refresh(Region(0, y, self.size.width, 1))
+            elif old != new:
+                self._refresh_changes(y, changed_cells(old, new))
+
+    def _refresh_changes(self, y: int, changes: list[Cells] | None) -> None:
+        for start, cells in [(0, self.size.width)] if changes is None else changes:
+            self.refresh(Region(start, y, cells, 1))
 
     @property
     def lines(self) -> list[Line]:
@@ -36,3 +44,7 @@ class Lines(Widget):
         """One line of the widget."""
         line = self._lines[y] if y < len(self._lines) else ()
         return self.painter.strip(line, self.size.width, self.look).apply_style(self.rich_style)
+
+
+def _at(lines: list[Line], y: int) -> Line | None:
+    return lines[y] if y < len(lines) else None

@@ -27,6 +27,8 @@ class Prompt(Horizontal):
         self.label = Lines(painter, id="prompt-label")
         self.input = Input(id="prompt-input", max_length=CHARS_MAX, select_on_focus=False)
         self._done: Callable[[str], None] | None = None
+        self._typed: Callable[[str], None] | None = None
+        self._before = ""
 
     def compose(self) -> ComposeResult:
         """Label, input."""
@@ -38,26 +40,41 @@ class Prompt(Horizontal):
         """Whether something is being asked."""
         return self._done is not None
 
-    def ask(self, label: str, done: Callable[[str], None], *, value: str) -> None:
-        """Ask; `done` gets the text if it is given."""
-        self._done = done
+    def ask(
+        self,
+        label: str,
+        done: Callable[[str], None],
+        *,
+        value: str,
+        typed: Callable[[str], None] | None = None,
+    ) -> None:
+        """Ask; `done` gets the text if it is given, `typed` whatever stands there meanwhile and in the end."""
+        self._done, self._typed, self._before = done, typed, value
         text = " " + cut(label, max(1, int(self.app.size.width * LABEL_SHARE))) + ": "
         self.label.styles.width = width_of(((text, "key"),))
         self.label.show([((text, "key"),)])
         self.input.value = value
         self.input.cursor_position = len(value)
         self.add_class("-open")
-        self.input.focus()
+        self.screen.set_focus(self.input, scroll_visible=False)
 
     def close(self) -> None:
         """Ask nothing any more."""
-        self._done = None
+        typed, self._typed, self._done = self._typed, None, None
+        if typed is not None:
+            typed(self._before)
         self.remove_class("-open")
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        done, self._done = self._done, None
+        done, self._done, self._typed = self._done, None, None
         self.close()
         if done is not None:
             done(event.value)
+
+    @on(Input.Changed)
+    def _changed(self, event: Input.Changed) -> None:
+        event.stop()
+        if self._typed is not None:
+            self._typed(event.value)

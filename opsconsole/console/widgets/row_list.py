@@ -14,11 +14,12 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from opsconsole.console.theme import CURSOR_MARK, NO_MARK, Look, Painter
+from opsconsole.console.view.changes import changed_cells
 from opsconsole.console.view.line import Line
 
 WHEEL_LINES = 3
-SLICES = 3
-"""Parts of the visible rows that load frames paint in turn: a frame stays small on a slow terminal."""
+MARK_CELLS = 1
+"""The mark of the cursor stands before the row."""
 
 
 class RowList(Widget, can_focus=True, inherit_bindings=False):
@@ -36,11 +37,15 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
         """Monotonic time of the last cursor key; the caller holds the order still for a while after it."""
         self.top = 0
         self.dimmed = False
-        self.empty = empty
+        self._empty = empty
         self._line = line
         self._index: dict[str, int] = {}
         self._painted: dict[int, tuple[str, Line]] = {}
-        self._slice = 0
+        self._due: dict[int, tuple[str, Line]] = {}
+        """What is to be painted where: what comes in before the paint must not be taken for painted."""
+        self.slices = 3
+        """Parts of the visible rows that load frames paint in turn: a frame stays small on a slow terminal."""
+        self._next = 0
 
     def set_keys(self, keys: list[str]) -> None:
         """A new order. The cursor stays on its row; if that is gone, on the row that took its place."""
@@ -55,6 +60,18 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
             offset = min(place, len(keys) - 1) - self.top if keys else 0
         self.top = max(0, min(self.position - max(0, offset), self._last_top))
         self._repaint()
+
+    @property
+    def empty(self) -> str:
+        """What is said where no row is."""
+        return self._empty
+
+    @empty.setter
+    def empty(self, text: str) -> None:
+        if text != self._empty:
+            self._empty = text
+            if not self.keys:
+                self._refresh_row(0)
 
     @property
     def position(self) -> int:
@@ -88,10 +105,14 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
     def paint_some(self) -> bool:
         """Paint the next slice of visible rows, those that changed; whether there was any."""
         height, width = self.size.height, self.size.width
-        part = -(-height // SLICES) or 1
-        start = self._slice * part
-        self._slice = (self._slice + 1) % SLICES
-        return sum(self._paint_if_changed(y, width) for y in range(start, min(height, start + part))) > 0
+        room, start = -(-height // self.slices), self._next if self._next < height else 0
+        painted = 0
+        for y in (*range(start, height), *range(start)):
+            painted += self._paint_if_changed(y, width)
+            self._next = y + 1
+            if painted == room:
+                break
+        return painted > 0
 
     def paint_all(self) -> None:
         """Paint every visible row that changed."""
@@ -112,7 +133,9 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
             text = self.empty if y == 0 and not self.keys else ""
             return self.painter.strip(((f" {text}", "dim"),), width).apply_style(self.rich_style)
         key = self.keys[index]
-        line = self._line(key, max(1, width - 1))
+        due_key, line = self._due.pop(y, (None, ()))
+        if due_key != key:
+            line = self._line(key, max(1, width - 1))
         self._painted[y] = (key, line)
         selected = key == self.cursor
         look: Look = "dimmed" if self.dimmed else "plain"
@@ -170,6 +193,7 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
 
     def _repaint(self) -> None:
         self._painted.clear()
+        self._due.clear()
         self.refresh()
 
     def _paint_if_changed(self, y: int, width: int) -> bool:
@@ -177,9 +201,16 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
         if index >= len(self.keys):
             return False
         key = self.keys[index]
-        if self._painted.get(y) == (key, self._line(key, max(1, width - 1))):
+        line = self._line(key, max(1, width - 1))
+        painted_key, painted = self._painted.get(y, (None, ()))
+        if y in self._due or (painted_key == key and painted == line):
             return False
-        self._refresh_row(y)
+        changes = changed_cells(painted, line) if painted_key == key else None
+        self._due[y] = (key, line)
+        if changes is None:
+            self._refresh_row(y)
+        else:
+            self.refresh(*(Region(MARK_CELLS + start, y, cells, 1) for start, cells in changes))
         return True
 
     def _refresh_row(self, y: int) -> None:

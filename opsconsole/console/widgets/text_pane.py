@@ -74,3 +74,4 @@ class TextPane(Widget, can_focus=True, inherit_bindings=False):
     def on_resize(self) -> None:
         """Keep the place inside the text."""
         self.top = min(self.top, self._last_top)
+        self.refresh()

@@ -1,0 +1,167 @@
+"""After a kill and before one of many: what is done, in doubt or never begun; what would stop; how the work goes on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from opsconsole.console.sample import NOW, run
+from opsconsole.console.view.ingest import run_row
+from opsconsole.console.view.kill_plan import plan_lines
+from opsconsole.console.view.open_effects import OpenEffects, effects_lines, open_effects
+from opsconsole.console.view.receipt import resume_line
+from opsconsole.domain.command import Do
+from opsconsole.protocol.frames import Command
+from tests.console.conftest import OpenConsole
+from tests.console.support import Seat
+from tests.console.test_timeline import row, timeline
+
+KILL = {"command": "c", "by": "ana", "mode": "ladder", "reason": "", "sent_at": NOW, "proof": "process", "points": []}
+
+
+def call(at: int, id: str, status: str, **more: Any) -> dict[str, Any]:
+    return row(at, type="tool", id=id, name=id, status=status, **more)
+
+
+def left(*rows: dict[str, Any], sent_at: float = NOW + 50) -> OpenEffects:
+    return open_effects(timeline(row(1, type="run", agent="a"), *rows), sent_at=sent_at)
+
+
+def text(lines: list[Any]) -> list[str]:
+    return ["".join(part for part, _ in line) for line in lines]
+
+
+def test_a_call_that_ended_is_done_and_one_that_had_begun_is_in_doubt() -> None:
+    rows = [call(2, "read", "completed"), call(3, "write", "running"), call(4, "bad", "failed")]
+    assert left(*rows) == OpenEffects(done=("bad", "read"), unknown=("write",))
+
+
+def test_a_call_that_is_called_killed_is_in_doubt_only_if_it_had_begun() -> None:
+    rows = [call(2, "w", "running"), call(3, "w", "killed"), call(4, "held", "held"), call(5, "held", "killed")]
+    assert left(*rows) == OpenEffects(unknown=("w",), never_started=("held",))
+
+
+def test_what_was_refused_long_before_is_no_open_effect() -> None:
+    rows = [call(2, "old", "denied"), call(60, "asked", "denied")]
+    assert left(*rows) == OpenEffects(never_started=("asked",))
+
+
+def test_turns_of_the_model_have_no_effect() -> None:
+    assert left(call(2, "gpt", "running", kind="model_call")) == OpenEffects()
+
+
+def test_half_a_timeline_is_said_to_be_half() -> None:
+    assert not open_effects(timeline(call(9, "x", "completed")), sent_at=NOW).is_whole
+
+
+def test_what_is_in_doubt_is_said_first_and_loudly() -> None:
+    lines = effects_lines(OpenEffects(done=("a", "b"), unknown=("pay x=1",), never_started=("mail",), is_whole=False))
+    assert lines[0][1] == ("1 unknown  ", "alarm")
+    assert text(lines) == [
+        "  effects: 1 unknown  1 never started  2 done before  ",
+        "    UNKNOWN, begun and not ended: pay x=1",
+        "    never started: mail",
+        "    the last one done: a",
+        "    only the newest part of the timeline was here: there may be more",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("state", "checkpoint", "offered"),
+    [("killed", "ckp_1", True), ("killed", None, False), ("stopping", "ckp_1", False)],
+)
+def test_going_on_is_offered_where_a_checkpoint_is_and_the_run_is_over(
+    state: str, checkpoint: str | None, offered: bool
+) -> None:
+    lines = text(resume_line(run_row(run("run_1", "a", state=state, checkpoint=checkpoint))))
+    both = [
+        "  checkpoint ckp_1: a new run goes on from it, on its machine, by",
+        "    opsconsole run --resume run_1 -- COMMAND",
+    ]
+    assert lines == (both if offered else [])
+
+
+def test_a_plan_says_how_many_whose_and_what_they_cost() -> None:
+    rows = [
+        run_row(run(f"run_{at}", "coder" if at else "sre", cost_usd=at, cost_per_minute_usd=0.5)) for at in range(8)
+    ]
+    lines = text(plan_lines(rows, wanted="agent:c", below=2, now=NOW))
+    assert lines[:2] == [
+        "WOULD STOP 8 live runs that match “agent:c”  and 2 runs below them",
+        "  coder ×7, sre  $4.00/min",
+    ]
+    assert lines[2].startswith("  coder 7  $7.00")
+    assert lines[-1] == "  … and 3 more"
+
+
+# in the console
+
+
+async def kill_hanger(seat: Seat, **more: Any) -> None:
+    await seat.go("hanger")
+    await seat.press("x")
+    seat.link.accept(seat.link.commands[0])
+    dead = run("run_01KAHANGE07", "hanger", state="killed", kill={**KILL, "status": "dead", "total_ms": 41.0}, **more)
+    seat.link.delta("board", [dead])
+    await seat.settle()
+
+
+async def test_the_receipt_says_what_the_run_left_and_how_it_goes_on(console: OpenConsole) -> None:
+    async with console(size=(120, 40)) as seat:
+        await kill_hanger(seat, checkpoint="ckp_1")
+        seat.link.snap(seat.link.tail(), [row(1, type="run", agent="hanger"), call(2, "pay", "running")], rev=9)
+        await seat.settle()
+        assert "UNKNOWN, begun and not ended: pay" in seat.screen
+        assert "opsconsole run --resume run_01KAHANGE07 -- COMMAND" in seat.screen
+
+
+async def test_what_was_left_stays_on_the_receipt_when_another_run_is_followed(console: OpenConsole) -> None:
+    async with console(size=(120, 40)) as seat:
+        await kill_hanger(seat)
+        seat.link.snap(seat.link.tail(), [row(1, type="run", agent="hanger"), call(2, "pay", "running")], rev=9)
+        await seat.settle()
+        seat.app.open_run("run_01KAREFUND1")
+        await seat.settle()
+        assert "UNKNOWN, begun and not ended: pay" in seat.screen
+
+
+async def test_before_all_are_killed_it_is_shown_which(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.press("X")
+        assert "WOULD STOP 10 live runs of this hub" in seat.screen
+        await seat.press("escape")
+        assert ("WOULD STOP" in seat.screen, seat.link.commands) == (False, [])
+
+
+async def test_those_that_a_selector_names_are_killed_after_their_number(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.press("colon")
+        await seat.type("kill all agent:sre,looper")
+        await seat.press("enter")
+        assert "WOULD STOP 2 live runs that match “agent:sre,looper”" in seat.screen
+        await seat.type("2")
+        await seat.press("enter")
+        (command,) = seat.link.commands
+        assert command == Command(cmd="cmd_1", do=Do.KILL, runs=command.runs)
+        assert sorted(command.runs or []) == ["run_01KALOOPE06", "run_01KASREXX02"]
+        assert "WOULD STOP" not in seat.screen
+
+
+async def test_a_wrong_number_kills_nothing_and_takes_the_plan_away(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.press("colon")
+        await seat.type("kill all agent:sre")
+        await seat.press("enter")
+        await seat.type("7")
+        await seat.press("enter")
+        assert (seat.link.commands, seat.note) == ([], "nothing was killed: that is not the number")
+        assert "WOULD STOP" not in seat.screen
+
+
+async def test_a_selector_that_names_nothing_kills_nothing(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.press("colon")
+        await seat.type("kill all agent:nobody")
+        await seat.press("enter")
+        assert (seat.link.commands, seat.note) == ([], "no live run matches “agent:nobody”")
