@@ -19,10 +19,9 @@ from platformdirs import user_config_dir, user_data_dir
 from opsconsole.errors import ConfigError
 from opsconsole.gateway.options import GatewayOptions, base_url, fallbacks
 from opsconsole.notify.rules import QuietHours
-from opsconsole.policy.prices import Prices, prices_of
+from opsconsole.policy.price_settings import Prices, prices_of
 
-DEFAULT_HOST = "127.0.0.1"
-DEFAULT_PORT = 8787
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8787
 CONFIG_BYTES_MAX = 1_048_576
 """A configuration file is written by hand; a larger one is not one of ours."""
 
@@ -73,7 +72,9 @@ class ConsoleOptions:
     mouse: bool = True
     ascii: bool = False
     theme: Literal["dark", "light", "ansi"] = "dark"
+    notify: Literal["off", "bell", "osc9", "osc777"] = "bell"
     keys: tuple[tuple[str, str], ...] = ()
+    previews: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,8 +229,7 @@ def is_loopback(host: str) -> bool:
 
 _URL = "an address such as http://127.0.0.1:8787 (http, https, ws or wss, no user, no query)"
 _PORT = "a whole number from 0 to 65535 (0 = any free port)"
-_SECONDS = "seconds above 0"
-_MILLISECONDS = "whole milliseconds from 0 to 60000"
+_SECONDS, _MILLISECONDS = "seconds above 0", "whole milliseconds from 0 to 60000"
 _TRUTH = "true or false"
 _SERVER, _LIMITS, _KILL, _CONSOLE = ServerSettings(), LimitSettings(), KillSettings(), ConsoleOptions()
 _GATEWAY, _NOTIFY = GatewayOptions(), NotifySettings()
@@ -261,8 +261,7 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("prices", "a table of prices by the name of a model (as JSON in the environment)", prices_of, Prices()),
     _setting("server.host", "a host name or address", _text, _SERVER.host, short=True),
     _setting("server.port", _PORT, _between(0, 65_535), _SERVER.port, short=True),
-    _setting("server.tls_cert", "a PEM file", _path, None, short=True),
-    _setting("server.tls_key", "a PEM file", _path, None, short=True),
+    *(_setting(f"server.{name}", "a PEM file", _path, None, short=True) for name in ("tls_cert", "tls_key")),
     _setting("server.insecure_bind", _TRUTH, _boolean, _SERVER.insecure_bind, short=True),
     _setting("server.allowed_origins", "a list of origins", _texts(","), _SERVER.allowed_origins, short=True),
     _setting("server.checkpoint_copy", "a file, best on another disk", _path, None, short=True),
@@ -279,25 +278,26 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("gateway.enabled", _TRUTH, _boolean, _GATEWAY.enabled),
     _setting("gateway.host", "a host name or address", _text, _GATEWAY.host),
     _setting("gateway.port", _PORT, _between(0, 65_535), _GATEWAY.port),
-    _setting("gateway.openai_url", _BASE_URL, base_url, None),
-    _setting("gateway.anthropic_url", _BASE_URL, base_url, None),
-    _setting("gateway.openai_key", _KEY, _token, None, secret=True),
-    _setting("gateway.anthropic_key", _KEY, _token, None, secret=True),
+    *(_setting(f"gateway.{name}_url", _BASE_URL, base_url, None) for name in ("openai", "anthropic")),
+    *(_setting(f"gateway.{name}_key", _KEY, _token, None, secret=True) for name in ("openai", "anthropic")),
     _setting("gateway.deny", '"reask", "strip" or "stop"', _one_of("reask", "strip", "stop"), _GATEWAY.deny),
-    _setting("gateway.provider_tools", '"strip" or "allow"', _one_of("strip", "allow"), _GATEWAY.provider_tools),
+    _setting("gateway.provider_tools", '"strip", "ask" or "allow"', _one_of("strip", "ask", "allow"), "strip"),
+    _setting("gateway.clamp", '"on" or "off"', _one_of("on", "off"), _GATEWAY.clamp),
+    _setting("gateway.answer_tokens", "a whole number from 1", _between(1, 10_000_000), _GATEWAY.answer_tokens),
+    _setting("gateway.held_mib", "whole mebibytes of at least 16", _between(16, 1_048_576), _GATEWAY.held_mib),
     _setting("gateway.background", _TRUTH, _boolean, _GATEWAY.background),
     _setting("gateway.hub_lost", '"refuse", "wait" or "allow"', _one_of("refuse", "wait", "allow"), _GATEWAY.hub_lost),
-    _setting("gateway.keepalive_seconds", _SECONDS, _positive, _GATEWAY.keepalive_seconds),
-    _setting("gateway.patience_seconds", _SECONDS, _positive, _GATEWAY.patience_seconds),
-    _setting("gateway.grace_seconds", _SECONDS, _positive, _GATEWAY.grace_seconds),
-    _setting("gateway.idle_seconds", _SECONDS, _positive, _GATEWAY.idle_seconds),
-    _setting("gateway.share_seconds", _SECONDS, _positive, _GATEWAY.share_seconds),
+    *(
+        _setting(f"gateway.{name}_seconds", _SECONDS, _positive, getattr(_GATEWAY, f"{name}_seconds"))
+        for name in ("keepalive", "patience", "grace", "idle", "share")
+    ),
     _setting("gateway.fallbacks", 'a list of texts such as "openai/gpt-4o=gpt-4o-mini"', fallbacks, _GATEWAY.fallbacks),
     _setting("console.kill_key", '"once" or "twice"', _one_of("once", "twice"), _CONSOLE.kill_key, short=True),
-    _setting("console.mouse", _TRUTH, _boolean, _CONSOLE.mouse, short=True),
-    _setting("console.ascii", _TRUTH, _boolean, _CONSOLE.ascii, short=True),
+    *(_setting(f"console.{n}", _TRUTH, _boolean, getattr(_CONSOLE, n), short=True) for n in ("mouse", "ascii")),
     _setting("console.theme", '"dark", "light" or "ansi"', _one_of("dark", "light", "ansi"), "dark", short=True),
+    _setting("console.notify", '"off", "bell", "osc9" or "osc777"', _one_of("off", "bell", "osc9", "osc777"), "bell"),
     _setting("keys", 'a table of keys by act, such as kill = "ctrl+k"', _pairs, _CONSOLE.keys),
+    _setting("previews", 'a table of sources by tool, such as run_sql = "sqlite:/srv/shop.db"', _pairs, ()),
     _setting("notify.urls", "a list of apprise addresses", _texts(None, fits="://"), _NOTIFY.urls, secret=True),
     _setting("notify.quiet", "hours such as 22:00-07:00", lambda value: QuietHours.parse(_text(value)), _NOTIFY.quiet),
     _setting("notify.per_minute", "a whole number from 1 to 600", _between(1, 600), _NOTIFY.per_minute),
@@ -332,7 +332,7 @@ def load(flags: Mapping[str, Any], environ: Mapping[str, str] | None = None) -> 
         server=server,
         limits=LimitSettings(**_table(values, "limits")),
         kill=KillSettings(**_table(values, "kill")),
-        console=ConsoleOptions(**_table(values, "console"), keys=values["keys"]),
+        console=ConsoleOptions(**_table(values, "console"), keys=values["keys"], previews=values["previews"]),
         prices=values["prices"],
         gateway=GatewayOptions(**_table(values, "gateway")),
         notify=NotifySettings(**_table(values, "notify")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from opsconsole.cli.options import duration, json_option, shared_options
 from opsconsole.cli.resolve import one_approval
 from opsconsole.config import Settings
 from opsconsole.domain.command import Role
+from opsconsole.errors import OpsconsoleError
 from opsconsole.protocol.limits import ARGS_BYTES_MAX
 
 HEADERS = ("APPROVAL", "RISK", "AGENT", "RUN", "TOOL", "EXPIRES", "YES", "ARGUMENTS")
@@ -152,9 +154,29 @@ def _decide(
         if digest is None and not as_json:
             output.echo(approval_lines(row, client.now))
         shown = digest or str(row["digest"])
-        cmd, told = client.give("decide", approval=row["approval"], answer=answer, digest=shown, **rest)
-        granted = give_grant(client, row, shown, grant) if grant else None
+        granted = give_grant(client, row, shown, grant) if grant else None  # first: the next call may follow at once
+        try:
+            cmd, told = client.give("decide", approval=row["approval"], answer=answer, digest=shown, **rest)
+        except BaseException:  # a lost answer or Ctrl-C too: no grant without a yes that is known
+            _take_back(client, granted)
+            raise
+        if told.get("status") == "voted":  # others have to agree first
+            _take_back(client, granted)
+            granted = None
         return _told(client, cmd, told, row, answer, timeout, as_json, granted)
+
+
+def _take_back(client: HubClient, granted: str | None) -> None:
+    """Revoke a grant whose call is not approved, and say what became of it."""
+    if not granted:
+        return
+    became = "may still stand: end it with opsconsole grants revoke"
+    try:
+        with suppress(OpsconsoleError):
+            client.command("revoke_grant", grant_id=granted, note="the call itself was not approved")
+            became = "was taken back: the call itself is not known to be approved"
+    finally:
+        output.note(f"{output.cell(granted)} {became}")
 
 
 def _told(

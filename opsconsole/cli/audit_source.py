@@ -210,6 +210,7 @@ def _by(entry: dict[str, Any], actor: str) -> bool:
 
 _TESTS: dict[str, Callable[[dict[str, Any], Any], bool]] = {
     "before": lambda entry, before: entry["seq"] < before,
+    "since": lambda entry, since: entry["at"] >= since,
     "kind": _of_kind,
     "run": _about,
     "actor": _by,

@@ -50,7 +50,7 @@ def backtest(settings: Settings, candidate: Path, since: str, agent: str | None,
         by_run = _entries_by_run(client, since_at, agent)
         oldest = min((float(entries[0]["at"]) for entries in by_run.values()), default=since_at)
         found = Backtest(seconds=client.now - max(oldest, since_at), since=since_at)
-        prices = PriceList()
+        prices = PriceList(settings.prices)
         for number, (run, entries) in enumerate(list(by_run.items())[:RUNS_MAX], 1):
             rows, is_whole = known_timeline(client, run)
             found.unread += not is_whole
@@ -86,18 +86,19 @@ def _text(found: Backtest, candidate: Path) -> str:
 
 def _lines(found: Backtest, candidate: Path) -> Iterator[str]:
     name = output.cell(str(candidate), 200)
-    yield f"{found.judged} calls of {found.runs} runs in {found.hours:,.1f} hours, judged again by {name}\n"
+    yield f"{found.judged} calls of {found.runs} runs in {output.span(found.seconds)}, judged again by {name}\n"
     yield output.table(("", "ALLOW NOW", "ASK NOW", "DENY NOW", "THEN"), _table(found), frozenset({1, 2, 3, 4}))
     yield ""
     asked_then, asked_now = found.questions
     stopped, finished = len(found.stopped), len(found.stopped_finished)
+    well = f"{found.finished} runs that had finished well" if found.finished else ""
     yield output.fields(
         {
             "questions an hour": f"{asked_then:,.2f} then, {asked_now:,.2f} now",
             "cost": output.money(found.cost_usd, known=not found.unpriced_turns),
             "saved": f"{output.money(found.saved_usd)}{_share(found)}" if stopped else "nothing",
-            "runs stopped": f"{stopped} of {found.runs}, of them {finished} of {found.finished} that had finished well",
-            "calls refused": f"in {found.refused_finished} of {found.finished} runs that had finished well",
+            "runs stopped": f"{stopped} of {found.runs}" + (f", {finished} of the {well}" if well else ""),
+            "calls refused": f"in {found.refused_finished} of the {well}" if well else "",
             "not judged": _not_judged(found),
         }
     )

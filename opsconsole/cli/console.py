@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
+from typing import Any
 
 import click
 
@@ -12,6 +15,7 @@ from opsconsole.cli.launch import ensure_hub
 from opsconsole.cli.options import shared_options
 from opsconsole.config import Settings
 from opsconsole.console.keymap import keymap
+from opsconsole.console.surroundings import is_in_browser
 from opsconsole.domain.command import Role
 
 
@@ -19,7 +23,7 @@ from opsconsole.domain.command import Role
 @shared_options
 def console(settings: Settings) -> int:
     """Open the console; a hub is started first if none answers at a local address."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (is_in_browser(os.environ) or (sys.stdin.isatty() and sys.stdout.isatty())):
         raise click.UsageError("the console needs a terminal; `opsconsole runs`, `approvals`, ... do without one")
     started = ensure_hub(settings)
     if started is not None:
@@ -31,18 +35,29 @@ def open_console(settings: Settings) -> int:
     """Runs the console until it is quit; its exit status. Raises: ConfigError for want of a token, or for its keys."""
     keymap(settings.console.keys)
     token = find_token(settings, Role.OPERATOR)
+    gc.disable()  # what is imported stays: looking it over costs the first paint; from then on the console sees to it
     from opsconsole.console.settings import ConsoleSettings  # textual is heavy: loaded only once a hub is there
     from opsconsole.console.start import run_console
 
-    return run_console(
-        ConsoleSettings(
-            url=settings.hub,
-            token=token,
-            kill_key=settings.console.kill_key,
-            no_mouse=not settings.console.mouse,
-            ascii=settings.console.ascii,
-            theme=settings.console.theme,
-            keys=settings.console.keys,
-            log_path=settings.data_dir / "logs" / "console.log",
-        )
-    )
+    log_path = settings.data_dir / "logs" / "console.log"
+    return run_console(ConsoleSettings(url=settings.hub, token=token, log_path=log_path, **looks(settings)))
+
+
+def looks(settings: Settings) -> dict[str, Any]:
+    """What the settings say of the console, whatever hub it is opened on."""
+    chosen = settings.console
+    return {
+        "kill_key": chosen.kill_key,
+        "no_mouse": not chosen.mouse,
+        "ascii": chosen.ascii,
+        "theme": chosen.theme,
+        "keys": chosen.keys,
+        "previews": chosen.previews,
+        "notify": chosen.notify,
+        "quiet": settings.notify.quiet.hold if settings.notify.quiet else no_quiet_hours,
+    }
+
+
+def no_quiet_hours(_minute: int) -> bool:
+    """Nobody asked for any."""
+    return False

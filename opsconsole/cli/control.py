@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -25,6 +27,37 @@ APPLY_SECONDS = "10"
 timeout_option = click.option(
     "--timeout", type=duration, default=APPLY_SECONDS, help="Wait so long until it is applied; 3 if it was not [10]."
 )
+
+
+def cap_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that together become the keyword `caps`; None where none is given."""
+
+    @click.option("--cost", type=click.FloatRange(min=0), help="New limit, US dollars.")
+    @click.option("--turns", type=click.IntRange(min=0), help="New limit, turns.")
+    @click.option("--tokens", type=click.IntRange(min=0), help="New limit, tokens.")
+    @click.option("--tool-calls", type=click.IntRange(min=0), help="New limit of a breaker, calls of tools.")
+    @click.option("--wall-clock", type=duration, help="New limit of a breaker, how long a run may last.")
+    @functools.wraps(function)
+    def with_caps(
+        *args: Any,
+        cost: float | None,
+        turns: int | None,
+        tokens: int | None,
+        tool_calls: int | None,
+        wall_clock: float | None,
+        **more: Any,
+    ) -> Any:
+        given = {
+            "cost_usd": cost,
+            "turns": turns,
+            "tokens": tokens,
+            "tool_calls": tool_calls,
+            "wall_clock": wall_clock,
+        }
+        caps = {name: value for name, value in given.items() if value is not None}
+        return function(*args, caps=caps or None, **more)
+
+    return with_caps
 
 
 @click.command()
@@ -125,9 +158,7 @@ def pause(settings: Settings, runs: tuple[str, ...], timeout: float, as_json: bo
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--cost", type=click.FloatRange(min=0), help="New limit, US dollars.")
-@click.option("--turns", type=click.IntRange(min=0), help="New limit, turns.")
-@click.option("--tokens", type=click.IntRange(min=0), help="New limit, tokens.")
+@cap_options
 @click.option("--reason", "note", help="Why, for the audit.")
 @timeout_option
 @json_option
@@ -135,18 +166,17 @@ def pause(settings: Settings, runs: tuple[str, ...], timeout: float, as_json: bo
 def resume(
     settings: Settings,
     runs: tuple[str, ...],
-    cost: float | None,
-    turns: int | None,
-    tokens: int | None,
+    caps: dict[str, float] | None,
     timeout: float,
     as_json: bool,
     **body: Any,
 ) -> Exit:
-    """Let paused runs go on, with higher limits if given."""
-    caps = {
-        name: value for name, value in (("cost_usd", cost), ("turns", turns), ("tokens", tokens)) if value is not None
-    }
-    return _act(settings, "resume", runs, timeout, as_json, caps=caps or None, **body)
+    """Let paused runs go on, with higher limits if given.
+
+    The limits given are those of the breakers that hold the run, or else the run's own: one decision raises the cap and
+    lets the run go on.
+    """
+    return _act(settings, "resume", runs, timeout, as_json, caps=caps, **body)
 
 
 @click.command()

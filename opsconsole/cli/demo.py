@@ -7,6 +7,9 @@ from pathlib import Path
 
 import click
 
+from opsconsole.cli.console import looks
+from opsconsole.config import load
+from opsconsole.console.keymap import keymap
 from opsconsole.demo.launch import run_demo
 
 
@@ -15,9 +18,14 @@ from opsconsole.demo.launch import run_demo
 @click.option("--no-console", is_flag=True, help="Only start everything, and say where to connect.")
 @click.option("--keep", is_flag=True, help="Keep the data directory afterwards.")
 @click.option("--data-dir", type=click.Path(file_okay=False, path_type=Path), help="Where [a new temporary directory].")
-def demo(port: int, no_console: bool, keep: bool, data_dir: Path | None) -> int:
+@click.pass_context
+def demo(context: click.Context, port: int, no_console: bool, keep: bool, data_dir: Path | None) -> int:
     """Start a hub, demo agents and the console on them; no key and no network is needed."""
     console = not no_console
     if console and not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise click.UsageError("the console needs a terminal; give --no-console")
-    return run_demo(data_dir=data_dir, port=port, console=console, keep=keep)
+    outer = context.obj if isinstance(context.obj, dict) else {}
+    chosen = load({"config": outer.get("config")}) if console else None
+    if chosen is not None:
+        keymap(chosen.console.keys)
+    return run_demo(data_dir=data_dir, port=port, console=console, keep=keep, chosen=looks(chosen) if chosen else {})

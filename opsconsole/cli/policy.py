@@ -53,7 +53,7 @@ def check(file: Path, as_json: bool) -> Exit:
     if as_json:
         output.echo_json({"ok": True, "name": found.name, "hash": found.hash, **counts, "problems": []})
     else:
-        parts = ", ".join(f"{number} {name}" for name, number in counts.items())
+        parts = ", ".join(f"{number} {name[:-1] if number == 1 else name}" for name, number in counts.items())
         output.echo(f"{output.cell(str(file), 200)} is in order: {parts}\n{found.hash}")
     return Exit.OK
 

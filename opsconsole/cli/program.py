@@ -24,6 +24,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "reject": ("approvals:reject", "Refuse one held call; the agent reads the reason."),
     "respond": ("approvals:respond", "Answer one held call yourself, instead of the tool or the model."),
     "grants": ("grants:grants", "List and revoke standing grants."),
+    "alerts": ("alerts:alerts", "List what detectors and breakers have found, and answer it."),
+    "budget": ("budget:budget", "List the budgets that breakers keep, or set other caps."),
     "kill": ("control:kill", "Kill runs and wait for the proof."),
     "pause": ("control:pause", "Hold runs at their next step."),
     "resume": ("control:resume", "Let paused runs go on, with higher limits if given."),
@@ -33,6 +35,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "takeover": ("control:takeover", "Take a run over: you answer as its model."),
     "release": ("control:release", "Hand a taken-over run back."),
     "audit": ("audit:audit", "Read, verify, prove and export the record."),
+    "digest": ("digest:digest", "Sum up the shift: kills, decisions, what is left, what it cost."),
+    "note": ("notes:note", "Leave a note on a run."),
+    "notes": ("notes:notes", "List the notes on runs."),
     "tokens": ("tokens:tokens", "Create, list and revoke tokens."),
     "limits": ("limits:limits", "Show which limit of a model's provider fills first, and when."),
     "keys": ("keys:keys", "Print the keys of the console, and check those of the settings."),
@@ -45,6 +50,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "hub": ("hub:hub", "Run a hub in the foreground."),
     "gateway": ("gateway:gateway", "Run an LLM gateway in the foreground."),
     "run": ("run:run", "Run any command as a supervised agent."),
+    "web": ("web:web", "Open the console in a browser, behind a token."),
     "demo": ("demo:demo", "Start a hub, demo agents and the console on them."),
 }
 """name -> (module and attribute under opsconsole.cli, one line of help); the order is that of `--help`."""

@@ -36,7 +36,7 @@ def record(settings: Settings, run: str, name: str | None, bare: bool, as_json: 
     with connect(settings, Role.OPERATOR) as client:
         run = one_run(client, run)
         rows, is_whole = timeline(client, run)
-        scenario = recorded(run, rows, run_entries(client, run), PriceList())
+        scenario = recorded(run, rows, run_entries(client, run), PriceList(settings.prices))
     scenario = replace(scenario, name=name or scenario.name)
     if not bare:
         scenario = replace(scenario, expectations=suggested(scenario))

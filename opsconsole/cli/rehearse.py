@@ -68,7 +68,7 @@ def rehearse_command(
         usd_per_hour=usd_per_hour,
         seconds_per_event=seconds_per_event(),
     )
-    report = rehearse(recording, plan, PriceList())
+    report = rehearse(recording, plan, PriceList(settings.prices))
     if as_json:
         output.echo_json(report.to_json())
     elif not recording.turns and not recording.questions:

@@ -20,7 +20,9 @@ from opsconsole.domain.command import Role
 from opsconsole.domain.ids import is_id, sealed_run_id
 from opsconsole.domain.text import safe_line
 from opsconsole.errors import CannotStart, ConfigError
+from opsconsole.sdk.journal import journal_path
 from opsconsole.sdk.new_ids import new_id
+from opsconsole.sdk.opening import RESUME
 from opsconsole.sdk.settings import agent_url
 from opsconsole.supervisor.foreground import status_of
 from opsconsole.supervisor.ladder import LadderSettings
@@ -35,6 +37,7 @@ AGENT_CHARS_MAX = 200
 @click.option("--agent", help="The agent's name [from the command].")
 @click.option("--name", help="What this run is about.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; may be repeated.")
+@click.option("--resume", metavar="RUN", help="Go on from the last checkpoint of this run, which was stopped.")
 @click.option("--cwd", type=click.Path(file_okay=False, path_type=Path), help="Where to run it [here].")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 @shared_options
@@ -43,6 +46,7 @@ def run(
     agent: str | None,
     name: str | None,
     labels: tuple[str, ...],
+    resume: str | None,
     cwd: Path | None,
     command: tuple[str, ...],
 ) -> int:
@@ -52,6 +56,8 @@ def run(
     counted and its risky calls held; on a terminal, a line says so first. Its input, output and exit status are
     untouched. The hub need not be there: what happens is then reported later.
     """
+    if resume is not None and not journal_path(settings.data_dir / "journal", resume).exists():
+        raise ConfigError(f"{resume} left no journal on this machine: a run with a key keeps one, until it is resumed")
     key = secrets.token_urlsafe(32)
     run_id = sealed_run_id(new_id("run"), key)
     named = (agent or agent_name(command))[:AGENT_CHARS_MAX]
@@ -67,7 +73,8 @@ def run(
     if sys.stderr.isatty():
         click.echo(f"opsconsole: {described(gateway)}", err=True)
     try:
-        return asyncio.run(supervise(_supervision(settings, command, cwd, description, key, gateway), on_trouble=_tell))
+        supervision = _supervision(settings, command, cwd, description, key, gateway, resume)
+        return asyncio.run(supervise(supervision, on_trouble=_tell))
     except CannotStart as error:
         click.echo(f"opsconsole: {error}", err=True)
         return status_of(error)
@@ -82,9 +89,11 @@ def _supervision(
     description: Description,
     key: str,
     gateway: ThroughGateway | None,
+    resume: str | None,
 ) -> Supervision:
     token = _token(settings)
-    outer = {**os.environ, **(gateway.environment if gateway else {})}
+    inherited = {name: value for name, value in os.environ.items() if name != RESUME}
+    outer = {**inherited, **(gateway.environment if gateway else {}), **({RESUME: resume} if resume else {})}
     environment = child_environment(
         outer, hub=settings.hub, token=token, run=description.run, data_dir=settings.data_dir
     )

@@ -144,6 +144,10 @@ def run_text(row: dict[str, Any], now: float) -> str:
                 f"of {_limit(caps.get('tokens'))}",
                 "cost": f"{output.money(row.get('cost_usd', 0), known=bool(row.get('cost_known', True)))} of "
                 f"{_limit(caps.get('cost_usd'), '$')}, {output.money(row.get('cost_per_minute_usd', 0))} a minute",
+                "runway": f"reaches {output.cell(row['runway'], 80)} at {output.clock(row.get('runway_at'))}"
+                if row.get("runway")
+                else "",
+                "held by": ", ".join(output.cell(one) for one in row.get("held_by") or []),
                 "models": ", ".join(output.cell(model) for model in row.get("models") or []),
                 "taken over": _baton_text(row.get("baton")),
                 "checkpoint": output.cell(row.get("checkpoint")),
@@ -156,7 +160,8 @@ def run_text(row: dict[str, Any], now: float) -> str:
         parts.append("\nKILL\n" + receipt_lines({"run": row.get("run"), **row["kill"]}))
     for alert in row.get("alerts") or []:
         level, text = output.cell(alert.get("level")), output.cell(alert.get("text"), 400)
-        parts.append(f"\nALERT {level} {output.clock(alert.get('at'))}  {text}")
+        answered = f" ({output.cell(alert['verdict'])})" if alert.get("verdict") else ""
+        parts.append(f"\nALERT {level} {output.clock(alert.get('at'))}  {text}{answered}")
     return "\n".join(parts)
 
 

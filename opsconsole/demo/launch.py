@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -50,11 +50,14 @@ UNPROVEN = 3
 T = TypeVar("T")
 
 
-def run_demo(*, data_dir: Path | None, port: int, console: bool, keep: bool) -> int:
+def run_demo(
+    *, data_dir: Path | None, port: int, console: bool, keep: bool, chosen: Mapping[str, Any] | None = None
+) -> int:
     """Runs the demo until the console is quit, or without one until Ctrl-C; the exit status.
 
     `data_dir` (the hub's, kept at the end) defaults to a new temporary one, removed at the end unless `keep`. `port` 0
-    is any free one. Gives 0 when everything it started is proven dead, 1 when it could not start, 3 without proof.
+    is any free one. `chosen` are settings of the console: theme, keys and so on. Gives 0 when everything it started is
+    proven dead, 1 when it could not start, 3 without proof.
     Raises: UnsupportedPlatform.
     """
     for number in ENDS:
@@ -64,7 +67,7 @@ def run_demo(*, data_dir: Path | None, port: int, console: bool, keep: bool) -> 
     status = 1
     try:
         urls = backstage.start()
-        _show(places, urls, console=console)
+        _show(places, urls, console=console, chosen=chosen or {})
         status = 0
     except CannotStart as error:
         print(f"opsconsole demo: {error}", file=sys.stderr)
@@ -78,14 +81,16 @@ def run_demo(*, data_dir: Path | None, port: int, console: bool, keep: bool) -> 
     return status if proven else UNPROVEN
 
 
-def _show(places: Places, urls: dict[str, str], *, console: bool) -> None:
+def _show(places: Places, urls: dict[str, str], *, console: bool, chosen: Mapping[str, Any]) -> None:
     """Opens the console until it is quit; without one, says where to connect and waits for Ctrl-C or SIGTERM."""
     if console:
         from opsconsole.console.settings import ConsoleSettings  # textual is heavy, and only this way needs it
         from opsconsole.console.start import run_console
 
         token = (places.data / "operator.token").read_text().strip()
-        run_console(ConsoleSettings(url=urls["hub"], token=token, log_path=places.logs / "console.log"))
+        own = (("sql", f"sqlite:{places.shop / 'shop.db'}"),)
+        looks = {**chosen, "previews": (*own, *chosen.get("previews", ()))}
+        run_console(ConsoleSettings(url=urls["hub"], token=token, log_path=places.logs / "console.log", **looks))
         return
     print(
         f"The demo runs. Connect from another terminal:\n\n  opsconsole --hub {urls['hub']} --data-dir {places.data}\n"

@@ -23,6 +23,9 @@ GATEWAY_SETTING = "OPSCONSOLE_GATEWAY_OPENAI_URL"
 KEPT_SETTINGS = ("OPSCONSOLE_TREE", "OPSCONSOLE_DEMO_PACE")
 """Of our own variables, these pass: what marks a supervised tree, and how fast the demo goes."""
 
+POLICY = Path(__file__).with_name("policy.toml")
+"""What runs in the demo by itself, what waits for a person, what never runs; its cases say so too."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
@@ -63,8 +66,9 @@ def environment(outer: Mapping[str, str], places: Places) -> dict[str, str]:
 
 
 def hub_command(places: Places, port: int) -> list[str]:
-    """Starts the hub, on any free loopback port for 0."""
-    return _opsconsole("hub", "--host", "127.0.0.1", "--port", str(port), "--data-dir", str(places.data))
+    """Starts the hub, on any free loopback port for 0, with the demo's own policy."""
+    where = ("--host", "127.0.0.1", "--port", str(port), "--data-dir", str(places.data))
+    return _opsconsole("hub", *where, "--policy", str(POLICY))
 
 
 def agent_command(agent: str, task: str) -> list[str]:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from opsconsole.cli.client import HubClient
 from tests.cli.conftest import Run
-from tests.cli.fake_hub import FakeHub, approval_row, refusal
+from tests.cli.fake_hub import Answer, FakeHub, approval_row, refusal
 
 APPROVAL = "apr_aaaaaaaaaaaaaaaaaaaaaaaa"
 GRANT = {
@@ -31,8 +32,19 @@ def given(hub: FakeHub) -> dict[str, Any]:
 
 def test_an_approval_may_give_a_grant_for_the_same_call(cli: Run, hub: FakeHub) -> None:
     assert cli("approve", APPROVAL, "--grant-uses", "3", "--grant-for", "30m").exit_code == 0
-    assert [command["do"] for command in hub.commands] == ["decide", "grant"]
+    assert [command["do"] for command in hub.commands] == ["grant", "decide"]
     assert given(hub) == {"uses": 3, "seconds": 1_800.0, "scope": "run"}
+
+
+def test_a_grant_ends_with_an_approval_that_was_refused(cli: Run, hub: FakeHub) -> None:
+    answers = iter(
+        [(200, {"ok": True, "status": "recorded", "current": {"grant": "grant.cmd_9"}}), refusal(409, "stale")]
+    )
+    hub.overrides["POST", "/v1/commands"] = lambda: next(answers, (200, {"ok": True, "status": "recorded"}))
+    assert cli("approve", APPROVAL, "--grant-uses", "3", "--grant-for", "30m").exit_code != 0
+    sent = [body for method, _, _, body in hub.asked if method == "POST"]
+    assert [command["do"] for command in sent] == ["grant", "decide", "revoke_grant"]
+    assert sent[-1]["grant_id"] == "grant.cmd_9"
 
 
 def test_an_argument_of_a_grant_may_be_a_pattern(cli: Run, hub: FakeHub) -> None:
@@ -77,3 +89,56 @@ def test_who_may_not_decide_is_told_by_the_exit_code(cli: Run, hub: FakeHub, cod
 def test_the_list_shows_who_has_said_yes(cli: Run, hub: FakeHub) -> None:
     hub.approvals = {APPROVAL: approval_row(APPROVAL, votes=["dee"], approvers=2, groups=["finance"])}
     assert "1 of 2 (dee), from finance" in cli("approvals").stdout
+
+
+GIVEN = (200, {"ok": True, "status": "recorded", "current": {"grant": "grant.cmd_9"}})
+GRANTS = ("--grant-uses", "3", "--grant-for", "30m")
+
+
+def told(hub: FakeHub, decided: Answer | None, revoked: Answer | None) -> list[str]:
+    """Have the hub answer each command so (None: not at all); what it is asked, as it comes."""
+    asked: list[str] = []
+
+    def answer() -> Answer | None:
+        asked.append(hub.asked[-1][3]["do"])
+        return {"grant": GIVEN, "decide": decided, "revoke_grant": revoked}[asked[-1]]
+
+    hub.overrides["POST", "/v1/commands"] = answer
+    return asked
+
+
+def test_a_grant_ends_when_nobody_knows_whether_its_call_was_approved(cli: Run, hub: FakeHub) -> None:
+    asked = told(hub, None, (200, {"ok": True, "status": "recorded"}))
+    done = cli("approve", APPROVAL, *GRANTS)
+    assert (done.exit_code, list(dict.fromkeys(asked))) == (4, ["grant", "decide", "revoke_grant"])
+    assert "grant.cmd_9 was taken back" in done.stderr
+
+
+def test_a_grant_that_could_not_be_taken_back_is_named(cli: Run, hub: FakeHub) -> None:
+    told(hub, refusal(409, "stale", "not any more"), None)
+    done = cli("approve", APPROVAL, *GRANTS)
+    assert "grant.cmd_9 may still stand: end it with opsconsole grants revoke" in done.stderr
+    assert "not any more" in done.stderr
+
+
+def test_a_grant_ends_when_the_answer_is_not_waited_for(
+    cli: Run, hub: FakeHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, give = told(hub, None, (200, {"ok": True, "status": "recorded"})), HubClient.give
+
+    def interrupted(client: HubClient, do: str, **body: Any) -> tuple[str, dict[str, Any]]:
+        if do == "decide":
+            raise KeyboardInterrupt
+        return give(client, do, **body)
+
+    monkeypatch.setattr(HubClient, "give", interrupted)
+    assert cli("approve", APPROVAL, *GRANTS).exit_code != 0
+    assert asked == ["grant", "revoke_grant"]
+
+
+def test_a_first_yes_of_several_gives_no_grant(cli: Run, hub: FakeHub) -> None:
+    voted = {"ok": True, "status": "voted", "current": {"votes": ["dee"], "approvers": 2}}
+    asked = told(hub, (200, voted), (200, {"ok": True, "status": "recorded"}))
+    done = cli("approve", APPROVAL, *GRANTS, "--json")
+    assert (done.exit_code, asked) == (0, ["grant", "decide", "revoke_grant"])
+    assert "grant" not in json.loads(done.stdout)

@@ -61,6 +61,12 @@ def test_limits_are_listed_what_fills_first_on_top(cli: Run, hub: FakeHub) -> No
     assert lines[1].split() == ["openai", "gpt-4o", "TPM", "22,800", "60,000", "38", "%", "6m00s", "headers", "box"]
 
 
+def test_the_settings_of_ones_own_prices_hold(cli: Run, busy: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPSCONSOLE_PRICES", json.dumps({"gpt-4o": {"input": 1e6, "output": 0}}))
+    loads = json.loads(cli("rehearse", "--usd-per-hour", "1", "--json").stdout)["loads"]
+    assert next(load["load"] for load in loads if load["what"] == "dollars an hour") > 1e6
+
+
 def test_limits_as_json_name_the_first(cli: Run, hub: FakeHub) -> None:
     hub.limits = [LIMIT | {"model": "other", "full_in_seconds": None, "used_share": 0.9}, LIMIT]
     found = json.loads(cli("limits", "--json").stdout)

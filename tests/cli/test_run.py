@@ -78,6 +78,23 @@ def test_the_command_is_told_where_the_hub_is_and_which_run_it_is(shared: Machin
     assert ours["OPSCONSOLE_TOKEN"] == (shared.data_dir / "agent.token").read_text().strip()
 
 
+def test_only_the_command_itself_is_told_which_stopped_run_it_goes_on_from(shared: Machine) -> None:
+    journal = shared.data_dir / "journal" / "run_stopped.db"
+    journal.parent.mkdir(exist_ok=True)
+    journal.touch()
+    show = "echo $OPSCONSOLE_RESUME"
+    inner = f"{show}; {shlex.quote(sys.executable)} -m opsconsole.cli run -- sh -c 'echo inner:$OPSCONSOLE_RESUME'"
+    done = shared.cli("run", "--resume", "run_stopped", "--agent", "resumed", "--", "sh", "-c", inner)
+    journal.unlink()
+    assert (done.stdout, done.returncode) == ("run_stopped\ninner:\n", 0)
+
+
+def test_what_left_no_journal_here_cannot_be_gone_on_from(shared: Machine) -> None:
+    done = shared.cli("run", "--resume", "run_nobody", "--", "echo", "ran")
+    assert (done.stdout, done.returncode) == ("", 2)
+    assert "run_nobody left no journal on this machine" in done.stderr
+
+
 def test_a_run_inside_a_run_is_its_child(shared: Machine) -> None:
     inner = f"{shlex.quote(sys.executable)} -m opsconsole.cli run --agent inner -- true"
     assert shared.cli("run", "--agent", "outer", "--", "sh", "-c", inner).returncode == 0

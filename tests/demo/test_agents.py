@@ -142,7 +142,7 @@ async def test_the_looper_goes_on_until_an_operator_says_stop(there: World) -> N
     assert await working == "The operator asks me to stop: “Please stop”. I end the task here."
 
 
-async def test_the_spender_is_paused_by_its_cap(there: World) -> None:
+async def test_the_spender_is_paused_before_it_could_pass_its_cap(there: World) -> None:
     working = asyncio.create_task(there.perform_plainly(spender.JOB, "Strategy memo 1", approve))
     run = await there.live_run()
 
@@ -156,7 +156,8 @@ async def test_the_spender_is_paused_by_its_cap(there: World) -> None:
         working.cancel()
         await asyncio.gather(working, return_exceptions=True)
     assert row is not None
-    assert row["cost_usd"] >= row["caps"]["cost_usd"] == 5.0
+    assert row["cost_usd"] <= row["caps"]["cost_usd"] == 5.0
+    assert "paused at its limit: budget: a turn reserves" in " ".join(alert["text"] for alert in row["alerts"])
 
 
 async def test_the_hanger_hears_a_refusal(there: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -177,6 +178,7 @@ async def test_an_operator_who_takes_over_answers_as_the_model(there: World) -> 
         return {"answer": "respond", "text": "I take it from here."} if row["kind"] == "model_call" else reject(row)
 
     working = asyncio.create_task(there.perform(refunds.JOB, "Refund batch 1", decide))
-    await there.command(do="takeover", run=await there.live_run())
+    takeover = await there.command(do="takeover", run=await there.live_run())
+    await there.settled(takeover["cmd"])  # a turn that was let begin ahead goes on until the gateway has heard of it
     taken.set()
     assert await working == "I take it from here."

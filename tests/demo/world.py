@@ -72,6 +72,14 @@ class World:
         assert answer["ok"], answer
         return answer
 
+    async def settled(self, command: str) -> None:
+        """Return when every point has carried a command out."""
+
+        async def is_settled() -> bool:
+            return bool((await self.http.get(f"/v1/commands/{command}")).json()["settled"])
+
+        await until(is_settled)
+
     async def approvals(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = (await self.http.get("/v1/approvals?status=pending")).json()["rows"]
         return found
