@@ -16,8 +16,9 @@ demo: runtime ## start a hub, six demo agents and the console on them
 test: dev ## run every test, three files at a time: most of them wait for processes
 	$(PY) -m pytest -n 3 --dist loadfile
 
-fuzz: dev ## search every fuzz target for a minute each (guided by coverage where atheris is installed in .venv)
+fuzz: dev ## search every fuzz target for a minute with hypothesis, and one with atheris where it is installed in .venv
 	$(PY) -m tests.fuzz
+	$(PY) -m bench.gateway_fuzz
 
 bench: dev ## run the benchmarks and write bench/results.json
 	$(PY) -m bench

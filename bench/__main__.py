@@ -28,6 +28,7 @@ NAMES = (
     "gateway",
     "chaos",
 )
+SHORT = {"facts": "policy_facts"}
 RESULTS = Path(__file__).with_name("results.json")
 
 
@@ -39,6 +40,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, help="How long chaos lasts [30].")
     parser.add_argument("--seed", type=int, help="The seed of chaos [1].")
     given = parser.parse_args()
+    given.names = [SHORT.get(name, name) for name in given.names]
     unknown = set(given.names) - set(NAMES)
     if unknown:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")

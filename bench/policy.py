@@ -59,14 +59,17 @@ def _row(what: str, measured: float, limit: float, more: dict[str, Any]) -> Row:
 
 
 def _timed(policy: FilePolicy, calls: Iterator[Proposal]) -> list[float]:
-    """Microseconds of each verdict; a hostile call that is allowed is no measurement but a defect."""
+    """Microseconds of the processor for each verdict: other work of the machine is not its own.
+
+    A hostile call that is allowed is no measurement but a defect.
+    """
     times = []
     made = list(calls)
     gc.collect()
     for call in made:
-        begin = time.perf_counter()
+        begin = time.thread_time()
         verdict = policy.judge(call)
-        times.append(1e6 * (time.perf_counter() - begin))
+        times.append(1e6 * (time.thread_time() - begin))
         if verdict.decision is Decision.ALLOW:
             raise RuntimeError(f"{call.tool} was allowed")
     return times
@@ -95,6 +98,16 @@ HOSTILE: tuple[tuple[str, Callable[[int], dict[str, Any]]], ...] = (
     ("run_sql", lambda n: {"query": " UNION ALL ".join([f"SELECT {n}"] * 800)}),
     ("run_sql", lambda n: {"query": f"/*{n}" * 5_000}),
     ("run_sql", lambda n: {"query": "'" * 10_001 + str(n)}),
+    ("run_sql", lambda n: {"query": f"SELECT {n}, " + "ARRAY[" * 12 + "1" + "]" * 12}),
+    ("run_sql", lambda n: {"query": f"SELECT {n}, " + "date(" * 12 + "1" + ")" * 12}),
+    ("run_sql", lambda n: {"query": f"SELECT {n}, a" + "[1]" * 90}),
+    ("run_sql", lambda n: {"query": f"SELECT {n}, " + "regexp_replace(a,b,c," * 12 + "x" + ")" * 12}),
+    ("run_sql", lambda n: {"query": " UNION ".join([f"SELECT {n}"] * 93)}),
+    ("run_sql", lambda n: {"query": " UNION ".join([f"SELECT a{n} FROM t"] * 55)}),
+    ("run_sql", lambda n: {"query": f"DELETE FROM orders WHERE id={n}" + " OR NOT id" * 88}),
+    ("run_sql", lambda n: {"query": f"SELECT {n} FROM orders" + ", users" * 135}),
+    ("run_sql", lambda n: {"query": f"SELECT {n} FROM orders" + " CROSS JOIN users u" * 66}),
+    ("run_sql", lambda n: {"query": f"SELECT {n} FROM orders" + ", LATERAL (SELECT 1) x" * 38}),
     ("shell", lambda n: {"command": f"ls {n} " + "; ls" * 12_000}),
     ("shell", lambda n: {"command": f"echo {n} " + "'" * LONG}),
     ("shell", lambda n: {"command": f"echo {n} " + "$(" * (LONG // 2)}),

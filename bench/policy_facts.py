@@ -11,12 +11,21 @@ from bench.result import Row, spread
 from opsconsole.policy.facts.interface import NO_HISTORY, Fact, FactValue, History
 from opsconsole.policy.facts.registry import FACTS
 from opsconsole.policy.facts.sql import SQL
+from opsconsole.policy.redaction import Masker, masker, redact_text
+from tests.policy.facts import shell_commands
 from tests.policy.facts.recorded_runs import ABSENT, SqlRuns, airline_calls, is_present
+from tests.policy.test_redaction import HARMLESS, SECRETS
 
 PRECISION_MIN = 0.96
 RECALL_MIN = 0.99
 SQL_US_MAX = 450.0
 HOSTILE_MS_MAX = 100.0
+TRICKY_MIN = 200
+SECRETS_MIN = 24
+REDACTION_MS_MAX = 1.0
+ACTING = ("WRITES", "WRITES_DESTRUCTIVE", "LEAVES", "LEAVES_DESTRUCTIVE", "UNCLEAR")
+"""Lists of commands of which none only reads."""
+WORDS = ("The refund of order 4711 for mia_li_3668 is within its token budget, says the ticket. " * 60)[:5_000]
 
 HOSTILE = (
     "SELECT " + "(" * 29 + "1" + ")" * 29,
@@ -48,7 +57,7 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 def run(*, is_quick: bool) -> list[Row]:
     """The rows of this benchmark; those on recorded runs only where there are some."""
-    rows = [_hostile(3 if is_quick else 10), *_others(200 if is_quick else 5_000)]
+    rows = [_hostile(3 if is_quick else 10), *_others(200 if is_quick else 5_000), *_shell(), *_redaction()]
     if not is_present():
         print(ABSENT, file=sys.stderr)
         return rows
@@ -60,9 +69,9 @@ def _sql(halves: list[str]) -> list[Row]:
     times: list[float] = []
 
     def timed(fact: Fact, args: dict[str, Any], history: History) -> dict[str, FactValue]:
-        before = time.perf_counter()
+        before = time.thread_time()
         found = fact(args, history)
-        times.append((time.perf_counter() - before) * 1e6)
+        times.append((time.thread_time() - before) * 1e6)
         return found
 
     for half in halves:
@@ -102,11 +111,55 @@ def _others(calls: int) -> list[Row]:
     return rows
 
 
+def _shell() -> list[Row]:
+    """The list of tricky commands: none that does more than read may be classed read-only."""
+    fact = FACTS["shell"]({"arg": "command", "workspace": shell_commands.WORKSPACE})
+    more_than_reading = [command for name in ACTING for command in getattr(shell_commands, name)]
+    commands = [*more_than_reading, *shell_commands.READ_ONLY]
+    wrong = [command for command in more_than_reading if fact({"command": command}, NO_HISTORY)["read_only"]]
+    cost = spread([_ms(fact, {"command": command}) * 1e3 for command in commands for _ in range(3)])
+    more = {"commands": len(commands), "wrong": wrong}
+    return [
+        _row("tricky shell commands", len(commands), "commands", TRICKY_MIN, sense="at least"),
+        _row("those that do more than read and are classed read-only", len(wrong), "commands", 0, more=more),
+        _row("the fact shell, a tricky command, median", cost["p50"], "us", more=cost),
+    ]
+
+
+def _redaction() -> list[Row]:
+    mask = masker(b"key")
+    masked = sum(secret not in redact_text(f"use {secret} now", mask) for secret in SECRETS.values())
+    touched = sum(redact_text(text, mask) != text for text in HARMLESS)
+    rows = [
+        _row("listed secrets that are masked", masked, f"of {len(SECRETS)}", SECRETS_MIN, sense="at least"),
+        _row("harmless strings that are changed", touched, f"of {len(HARMLESS)}", 0),
+    ]
+    for name, text, limit in (
+        ("words", WORDS, REDACTION_MS_MAX),
+        ("words with secrets of 3 kinds", _with_secrets(3), REDACTION_MS_MAX),
+        ("words with secrets of 15 kinds", _with_secrets(15), None),
+    ):
+        cost = spread([_mask_ms(text, mask) for _ in range(200)])
+        rows.append(_row(f"redaction of 5 kB of {name}, median", cost["p50"], "ms", limit, more=cost))
+    return rows
+
+
+def _with_secrets(kinds: int) -> str:
+    lines = [f"{WORDS[:200]}\n{secret}\n" for secret in list(SECRETS.values())[:kinds]]
+    return (WORDS[:1_000] + "".join(lines) + WORDS)[:5_000]
+
+
+def _mask_ms(text: str, mask: Masker) -> float:
+    before = time.thread_time()
+    redact_text(text, mask)
+    return (time.thread_time() - before) * 1e3
+
+
 def _ms(fact: Fact, args: dict[str, Any]) -> float:
     gc.disable()
-    before = time.perf_counter()
+    before = time.thread_time()
     fact(args, NO_HISTORY)
-    elapsed = time.perf_counter() - before
+    elapsed = time.thread_time() - before
     gc.enable()
     return elapsed * 1e3
 

@@ -7,7 +7,10 @@ TEXT = (
     "out, and leave the rest as it is until the check is done."
 )
 RESULT = "orders 41233, 41237 and 41250 have no customer; created by import 7 on the same day; state open; total 318.40"
-QUERY = "SELECT id, customer_id, total FROM orders WHERE batch = 88 AND customer_id IS NULL ORDER BY created_at"
+QUERY = "SELECT id, customer_id, total FROM orders WHERE batch = {seq} AND customer_id IS NULL ORDER BY created_at"
+_WORDS = TEXT.split()
+TEXTS = [" ".join(_WORDS[(place * step + step) % len(_WORDS)] for place in range(len(_WORDS))) for step in range(1, 98)]
+"""The same words in other orders: an agent that said the same again and again would be an alert."""
 TURNS_MAX = 100
 """Below the hub's default limit, so that no run is paused for it."""
 
@@ -21,13 +24,13 @@ def opening(run: str) -> list[str]:
 
 
 def _message(seq: int, ts: float) -> str:
-    return f'{{"seq":{seq},"ts":{ts:.3f},"type":"message","id":"m{seq}","role":"assistant","text":"{TEXT}"}}'
+    return f'{{"seq":{seq},"ts":{ts:.3f},"type":"message","id":"m{seq}","role":"assistant","text":"{TEXTS[seq % 97]}"}}'
 
 
 def _running(seq: int, ts: float) -> str:
     return (
         f'{{"seq":{seq},"ts":{ts:.3f},"type":"tool","id":"c{seq // 5}","name":"sql_query","kind":"tool_call",'
-        f'"status":"running","args":{{"query":"{QUERY}"}},"read_only":true}}'
+        f'"status":"running","args":{{"query":"{QUERY.format(seq=seq)}"}},"read_only":true}}'
     )
 
 

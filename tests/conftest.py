@@ -1,10 +1,14 @@
-"""What the whole suite starts with: its order, and signals as a terminal gives them."""
+"""What the whole suite starts with: its order, signals as a terminal gives them, and no clock on an example."""
 
 from __future__ import annotations
 
 import signal
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("opsconsole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("opsconsole")  # a machine at work elsewhere is no reason to fail; timings belong to bench/
 
 
 def pytest_configure() -> None:
