@@ -278,11 +278,11 @@ async def test_what_a_provider_remembers_is_reserved_by_who_continues_from_it(pl
     place.upstream.script("talk", Turn(text="One", usage=Usage(input_tokens=50_000)), Turn(text="Two"))
     async with place.openai() as agent:
         first = await agent.responses.create(model="gpt-4o-mini", input=mark("talk"))
-        run = place.gateway.runs.live[0]
-        run.live.lease = None
+        begun = await place.told(lambda event: event.get("status") == "proposed")
+        place.gateway.runs.live[0].live.lease = None
         await agent.responses.create(model="gpt-4o-mini", input="go on", previous_response_id=first.id)
-    proposed = [event for event in await place.timeline() if event.get("status") == "proposed"]
-    assert proposed[1]["args"]["reserve"]["tokens"] > 50_000
+    then = await place.told(lambda event: event.get("status") == "proposed" and event["id"] != begun["id"])
+    assert then["args"]["reserve"]["tokens"] > 50_000
 
 
 async def test_a_client_that_leaves_before_the_model_has_said_a_word_pays_for_what_it_asked(place: Place) -> None:

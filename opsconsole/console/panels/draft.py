@@ -41,6 +41,7 @@ class DraftPanel(Panel):
         self.heading = Lines(context.painter, id="draft-heading", classes="one-line")
         self.verdict = Lines(context.painter, id="draft-verdict", classes="one-line")
         self.editor = TextArea(id="draft-editor", show_line_numbers=True, tab_behavior="focus")
+        self.editor.cursor_blink = False
         self.pane = TextPane(context.painter, id="draft-review")
 
     def compose(self) -> ComposeResult:

@@ -26,6 +26,7 @@ class Prompt(Horizontal):
         super().__init__(id="prompt")
         self.label = Lines(painter, id="prompt-label")
         self.input = Input(id="prompt-input", max_length=CHARS_MAX, select_on_focus=False)
+        self.input.cursor_blink = False
         self._done: Callable[[str], None] | None = None
         self._typed: Callable[[str], None] | None = None
         self._before = ""
