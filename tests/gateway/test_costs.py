@@ -115,5 +115,6 @@ async def test_another_model_in_a_later_turn_is_told_and_raises_an_alert(place: 
         return "model_changed" in [alert["kind"] for alert in (await place.row())["alerts"]]
 
     await until(is_seen)
+    await place.told(lambda event: event["type"] == "usage" and event["served_model"] == "gpt-b")
     told = [event["served_model"] for event in await place.timeline() if event["type"] == "usage"]
     assert told == ["gpt-a", "gpt-b"]
