@@ -261,12 +261,13 @@ def tick(world: World, now: float) -> list[Finding]:
 
 
 def remember(world: World, run: Run) -> None:
-    """Put the detectors' memory of a run into its record, after what its record already counts was looked at."""
+    """Put the detectors' memory of a run into its record, after the little that its record already counts."""
     watched = world.watch.runs.get(run.id)
     if watched is None or run.ended:
         run.watched = None
         return
-    _catch_up(world, run, watched)
+    if len(watched.unseen) <= TURN_OF_A_RUN:  # under a flood, what waits is looked at in turn, and lost in a crash
+        _catch_up(world, run, watched)
     run.watched = world.watch.detectors.dump_run(run.id)
 
 
