@@ -83,6 +83,9 @@ def test(file: Path, as_json: bool) -> Exit:
 @click.option("--args", "arguments", default="{}", metavar="JSON|@FILE|-", help="Its arguments [{}].")
 @click.option("--server", help="The MCP server that offers the tool [none: the agent's own].")
 @click.option("--annotations", default="{}", metavar="JSON", help="What the server says of the tool [{}].")
+@click.option(
+    "--schema", metavar="FILE", help="The JSON Schema of its arguments, as it would come with the call [none]."
+)
 @click.option("--agent", default="agent", help="The agent's name [agent].")
 @click.option("--label", "labels", multiple=True, metavar="NAME=VALUE", help="A label of the run; may be repeated.")
 @click.option("--starter", help="Who started the run.")
@@ -108,6 +111,7 @@ def explain(
         tool=tool,
         args=json_object(arguments, "--args"),
         annotations=json_object(annotations, "--annotations"),
+        schema=None if more["schema"] is None else json_object(f"@{more['schema']}", "--schema"),
         labels=_labels(labels),
         now=time.time() if at is None else _moment(at),
         server=more["server"],

@@ -55,7 +55,10 @@ def normal_text(text: str, name: str) -> str:
 
 
 class _Check:
-    """One walk; it counts what it has seen. Places are put together only when something is refused."""
+    """One walk; it counts what it has seen. Places are put together only when something is refused.
+
+    What most calls hold is looked at where it stands: a call into `value` for each costs more than the look.
+    """
 
     __slots__ = ("left",)
 
@@ -65,7 +68,7 @@ class _Check:
     def value(self, value: Any, depth: int) -> Any:
         kind = type(value)
         if kind is str:
-            return _text(value)
+            return value if _is_plain(value) else _text(value)
         if kind is bool or value is None:
             return value
         if kind is int:
@@ -88,10 +91,11 @@ class _Check:
         for key, value in items.items():
             if type(key) is not str:
                 raise NotNormal("has a key that is no string")
-            try:
-                _text(key)
-            except NotNormal as error:
-                raise NotNormal(f"has a key that {error.why}") from None
+            if not _is_plain(key):
+                _check_key(key)
+            if type(value) is bool or (type(value) is str and _is_plain(value)):
+                found[key] = value
+                continue
             try:
                 found[key] = self.value(value, depth - 1)
             except NotNormal as error:
@@ -101,7 +105,10 @@ class _Check:
     def sequence(self, values: list[Any] | tuple[Any, ...], depth: int) -> list[Any]:
         self._container(len(values), depth)
         try:
-            return [self.value(value, depth - 1) for value in values]
+            return [
+                value if type(value) is int and INTEGER_MIN <= value <= INTEGER_MAX else self.value(value, depth - 1)
+                for value in values
+            ]
         except NotNormal as error:
             raise error.within("[]") from None
 
@@ -115,16 +122,25 @@ class _Check:
             raise NotNormal(f"passes {VALUES_MAX:,} values in all")
 
 
+def _is_plain(text: str) -> bool:
+    return text.isascii() and len(text) <= STRING_BYTES_MAX and "\0" not in text
+
+
+def _check_key(key: str) -> None:
+    """Raises: NotNormal."""
+    try:
+        _text(key)
+    except NotNormal as error:
+        raise NotNormal(f"has a key that {error.why}") from None
+
+
 def _text(text: str) -> str:
     if "\0" in text:
         raise NotNormal("holds a NUL character")
-    if text.isascii():
-        size = len(text)
-    else:
-        try:
-            size = len(text.encode())
-        except UnicodeEncodeError:
-            raise NotNormal("holds a lone surrogate") from None
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise NotNormal("holds a lone surrogate") from None
     if size > STRING_BYTES_MAX:
         raise NotNormal(f"is longer than {STRING_BYTES_MAX:,} bytes")
     return text

@@ -6,10 +6,11 @@ from bisect import bisect_left
 from dataclasses import dataclass, fields
 from typing import Any
 
+from opsconsole.domain.light import light_dataclass
 from opsconsole.domain.usage import Usage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Billed:
     """What one answer of a model is billed for.
 

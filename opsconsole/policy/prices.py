@@ -8,9 +8,9 @@ of many short turns is not billed as one long one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from opsconsole.domain.light import light_dataclass
 from opsconsole.domain.usage import Usage
 from opsconsole.policy.price_list import VERSION, listed, window_of
 from opsconsole.policy.price_rates import Billed, Rates, RateTable
@@ -27,7 +27,7 @@ _STANDARD = frozenset({"", "default", "standard", "auto", "scale", "standard_onl
 _WORD_CHARS_MAX = 40
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Priced:
     """What an answer costs."""
 

@@ -11,14 +11,12 @@ from opsconsole.policy.detectors.finding import Severity
 from opsconsole.policy.detectors.observation import CallEnded, CallProposed, Handoff, RunStarted, Seen, TurnEnded
 from opsconsole.policy.detectors.observation import Message as Said
 from opsconsole.policy.detectors.outcome import Outcome
+from opsconsole.policy.detectors.proposal import chars_of, wrong_in
 from opsconsole.policy.detectors.watch import Detectors
 from opsconsole.policy.file.policy import FilePolicy
 from opsconsole.policy.file.settings import DetectorSettings
 from opsconsole.policy.interface import Policy, Verdict
 from opsconsole.scenario.case import Message, Scenario, ToolCall, Turn
-
-NAMES_MAX = 20
-"""Of unknown names or identifiers of one call that a detector is told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,10 +78,8 @@ class Watch:
                 **place,
                 **about,
                 args_count=len(step.args),
-                args_chars=sum(len(str(value)) for value in step.args.values()),
-                schema_errors=_texts(facts, "errors"),
-                unknown_names=_texts(facts, "unknown_tables", "unknown_columns"),
-                ungrounded=_texts(facts, "ungrounded"),
+                args_chars=chars_of(step.args),
+                **wrong_in(facts),
             )
         )
         if step.status in CALL_ENDED:
@@ -115,10 +111,3 @@ def _digest(step: ToolCall) -> str:
         return call_digest(step.tool, step.args)
     except NotCanonical:
         return f"{step.tool} {step.id}"
-
-
-def _texts(facts: object, *names: str) -> tuple[str, ...]:
-    """What any fact of the call holds under these names."""
-    values = facts.values() if isinstance(facts, dict) else ()
-    held = [one.get(name) for one in values if isinstance(one, dict) for name in names]
-    return tuple(str(text) for texts in held if isinstance(texts, list) for text in texts)[:NAMES_MAX]

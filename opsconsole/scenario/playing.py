@@ -14,6 +14,7 @@ from threading import Lock
 from typing import Any, Literal
 
 from opsconsole.domain.tool_call import CallKind, CallStatus
+from opsconsole.gateway.coverage import TURN_PATHS
 from opsconsole.gateway.dialect.dialects import DIALECTS
 from opsconsole.gateway.dialect.interface import BadRequest, ComposedCall, Dialect, Failure, Request, ToolResult
 from opsconsole.policy.facts.memory import Memory
@@ -21,12 +22,6 @@ from opsconsole.policy.interface import Decision, Policy
 from opsconsole.scenario.case import GRANTED, AnswerCall, Message, Scenario, Step, ToolCall, Turn
 from opsconsole.scenario.replay import HEARD, judged
 
-PATHS: Mapping[str, str] = {
-    "/v1/chat/completions": "openai.chat",
-    "/v1/responses": "openai.responses",
-    "/v1/messages": "anthropic.messages",
-}
-"""Path -> dialect."""
 REQUESTS_MAX = 10_000
 """Of one agent: what asks on after the case's last answer is refused, and counted up to here."""
 RELEASED = frozenset({"approve", "edit", "respond", GRANTED})
@@ -74,7 +69,7 @@ class Playing:
 
     def ask(self, path: str, raw: bytes) -> Reply:
         """The answer to one request, in the API of its path."""
-        dialect = DIALECTS.get(PATHS.get(path, ""))
+        dialect = DIALECTS.get(TURN_PATHS.get(path, ""))
         if dialect is None:
             failure = {"error": {"message": f"no such endpoint: {path}", "type": "invalid_request_error"}}
             return Reply(status=404, content_type="application/json", body=json.dumps(failure).encode())

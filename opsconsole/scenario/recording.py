@@ -151,17 +151,9 @@ class Recorder:
 
     def _used(self, event: UsageEvent) -> None:
         """The difference to the reading before is the latest turn's."""
-        reading = Usage(
-            turns=event.turns,
-            input_tokens=event.input_tokens,
-            output_tokens=event.output_tokens,
-            cache_read_tokens=event.cache_read_tokens,
-            cache_write_tokens=event.cache_write_tokens,
-            reasoning_tokens=event.reasoning_tokens,
-        )
         key = (event.provider or "", event.model)
         before = self._usage.get(key, Usage())
-        now = self._usage[key] = not_below(before, reading)
+        now = self._usage[key] = not_below(before, event.reading())
         used = Usage(**{name: getattr(now, name) - getattr(before, name) for name in Usage.__slots__})
         cost = self._cost(event, used)
         turn = next((one for one in reversed(self._turns.values()) if one.step.model == event.model), self._latest)

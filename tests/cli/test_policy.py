@@ -170,9 +170,19 @@ def test_a_server_its_annotations_and_labels_are_looked_at(policy: Policy, place
     assert (found["verdict"]["decision"], found["verdict"]["rule"]) == ("allow", "read-only")
 
 
+def test_the_schema_of_a_tool_is_held_against_its_arguments(policy: Policy, place: Path) -> None:
+    rule = "[[rules]]\nid = 'odd'\ntool = 'pay'\nwhen = '!schema.valid'\ndecision = 'deny'\n"
+    path = written(place, "version = 1\n[facts]\nschema = { tool = 'pay' }\n" + rule)
+    (place / "pay.json").write_text('{"required": ["amount"]}', encoding="utf-8")
+    given = ["--tool", "pay", "--args", '{"sum": 1}', "--schema", place / "pay.json", "--json"]
+    found = answered(policy("explain", path, *given))["facts"]["schema"]
+    assert found == {"valid": False, "errors": ['arguments: "amount" is a required property'], "unclear": False}
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
+        ["--schema", "absent.json"],
         ["--args", "no json"],
         ["--args", "[]"],
         ["--at", "noon"],

@@ -190,3 +190,22 @@ def test_a_list_of_secrets_is_looked_at_once_each() -> None:
     value = {"password": [[f"secret{random.random()}"] for _ in range(1_000)]}
     redact(value, counting)
     assert counting.chars == sum(len(item[0]) for item in value["password"])
+
+
+@settings(max_examples=400)
+@given(TEXTS)
+def test_looking_only_where_a_pattern_may_begin_finds_all_that_it_matches(text: str) -> None:
+    begins = redaction._begins(redaction._ASSIGNED_BEGINS, text)
+    ways = [(pattern, begins) for pattern in redaction._ASSIGNED]
+    ways += [
+        (redaction._USERINFO, list(redaction._schemes(text))),
+        (redaction._AUTHORIZATION, redaction._begins(redaction._AUTHORIZATION_BEGINS, text)),
+    ]
+    for pattern, starts in ways:
+        assert redaction._replaced(pattern, starts, text, lambda _: HIDDEN) == pattern.sub(HIDDEN, text)
+
+
+def test_a_kind_is_found_at_the_beginning_of_a_word_only() -> None:
+    token = "ghp_abcdefghijklmnopqrstuvwxyz012345"
+    told = [plainly(redact_text(text, MASK)) for text in (f"x {token}", f"({token})", f"x{token}", f"_{token}")]
+    assert told == [f"x {HIDDEN}", f"({HIDDEN})", f"x{token}", f"_{token}"]

@@ -67,11 +67,13 @@ class Drift:
         if isinstance(seen, TurnEnded):
             put(self._asked, seen.run, seen.model, SAMPLES_MAX)
             found = [*self._fingerprint(seen)] if seen.fingerprint else []
-            values = {"output_tokens": seen.output_tokens, "latency": seen.latency_ms}
-            return found + self._behaviour(seen, seen.model, values)
-        if isinstance(seen, CallProposed) and seen.run in self._asked:
-            values = {"args_chars": seen.args_chars, "args_count": seen.args_count}
-            return self._behaviour(seen, self._asked[seen.run], values)
+            found += self._behaviour(seen, seen.model, "output_tokens", seen.output_tokens)
+            if 0 < seen.latency_ms <= LATENCY_MS_MAX:
+                found += self._behaviour(seen, seen.model, "latency", seen.latency_ms)
+            return found
+        if isinstance(seen, CallProposed) and (model := self._asked.get(seen.run)) is not None:
+            chars = self._behaviour(seen, model, "args_chars", seen.args_chars)
+            return [*chars, *self._behaviour(seen, model, "args_count", seen.args_count)]
         return NOTHING
 
     def _fingerprint(self, seen: TurnEnded) -> Sequence[Finding]:
@@ -85,20 +87,14 @@ class Drift:
         key = f"drift:fingerprint:{seen.model}:{seen.fingerprint}"
         return [_found(seen, text, key, {"model": seen.model, "fingerprint": seen.fingerprint})]
 
-    def _behaviour(self, seen: Seen, model: str, values: dict[str, float]) -> list[Finding]:
-        found: list[Finding] = []
+    def _behaviour(self, seen: Seen, model: str, measure: str, value: float) -> Sequence[Finding]:
+        sample = kept(self._samples, (seen.agent, model, measure), _Sample, SAMPLES_MAX)
         size = self.settings_of("").window
-        for measure, value in values.items():
-            if measure == "latency" and not 0 < value <= LATENCY_MS_MAX:
-                continue
-            sample = kept(self._samples, (seen.agent, model, measure), _Sample, SAMPLES_MAX)
-            if len(sample.reference) < size:
-                sample.reference.append(value)
-                continue
-            sample.latest.append(value)
-            if len(sample.latest) >= size:
-                found.extend(self._compare(seen, model, measure, sample, size))
-        return found
+        if len(sample.reference) < size:
+            sample.reference.append(value)
+            return NOTHING
+        sample.latest.append(value)
+        return self._compare(seen, model, measure, sample, size) if len(sample.latest) >= size else NOTHING
 
     def _compare(self, seen: Seen, model: str, measure: str, sample: _Sample, size: int) -> Sequence[Finding]:
         reference, latest = sample.reference[-size:], sample.latest[-size:]

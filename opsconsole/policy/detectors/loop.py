@@ -12,7 +12,7 @@ a poll, same outcome          for `POLL_WARN_SECONDS`: warn; for `POLL_TRIP_SECO
 
 from __future__ import annotations
 
-from collections import deque
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -33,6 +33,8 @@ FAILURES_A_TRIP = 2
 """Who fails with other arguments each time still searches: so many times more of that than of the same call."""
 AGENTS_MAX = 64
 """Of one run, each with a window of its own."""
+DIGEST = "Q"
+"""Its type in an array: windows lie in one piece, as a thousand runs' are read in turn."""
 POLLS_MAX = 32
 
 
@@ -40,10 +42,10 @@ POLLS_MAX = 32
 class _Window:
     """One agent's last calls."""
 
-    calls: deque[int] = field(default_factory=deque)
-    failures: deque[int] = field(default_factory=deque)
+    calls: array[int] = field(default_factory=lambda: array(DIGEST))
+    failures: array[int] = field(default_factory=lambda: array(DIGEST))
     """As long as `calls`: what identifies a failure, or 0."""
-    refused: deque[int] = field(default_factory=deque)
+    refused: array[int] = field(default_factory=lambda: array(DIGEST))
     in_a_row: int = 0
     """Failures."""
     polls: dict[str, tuple[int, float]] = field(default_factory=dict)
@@ -77,10 +79,10 @@ class Loop:
             return again
         return self._failing(seen, window, failure) or again
 
-    def _push(self, calls: deque[int], call: int) -> None:
+    def _push(self, calls: array[int], call: int) -> None:
         calls.append(call)
-        while len(calls) > self.settings.window:
-            calls.popleft()
+        if len(calls) > self.settings.window:
+            del calls[: len(calls) - self.settings.window]
 
     def _again(self, seen: CallEnded, window: _Window, call: int) -> Sequence[Finding]:
         times = window.calls.count(call)
@@ -159,19 +161,18 @@ class Loop:
         """See `Detector`."""
         for agent, (calls, failures, refused, in_a_row, polls) in state.items():
             self._agents[agent] = _Window(
-                calls=deque(map(int, calls)),
-                failures=deque(map(int, failures)),
-                refused=deque(map(int, refused)),
+                calls=array(DIGEST, map(int, calls)),
+                failures=array(DIGEST, map(int, failures)),
+                refused=array(DIGEST, map(int, refused)),
                 in_a_row=int(in_a_row),
                 polls={poll: (int(outcome), float(since)) for poll, (outcome, since) in polls.items()},
             )
 
 
-def _period(calls: deque[int]) -> int:
+def _period(calls: array[int]) -> int:
     """The length of the pattern that the last calls repeat, or 0."""
-    last = list(calls)
     for period in PERIODS:
-        if len(last) >= TIMES * period and last[-period:] * TIMES == last[-TIMES * period :]:
+        if len(calls) >= TIMES * period and calls[-period:] * TIMES == calls[-TIMES * period :]:
             return period
     return 0
 

@@ -21,9 +21,9 @@ class Waited(StrEnum):
     """Of an operator: a queue with an age, never a stall."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Seen:
-    """What every observation says."""
+    """What every observation says. Nobody changes one; frozen, its making would take thrice the time at every event."""
 
     run: str
     at: float
@@ -31,12 +31,12 @@ class Seen:
     agent: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RunStarted(Seen):
     """A run has begun."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class TurnEnded(Seen):
     """One answer of a model is complete. What is not known is 0 or empty."""
 
@@ -55,7 +55,7 @@ class TurnEnded(Seen):
     """None: no price is known, which is not the same as nothing."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CallProposed(Seen):
     """An agent is about to call a tool; with what the facts found wrong in it."""
 
@@ -73,7 +73,7 @@ class CallProposed(Seen):
     """Identifiers that nothing in the run had shown before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class CallEnded(Seen):
     """A call is over."""
 
@@ -87,7 +87,7 @@ class CallEnded(Seen):
     """It never ran: the policy or an operator refused it, and the outcome is our own words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Message(Seen):
     """Something was said, whole."""
 
@@ -97,7 +97,7 @@ class Message(Seen):
     """Whom it was sent to, by the name that waits use; empty: to nobody in particular."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Handoff(Seen):
     """One agent gave the work to another."""
 
@@ -105,7 +105,7 @@ class Handoff(Seen):
     target: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class WaitBegan(Seen):
     """Somebody waits from now on."""
 
@@ -118,21 +118,21 @@ class WaitBegan(Seen):
     """Who waits, where a run holds several agents; empty: the run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class WaitHeard(Seen):
     """A sign of life of what is waited for: a part of a stream, a progress report."""
 
     wait: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class WaitEnded(Seen):
     """What was waited for came, or nobody waits any more."""
 
     wait: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RequestEnded(Seen):
     """One HTTP request to a model's provider is over: a turn has several when it is tried again."""
 
@@ -143,7 +143,7 @@ class RequestEnded(Seen):
     """None: it timed out or the connection broke."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class RateReading(Seen):
     """What a provider's headers say of one of its limits."""
 
@@ -155,7 +155,7 @@ class RateReading(Seen):
     resets_at: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Closed(Seen):
     """A run's session is over: it will send nothing more."""
 
@@ -163,7 +163,7 @@ class Closed(Seen):
     """The one of the run's agents that is gone; empty: the run."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Tick(Seen):
     """Time has passed; a few times a minute is enough."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from functools import cached_property
 from hashlib import blake2b
 
 OUTCOME_CHARS_MAX = 4_096
@@ -18,7 +17,7 @@ _BY_ITSELF = re.compile(
     r"(?<=0)x[0-9a-fA-F]+"  # an address
     r"|\d{3}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:[.,]\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)?"  # a timestamp
     r"|\d?:\d\d:\d\d(?:[.,]\d{1,9})?"  # a time of day, with its seconds
-    r"|\d{0,12}(?:\.\d{1,12})?\ ?(?:[nuµm]?s|secs?|seconds?|min|minutes?|h|hours?)\b"  # a duration
+    r"|\d{0,12}+(?:\.\d{1,12}+)?\ ?(?:[nuµm]?s|secs?|seconds?|min|minutes?|h|hours?)\b"  # a duration
     r")"
 )
 """Each begins with a digit, so that the search skips whatever does not."""
@@ -40,13 +39,18 @@ def digest_of(*parts: str) -> int:
 class Outcome:
     """The text of one outcome; what is worked out from it is worked out once."""
 
+    __slots__ = ("_digest", "text")
+
     def __init__(self, text: str) -> None:
         self.text = text
+        self._digest: int | None = None
 
-    @cached_property
+    @property
     def digest(self) -> int:
         """Of the normalised text."""
-        return digest_of(normalised(self.text))
+        if self._digest is None:
+            self._digest = digest_of(normalised(self.text))
+        return self._digest
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Outcome) and other.text == self.text

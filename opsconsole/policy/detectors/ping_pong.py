@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import deque
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any, ClassVar
 from zlib import crc32
 
@@ -14,6 +14,8 @@ from opsconsole.policy.detectors.observation import CallEnded, Handoff, Message,
 from opsconsole.policy.file.settings import PingPongSettings
 
 GRAM_WORDS = 4
+GRAM = "I"
+"""Its type in an array: 32 bits."""
 WORDS_MAX = 120
 """Of a message that are compared: two that begin with so many words alike are alike."""
 SPEAKERS_MAX = 32
@@ -28,7 +30,8 @@ class PingPong:
 
     def __init__(self, settings: PingPongSettings) -> None:
         self.settings = settings
-        self._said: dict[str, deque[frozenset[int]]] = {}
+        self._said: dict[str, deque[array[int]]] = {}
+        """Speaker -> the grams of its last messages, each in one piece: a thousand runs' are read in turn."""
         self._handoffs: deque[tuple[str, str]] = deque()
         """Since the last new outcome of a tool."""
         self._outcomes: dict[int, None] = {}
@@ -50,13 +53,12 @@ class PingPong:
             return NOTHING
         said = kept(self._said, seen.speaker, deque, SPEAKERS_MAX)
         similarity = self.settings.similarity
-        # of two that are alike, so many grams of the one hold one of the other: most pairs need no closer look
-        few = tuple(islice(grams, int((1 - similarity) / similarity * len(grams)) + 1))
+        missing = (1 - similarity) / similarity  # of the other's grams at most, where the two are alike
         alike = 1
         for other in said:
-            if not other.isdisjoint(few) and _are_alike(grams, other, similarity):
+            if not grams.isdisjoint(other[: int(missing * len(other)) + 1]) and _are_alike(grams, other, similarity):
                 alike += 1
-        said.append(grams)
+        said.append(array(GRAM, grams))
         while len(said) >= self.settings.window:
             said.popleft()
         if alike < self.settings.minimum:
@@ -101,7 +103,7 @@ class PingPong:
     def load(self, state: Any) -> None:
         """See `Detector`."""
         said, handoffs, outcomes = state
-        self._said = {speaker: deque(frozenset(map(int, grams)) for grams in each) for speaker, each in said.items()}
+        self._said = {speaker: deque(array(GRAM, map(int, grams)) for grams in each) for speaker, each in said.items()}
         self._handoffs = deque((str(source), str(target)) for source, target in handoffs)
         self._outcomes = {int(one): None for one in outcomes}
 
@@ -120,9 +122,9 @@ def grams_of(text: str) -> frozenset[int]:
     return frozenset(map(crc32, map(b" ".join, zip(words, words[1:], words[2:], words[3:], strict=False))))
 
 
-def _are_alike(one: frozenset[int], other: frozenset[int], similarity: float) -> bool:
+def _are_alike(one: frozenset[int], other: array[int], similarity: float) -> bool:
     fewer, more = sorted((len(one), len(other)))
     if fewer < similarity * more:
         return False
-    both = len(one & other)
+    both = len(one.intersection(other))
     return both >= similarity * (fewer + more - both)

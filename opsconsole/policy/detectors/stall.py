@@ -5,7 +5,7 @@ A wait for an operator is a queue with an age and never a stall, and neither is 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
 from typing import Any, ClassVar
 
@@ -58,23 +58,10 @@ class Stall:
 
     def observe(self, seen: Seen) -> Sequence[Finding]:
         """Looks at waits; whatever a run does is a sign of its life."""
-        if isinstance(seen, Tick):
-            return self._tick(seen.at)
-        put(self._alive, seen.run, seen.at, NAMES_MAX)
-        if isinstance(seen, WaitBegan):
-            return self._began(seen)
-        if isinstance(seen, WaitHeard):
-            if wait := self._waits.open.get(seen.wait):
-                wait.heard = seen.at
-        elif isinstance(seen, WaitEnded):
-            self._ended(seen)
-        elif isinstance(seen, Message):
-            if seen.to:
-                put(self._alive, seen.speaker, seen.at, NAMES_MAX)
-                put(self._sent, (seen.speaker, seen.to), seen.at, NAMES_MAX)
-        elif isinstance(seen, Closed):
-            return self._close(seen)
-        return NOTHING
+        if type(seen) is not Tick:
+            put(self._alive, seen.run, seen.at, NAMES_MAX)
+        react = _REACTIONS.get(type(seen))
+        return react(self, seen) if react else NOTHING
 
     def _began(self, seen: WaitBegan) -> Sequence[Finding]:
         if len(self._waits.open) >= WAITS_MAX:
@@ -86,13 +73,13 @@ class Stall:
         self._waits.add(wait)
         return self._deadlock(wait, seen.at) or self._orphan(wait, seen.at)
 
-    def _ended(self, seen: WaitEnded) -> None:
+    def _ended(self, seen: WaitEnded) -> Sequence[Finding]:
         wait = self._waits.remove(seen.wait)
-        if wait is None:
-            return
-        put(self._alive, wait.waiter, seen.at, NAMES_MAX)
-        if wait.kind is Waited.MESSAGE:
-            self._sent.pop((wait.on, wait.waiter), None)
+        if wait is not None:
+            put(self._alive, wait.waiter, seen.at, NAMES_MAX)
+            if wait.kind is Waited.MESSAGE:
+                self._sent.pop((wait.on, wait.waiter), None)
+        return NOTHING
 
     def _close(self, seen: Closed) -> Sequence[Finding]:
         who = seen.who or seen.run
@@ -102,8 +89,19 @@ class Stall:
             self._waits.remove(wait.id)
         return [found for wait in self._waits.on(who) for found in self._orphan(wait, seen.at)]
 
-    def _tick(self, at: float) -> Sequence[Finding]:
-        found: list[Finding] = []
+    def _message(self, seen: Message) -> Sequence[Finding]:
+        if seen.to:
+            put(self._alive, seen.speaker, seen.at, NAMES_MAX)
+            put(self._sent, (seen.speaker, seen.to), seen.at, NAMES_MAX)
+        return NOTHING
+
+    def _heard(self, seen: WaitHeard) -> Sequence[Finding]:
+        if wait := self._waits.open.get(seen.wait):
+            wait.heard = seen.at
+        return NOTHING
+
+    def _tick(self, seen: Tick) -> Sequence[Finding]:
+        at, found = seen.at, list[Finding]()
         for wait in self._waits.open.values():
             if at - wait.began > GRACE_SECONDS:
                 found.extend(self._deadlock(wait, at) or self._orphan(wait, at) or self._stalled(wait, at))
@@ -202,3 +200,14 @@ class Stall:
         self._alive = {who: float(at) for who, at in alive.items()}
         self._sent = {(source, target): float(at) for source, target, at in sent}
         self._closed = {who: float(at) for who, at in closed.items()}
+
+
+_REACTIONS: dict[type[Seen], Callable[[Stall, Any], Sequence[Finding]]] = {
+    Tick: Stall._tick,
+    WaitBegan: Stall._began,
+    WaitHeard: Stall._heard,
+    WaitEnded: Stall._ended,
+    Message: Stall._message,
+    Closed: Stall._close,
+}
+"""What more there is to do; anything else that a run does is a sign of its life and no more."""

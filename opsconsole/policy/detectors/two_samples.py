@@ -15,12 +15,13 @@ def p_value(one: Sequence[float], other: Sequence[float]) -> float:
     """
     if len(one) != len(other):
         raise ValueError("the samples have different sizes")
-    return _p(len(one), _steps(sorted(one), sorted(other))) if one else 1.0
+    ours, theirs = sorted(one), sorted(other)
+    return 1.0 if ours == theirs else _p(len(one), _steps(ours, theirs))
 
 
 def _steps(one: Sequence[float], other: Sequence[float]) -> int:
     """The largest difference between the two counts of values up to some value."""
-    return max(abs(bisect_right(one, value) - bisect_right(other, value)) for value in (*one, *other))
+    return max(abs(bisect_right(one, value) - bisect_right(other, value)) for value in {*one, *other})
 
 
 @lru_cache(maxsize=4_096)

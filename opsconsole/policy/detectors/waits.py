@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from opsconsole.policy.detectors.observation import Waited
@@ -92,13 +92,22 @@ class Waits:
 
 def line(waits: list[Wait], at: float, *, is_cycle: bool = False) -> str:
     """Who waits for whom in words, each with its age; a circle is marked where it closes."""
-    told = [f"{one.waiter} waits {at - one.began:.0f} s for {_what(one)}" for one in waits]
-    return ", ".join(told) + (f" ↺ {waits[0].waiter}" if is_cycle else "")
+    called = _names(waits)
+    told = [f"{called[one.waiter]} waits {at - one.began:.0f} s for {_what(one, called)}" for one in waits]
+    return ", ".join(told) + (f" ↺ {called[waits[0].waiter]}" if is_cycle else "")
 
 
-def _what(wait: Wait) -> str:
+def _names(waits: list[Wait]) -> dict[str, str]:
+    """Who waits -> the name of the agent that it is, with its own id where several have that name."""
+    runs = {one.waiter: one.agent for one in waits if one.waiter == one.run and one.agent}
+    agents = list(runs.values())
+    alone = {who: agent if agents.count(agent) == 1 else f"{agent} {who}" for who, agent in runs.items()}
+    return {one.waiter: alone.get(one.waiter, one.waiter) for one in waits}
+
+
+def _what(wait: Wait, called: Mapping[str, str]) -> str:
     if wait.kind is Waited.APPROVAL:
         return "an operator"
     if wait.kind is Waited.MESSAGE:
-        return wait.on or "any message"
+        return called.get(wait.on, wait.on) or "any message"
     return f"{wait.kind} {wait.on}".rstrip()

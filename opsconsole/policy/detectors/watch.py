@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from opsconsole.policy.detectors.bounded import put
-from opsconsole.policy.detectors.finding import Detector, Finding, SettingsOf, Severity
+from opsconsole.policy.detectors.finding import NOTHING, Detector, Finding, SettingsOf, Severity
 from opsconsole.policy.detectors.observation import Closed, Seen
 from opsconsole.policy.detectors.registry import REGISTRY, Entry
 from opsconsole.policy.detectors.tuning import Answer, Tuning, has_thresholds
@@ -33,14 +33,13 @@ class Watch:
         self._watching: dict[type[Seen], list[Callable[[Seen], Sequence[Finding]]]] = {}
         self._make(settings_of, None)
 
-    def observe(self, seen: Seen) -> list[Finding]:
+    def observe(self, seen: Seen) -> Sequence[Finding]:
         """What this brings to light that was not told yet."""
-        found: list[Finding] = []
+        told: Sequence[Finding] = NOTHING
         for observe in self._watching.get(type(seen), ()):
-            for finding in observe(seen):
-                if self._is_news(finding, seen.at):
-                    found.append(finding)  # noqa: PERF401
-        return found
+            if found := observe(seen):
+                told = [*told, *(one for one in found if self._is_news(one, seen.at))]
+        return told
 
     def retune(self, settings_of: SettingsOf[DetectorSettings]) -> None:
         """Other settings from now on, over the same memory."""
@@ -107,16 +106,15 @@ class Detectors:
         settings = self._settings_of(agent)
         return lambda _: settings
 
-    def observe(self, seen: Seen) -> list[Finding]:
+    def observe(self, seen: Seen) -> Sequence[Finding]:
         """Everything that this brings to light and that was not told yet; the caller forgets runs that have ended."""
         run = self._runs.get(seen.run)
         if run is None:
             if not seen.run or isinstance(seen, Closed):
                 return self.fleet.observe(seen)
             run = self._runs[seen.run] = Watch("run", self._settings_in(seen.agent))
-        found = run.observe(seen)
-        shared = self.fleet.observe(seen)
-        return found + shared if shared else found
+        found, shared = run.observe(seen), self.fleet.observe(seen)
+        return [*found, *shared] if found or shared else NOTHING
 
     def forget(self, run: str) -> None:
         """The run is over: its memory goes."""

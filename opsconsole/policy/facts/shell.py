@@ -83,6 +83,8 @@ class ShellFact:
         }
 
     def _judge_surroundings(self, args: Mapping[str, Any], findings: Findings) -> None:
+        if len(args) == 1:
+            return  # the command alone
         for name in _DIRECTORY_ARGUMENTS:
             place = args.get(name)
             if place and name != self.argument:

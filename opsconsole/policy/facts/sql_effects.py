@@ -105,11 +105,24 @@ def add_effects(root: exp.Expr, known_functions: frozenset[str], effects: Effect
             judge(node, effects)
         elif kind in _CALLS:
             _judge_call(node, known_functions, effects)
-        for value in node.args.values():
-            if isinstance(value, exp.Expr):
-                pending.append(value)
-            elif type(value) is list:
-                pending.extend(each for each in value if isinstance(each, exp.Expr))
+        pending += below(node)
+
+
+def below(node: exp.Expr) -> list[exp.Expr]:
+    """The nodes right below one, in their order, but for names and literals: nothing is below them."""
+    found: list[exp.Expr] = []
+    for value in node.args.values():
+        kind = type(value)
+        if kind in _BARE:
+            continue
+        if kind is list:
+            found += [each for each in value if isinstance(each, exp.Expr) and type(each) not in _BARE]
+        elif isinstance(value, exp.Expr):
+            found.append(value)
+    return found
+
+
+_BARE = frozenset({str, bool, type(None), exp.Identifier, exp.Literal, exp.Null, exp.Boolean})
 
 
 def _judge_call(node: exp.Expr, known: frozenset[str], effects: Effects) -> None:

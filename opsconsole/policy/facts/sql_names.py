@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sqlglot import exp
 
+from opsconsole.policy.facts.sql_effects import below
 from opsconsole.policy.facts.sql_schema import Columns, Schema
 
 Tables = Mapping[str, Columns]
@@ -249,11 +250,7 @@ class Resolver:
             elif isinstance(node, _QUERIES):
                 self.query(node, ctes, scope)
             elif isinstance(node, exp.Expr) and not isinstance(node, exp.Lambda):
-                for value in node.args.values():
-                    if isinstance(value, exp.Expr):
-                        pending.append(value)
-                    elif type(value) is list:
-                        pending.extend(value)
+                pending += below(node)
 
     def _column(self, node: exp.Column, scope: Scope) -> None:
         qualifier, name = node.table.lower(), node.name.lower()

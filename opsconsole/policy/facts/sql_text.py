@@ -13,6 +13,9 @@ from sqlglot.dialects.dialect import Dialect, Dialects
 from sqlglot.errors import SqlglotError
 from sqlglot.tokenizer_core import Token, TokenType
 
+from opsconsole.policy.facts.sql_parser import Patience, WentBack, bounded
+from opsconsole.policy.facts.sql_words import plain_tokens
+
 parser.logger.disabled = True
 """sqlglot warns with the text of the statement; what an agent asks of a database does not belong into a log."""
 
@@ -26,14 +29,6 @@ NESTING_MAX = 12
 worked out or copied on the way the square of the levels."""
 TYPES_MAX = 8
 """Words for types that hold types, such as ARRAY and MAP: `map<map<…` opens no bracket."""
-WORDS_BACK_MAX = 120
-"""Words that the parser may read again, in all: it tries one reading, goes back and tries another, which doubles its
-work with each level of `ARRAY[ARRAY[…` and of much else. Recorded queries stay under 40."""
-
-
-class WentBack(Exception):
-    """The parser has gone back too often; nothing of sqlglot's catches this."""
-
 
 FOREIGN_ERRORS = (
     WentBack,
@@ -104,7 +99,7 @@ def dialect_named(name: str) -> Dialect:
     if name in _UNBOUNDED:
         raise ValueError(name)
     dialect = Dialect.get_or_raise(name)
-    dialect.parser_class = _bounded(dialect.parser_class)  # type: ignore[assignment]
+    dialect.parser_class = bounded(dialect.parser_class)  # type: ignore[assignment]
     dialect.INDEX_OFFSET = 0  # else types are worked out for each index anew, only to shift it
     return dialect
 
@@ -114,31 +109,6 @@ def meant(name: str) -> str:
     names = sorted({one.value for one in Dialects} - _UNBOUNDED - {""})
     found = get_close_matches(name, names, n=1, cutoff=0.6)
     return f"; did you mean {found[0]}?" if found else ""
-
-
-class _Patience:
-    """How many words may still be read again, over all statements of a text."""
-
-    __slots__ = ("left",)
-
-    def __init__(self) -> None:
-        self.left = WORDS_BACK_MAX
-
-
-def _bounded(parser_class: type[parser.Parser]) -> type[parser.Parser]:
-    class Bounded(parser_class):  # type: ignore[misc, valid-type]
-        """Counts the words that it reads again; its own patience unless it is lent one."""
-
-        patience: _Patience | None = None
-
-        def _retreat(self, index: int) -> None:
-            patience = self.patience = self.patience or _Patience()
-            patience.left -= abs(self._index - index)
-            if patience.left < 0:
-                raise WentBack
-            super()._retreat(index)
-
-    return Bounded
 
 
 def parsed(text: Any, name: str) -> Parsed:
@@ -151,12 +121,12 @@ def parsed(text: Any, name: str) -> Parsed:
         return Parsed(doubt=f"more than {WORDS_MAX:,} words and signs")
     dialect = dialect_named(name)
     try:
-        chunks = _chunks(dialect.tokenize(text))
+        chunks = _chunks(_tokens(text, dialect))
     except FOREIGN_ERRORS:
         return Parsed(doubt="the text cannot be split into words")
     if len(chunks) > STATEMENTS_MAX:
         return Parsed(doubt=f"more than {STATEMENTS_MAX} statements")
-    patience = _Patience()
+    patience = Patience()
     statements = tuple(_statement(chunk, text, dialect, patience) for chunk in chunks)
     return Parsed(statements=statements, doubt=_doubt(text, name, statements))
 
@@ -174,6 +144,12 @@ def _doubt(text: str, name: str, statements: tuple[Statement, ...]) -> str:
     return ""
 
 
+def _tokens(text: str, dialect: Dialect) -> list[Token]:
+    """Raises: one of FOREIGN_ERRORS."""
+    tokens = plain_tokens(text, dialect)
+    return dialect.tokenize(text) if tokens is None else tokens
+
+
 def _chunks(tokens: list[Token]) -> list[list[Token]]:
     """Tokens between semicolons, the empty left out."""
     chunks: list[list[Token]] = [[]]
@@ -185,7 +161,7 @@ def _chunks(tokens: list[Token]) -> list[list[Token]]:
     return [chunk for chunk in chunks if chunk]
 
 
-def _statement(tokens: list[Token], text: str, dialect: Dialect, patience: _Patience) -> Statement:
+def _statement(tokens: list[Token], text: str, dialect: Dialect, patience: Patience) -> Statement:
     word = tokens[0].text.upper()[:40]
     if word == "EXPLAIN" and len(tokens) == 2 and tokens[1].token_type is TokenType.STRING:
         return _explained(tokens[1].text, dialect, patience)
@@ -194,19 +170,19 @@ def _statement(tokens: list[Token], text: str, dialect: Dialect, patience: _Pati
     return Statement(root=_tree(tokens, text, dialect, patience), word=word)
 
 
-def _explained(text: str, dialect: Dialect, patience: _Patience) -> Statement:
+def _explained(text: str, dialect: Dialect, patience: Patience) -> Statement:
     """What is explained, judged as if it ran: ANALYZE does run it."""
     while match := _EXPLAIN.match(text):
         text = text[match.end() :]
     try:
-        tokens = dialect.tokenize(text)
+        tokens = _tokens(text, dialect)
     except FOREIGN_ERRORS:
         tokens = []
     root = _tree(tokens, text, dialect, patience) if tokens else None
     return Statement(root=root, word=tokens[0].text.upper()[:40] if tokens else "EXPLAIN")
 
 
-def _tree(tokens: list[Token], text: str, dialect: Dialect, patience: _Patience) -> exp.Expr | None:
+def _tree(tokens: list[Token], text: str, dialect: Dialect, patience: Patience) -> exp.Expr | None:
     if _nesting(tokens) > NESTING_MAX or sum(token.token_type in _HOLDING_TYPES for token in tokens) > TYPES_MAX:
         return None
     bounded = dialect.parser()

@@ -28,7 +28,7 @@ from opsconsole.policy.file.table import Table
 from opsconsole.policy.file.watching import BREAKERS_MAX, read_breakers, read_detectors
 from opsconsole.policy.interface import Decision, Limits
 from opsconsole.policy.rules.hours import Hours
-from opsconsole.policy.rules.rule import Defaults, Ruleset, args_read
+from opsconsole.policy.rules.rule import Defaults, Ruleset, args_read, names_read
 
 VERSION = 1
 TEXT_CHARS_MAX = 262_144
@@ -138,6 +138,7 @@ def _ruleset(top: Table, zone: tzinfo, sources: Sources, makers: Mapping[str, Fa
         trusted_servers=trusted,
         variables=variables,
         args_read=args_read(rules),
+        names_read=names_read(rules),
     )
 
 

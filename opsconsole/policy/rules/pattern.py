@@ -17,7 +17,8 @@ class Pattern:
 
     text: str
     alternatives: tuple[str, ...]
-    _expression: re.Pattern[str] = field(repr=False, compare=False)
+    _expression: re.Pattern[str] | None = field(repr=False, compare=False)
+    """None where the text is a star alone, which every name fits, or holds none, and a name fits that it lists."""
 
     @classmethod
     def parse(cls, text: str) -> Pattern:
@@ -32,11 +33,15 @@ class Pattern:
                 raise ValueError("is empty, or has an empty alternative or a character that cannot be printed")
             if part.count("*") > STARS_MAX:
                 raise ValueError(f"has more than {STARS_MAX} stars in {part!r}")
+        if "*" not in text or text == "*":
+            return cls(text=text, alternatives=alternatives, _expression=None)
         expression = "|".join(re.escape(part).replace(r"\*", ".*") for part in alternatives)
         return cls(text=text, alternatives=alternatives, _expression=re.compile(f"(?s:{expression})\\Z"))
 
     def matches(self, name: str) -> bool:
         """Whether the whole name fits, case and all."""
+        if self._expression is None:
+            return name in self.alternatives or self.text == "*"
         return self._expression.match(name) is not None
 
     def covers(self, other: Pattern) -> bool:

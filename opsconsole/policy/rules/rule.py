@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
+from types import MappingProxyType
 
 from opsconsole.domain.tool_call import Risk
 from opsconsole.policy.facts.interface import Fact
@@ -92,6 +93,8 @@ class Ruleset:
     variables: Variables
     args_read: frozenset[str] | None
     """The arguments that expressions look at; None: any of them."""
+    names_read: Mapping[str, frozenset[str]]
+    """What expressions look at below each root name, as `flag` of `sql.flag`; the engine is given nothing else."""
 
 
 def args_read(rules: tuple[Rule, ...]) -> frozenset[str] | None:
@@ -104,3 +107,12 @@ def args_read(rules: tuple[Rule, ...]) -> frozenset[str] | None:
                     return None
                 found.add(path[1])
     return frozenset(found)
+
+
+def names_read(rules: tuple[Rule, ...]) -> Mapping[str, frozenset[str]]:
+    """The names below each root that the rules' expressions read; for a root that is read as a whole none."""
+    found: dict[str, set[str]] = {}
+    for rule in rules:
+        for path in rule.when.expression.paths if rule.when else ():
+            found.setdefault(path[0], set()).update(path[1:2])
+    return MappingProxyType({root: frozenset(names) for root, names in found.items()})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,6 +10,7 @@ from opsconsole.domain.tool_call import CallKind, Risk, max_risk
 from opsconsole.policy.interface import Decision, Proposal, Verdict
 from opsconsole.policy.normalise import NotNormal, normal_text, normalise
 from opsconsole.policy.rules.engine import Bindings, Failed
+from opsconsole.policy.rules.pattern import EVERY
 from opsconsole.policy.rules.rule import Rule, Ruleset
 from opsconsole.policy.rules.strictest import Match, verdict_of
 
@@ -51,29 +52,50 @@ def weigh(ruleset: Ruleset, proposal: Proposal, facts: Mapping[str, Any] | None 
         matches.append(_unreadable(ruleset, unreadable))
         results = _tried(ruleset, replace(proposal, tool=proposal.tool[:TOOL_CHARS_MAX]), unreadable)
     matches += [_match(ruleset, rule, result) for rule, result in results if result is True or type(result) is Failed]
-    verdict = replace(
-        verdict_of(matches or [_unmatched(ruleset, proposal)], proposal),
-        matched=tuple(rule.id for rule, result in results if result is True),
-        failed=tuple(rule.id for rule, result in results if type(result) is Failed),
+    verdict = verdict_of(
+        matches or [_unmatched(ruleset, proposal)],
+        proposal,
+        matched=tuple([rule.id for rule, result in results if result is True]),
+        failed=tuple([rule.id for rule, result in results if type(result) is Failed]),
         facts=known,
     )
     return Weighed(verdict=verdict, results=results)
 
 
 def _tried(ruleset: Ruleset, proposal: Proposal, bindings: Bindings | Failed) -> tuple[tuple[Rule, Result], ...]:
-    return tuple((rule, _result(rule, proposal, bindings)) for rule in ruleset.rules)
+    tool, agent = proposal.tool, proposal.agent
+    found: list[tuple[Rule, Result]] = []
+    for rule in ruleset.rules:
+        is_about = rule.tools.matches(tool) and (rule.agents is EVERY or rule.agents.matches(agent))
+        found.append((rule, _result(rule, bindings) if is_about else None))
+    return tuple(found)
 
 
-def _result(rule: Rule, proposal: Proposal, bindings: Bindings | Failed) -> Result:
+def _result(rule: Rule, bindings: Bindings | Failed) -> Result:
     """Arguments that cannot be looked at fail every expression; a rule without one matches by the names alone."""
-    if not (rule.tools.matches(proposal.tool) and rule.agents.matches(proposal.agent)):
-        return None
     if rule.when is None:
         return True
     return bindings if isinstance(bindings, Failed) else rule.when.evaluate(bindings)
 
 
 def _check_names(proposal: Proposal) -> None:
+    """Raises: NotNormal."""
+    if not _are_plain(proposal):
+        _check_each_name(proposal)
+
+
+def _are_plain(proposal: Proposal) -> bool:
+    """Whether all names together are short, printable ASCII: then each is, and none needs a look of its own."""
+    labels = proposal.labels
+    names = (proposal.tool, proposal.server or "", proposal.agent, proposal.starter or "", *labels, *labels.values())
+    try:
+        text = "".join(names)
+    except TypeError:
+        return False
+    return len(text) <= TOOL_CHARS_MAX and text.isascii() and text.isprintable()
+
+
+def _check_each_name(proposal: Proposal) -> None:
     """Raises: NotNormal."""
     for name, text in (("the tool's name", proposal.tool), ("the server's name", proposal.server or "")):
         if len(normal_text(text, name)) > TOOL_CHARS_MAX:
@@ -116,20 +138,28 @@ def _tool(ruleset: Ruleset, proposal: Proposal) -> dict[str, bool]:
 
 
 def _values(ruleset: Ruleset, proposal: Proposal, args: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
-    """The dotted names of the activation; an argument that no rule looks at is left out, which saves converting it."""
+    """The dotted names of the activation; what no rule looks at is left out, which saves converting it."""
     read = ruleset.args_read
-    values: dict[str, Any] = {
-        "args": args if read is None else {name: args[name] for name in read if name in args},
-        "tool.name": proposal.tool,
-        "tool.server": proposal.server or "",
-        "run.agent": proposal.agent,
-        "run.starter": proposal.starter or "",
-        "run.labels": dict(proposal.labels),
-    }
-    for root, fields in known.items():
-        for name, value in fields.items():
-            values[f"{root}.{name}"] = value
+    values: dict[str, Any] = {"args": args if read is None else {name: args[name] for name in read if name in args}}
+    for root, names in ruleset.names_read.items():
+        fields = known.get(root, _NO_FIELDS)
+        for name in names:
+            if name in fields:
+                values[f"{root}.{name}"] = fields[name]
+            elif (given := _GIVEN.get(f"{root}.{name}")) is not None:
+                values[f"{root}.{name}"] = given(proposal)
     return values
+
+
+_NO_FIELDS: Mapping[str, Any] = {}
+_GIVEN: Mapping[str, Callable[[Proposal], Any]] = {
+    "tool.name": lambda proposal: proposal.tool,
+    "tool.server": lambda proposal: proposal.server or "",
+    "run.agent": lambda proposal: proposal.agent,
+    "run.starter": lambda proposal: proposal.starter or "",
+    "run.labels": lambda proposal: dict(proposal.labels),
+}
+"""What is no fact but stands in the proposal itself."""
 
 
 def _match(ruleset: Ruleset, rule: Rule, result: Result) -> Match:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from opsconsole.policy.detectors.observation import Closed, Message, Waited, WaitHeard
 from opsconsole.policy.file.settings import StallSettings
 from tests.policy.detectors.seeing import ended, only, restarted, texts, tick, told, waits
@@ -70,6 +72,23 @@ def test_a_circle_is_a_deadlock_at_once_and_says_who_waits_for_whom() -> None:
     assert texts(found) == [("trip", f"deadlock: {line}")]
     assert found[0].evidence == {"line": line, "cycle": ["ana", "ben", "chi"]}
     assert found[0].runs == ("ana", "ben", "chi")
+
+
+def test_a_circle_of_runs_is_told_by_the_names_of_their_agents() -> None:
+    circle = [
+        replace(one, run=f"run_{one.agent}", waiter="", on=f"run_{one.on}")
+        for one in (asks("ana", "ben"), asks("ben", "ana", 2))
+    ]
+    found = told(only(stall=StallSettings()), circle)
+    line = "ana waits 2 s for ben, ben waits 0 s for ana ↺ ana"
+    assert texts(found) == [("trip", f"deadlock: {line}")]
+    assert found[0].evidence == {"line": line, "cycle": ["run_ana", "run_ben"]}
+
+
+def test_two_runs_of_one_agent_that_wait_for_each_other_keep_their_ids() -> None:
+    circle = [replace(one, agent="ana") for one in (asks("run_1", "run_2"), asks("run_2", "run_1", 2))]
+    (found,) = texts(told(only(stall=StallSettings()), circle))
+    assert found[1] == "deadlock: ana run_1 waits 2 s for ana run_2, ana run_2 waits 0 s for ana run_1 ↺ ana run_1"
 
 
 def test_a_circle_with_a_message_on_its_way_is_given_ten_seconds() -> None:

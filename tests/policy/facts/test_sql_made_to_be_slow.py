@@ -10,7 +10,8 @@ from sqlglot.dialects.dialect import Dialects
 from opsconsole.policy.facts import sql
 from opsconsole.policy.facts.interface import NO_HISTORY, FactConfigError
 from opsconsole.policy.facts.sql import SQL
-from opsconsole.policy.facts.sql_text import NESTING_MAX, TYPES_MAX, WORDS_BACK_MAX, WentBack, dialect_named
+from opsconsole.policy.facts.sql_parser import WORDS_BACK_MAX, WentBack
+from opsconsole.policy.facts.sql_text import NESTING_MAX, TYPES_MAX, dialect_named
 
 DIALECTS = sorted({dialect.value for dialect in Dialects} - {"", "athena"})
 NESTED = {
