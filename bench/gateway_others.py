@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 import psutil
 
 from bench.gateway_client import MODEL
-from bench.gateway_place import end
+from bench.listening import end
 
 START_SECONDS = 60.0
 LITELLM_VARIABLE = "OPSCONSOLE_BENCH_LITELLM"

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
-import signal
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
 import psutil
 
 from bench.hub_process import HubProcess, hub_process
+from bench.listening import START_SECONDS, end, listening
 
-START_SECONDS = 30.0
-STOP_SECONDS = 20.0
 COMMANDS = itertools.count(1)
 UNLIMITED = {f"OPSCONSOLE_LIMITS_{name}": "unlimited" for name in ("COST_USD", "TURNS", "TOKENS")}
 """A run under load is not to be stopped by the caps of the default policy."""
@@ -73,14 +68,9 @@ def gateway_place(
     """
     variables = UNLIMITED | dict(settings or {})
     with hub_process(settings=variables) as hub, _provider(upstream, asked) as provider:
-        arguments = ("--hub", hub.url, "--data-dir", str(hub.data_dir), "--port", "0", "--openai-url", f"{provider}/v1")
-        command = [sys.executable, "-m", "opsconsole.cli", "gateway", *arguments, "--anthropic-url", provider]
-        with (hub.data_dir / "gateway.out").open("wb") as out:
-            process = Popen(command, stdin=DEVNULL, stdout=out, stderr=out, env=os.environ | variables)
-        try:
-            yield GatewayPlace(hub=hub, upstream=provider, url=_gateway_url(hub.data_dir, process), process=process)
-        finally:
-            end(process)
+        urls = ("--hub", hub.url, "--openai-url", f"{provider}/v1", "--anthropic-url", provider)
+        with listening("gateway", hub.data_dir, *urls, settings=variables) as (process, url):
+            yield GatewayPlace(hub=hub, upstream=provider, url=url, process=process)
 
 
 @contextmanager
@@ -107,33 +97,3 @@ def cpu_seconds(*pids: int) -> float:
     """What these processes have used of the processors so far."""
     times = [psutil.Process(pid).cpu_times() for pid in pids]
     return sum(one.user + one.system for one in times)
-
-
-def end(process: Popen[bytes]) -> None:
-    """Asks a process to end, and sees to it."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_SECONDS)
-    finally:
-        process.kill()
-        if process.stdout is not None:
-            process.stdout.close()
-
-
-def _gateway_url(directory: Path, process: Popen[bytes]) -> str:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the gateway ended with {process.returncode}: {_told(directory)}")
-        try:
-            url: str = json.loads((directory / "gateway.json").read_text())["url"]
-            urllib.request.urlopen(f"{url}/readyz", timeout=1.0).close()
-            return url
-        except (OSError, ValueError):
-            time.sleep(0.02)
-    raise TimeoutError(f"the gateway did not come up: {_told(directory)}")
-
-
-def _told(directory: Path) -> str:
-    return (directory / "gateway.out").read_text()

@@ -10,6 +10,7 @@ from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 
 from opsconsole.errors import CallDenied, RunStopped
+from opsconsole.exposition import CONTENT_TYPE
 from opsconsole.gateway.attribution import RUN_HEADER, Caller, NotAttributed, Route, caller, route
 from opsconsole.gateway.coverage import RELAY, Endpoint, Uncovered, covered, label
 from opsconsole.gateway.dialect.dialects import DIALECTS
@@ -29,9 +30,9 @@ from opsconsole.gateway.forwarding import Errand
 from opsconsole.gateway.held_bytes import TooMuchHeld
 from opsconsole.gateway.keys import KeyRefused, Keys
 from opsconsole.gateway.live import GatewayRun
-from opsconsole.gateway.metrics import CONTENT_TYPE, Metrics
+from opsconsole.gateway.metrics import Metrics
 from opsconsole.gateway.output import Headers, Viewer
-from opsconsole.gateway.pending import TELLING_HEADERS, Pending, fingerprint, is_retry
+from opsconsole.gateway.pending import Key, Pending, is_retry, key_of
 from opsconsole.gateway.providers import PROVIDERS, Provider
 from opsconsole.gateway.rates_told import traffic_families
 from opsconsole.gateway.readers import Readers
@@ -193,8 +194,7 @@ class Gateway:
         """The turn that answers it: a new one, or the one that its client was waiting for before."""
         _unfenced(run)
         exchange = asked.exchange
-        asked_with = "\n".join([exchange.headers.get(name, "") for name in TELLING_HEADERS])
-        key = fingerprint(run.id, asked.path, exchange.query, asked_with, body)
+        key = key_of(run.id, asked.path, exchange.query, exchange.headers, body)
         turn = self.pending.find(key, retry=is_retry(exchange.headers))
         if turn is None:
             dialect = DIALECTS[asked.endpoint.dialect]
@@ -218,7 +218,7 @@ class Gateway:
         turn.start()
         return turn
 
-    def _follow(self, key: bytes, turn: Turn, run: GatewayRun, exchange: Exchange) -> None:
+    def _follow(self, key: Key, turn: Turn, run: GatewayRun, exchange: Exchange) -> None:
         def over(viewer: Viewer) -> None:
             run.clients.pop(viewer, None)
             self.pending.left(key, turn, viewer)
@@ -293,7 +293,7 @@ class Gateway:
         elif path == "/metrics" and not await self._readers.may_read(exchange.headers.get("authorization", "")):
             _plain(exchange, 401, NO_READER)
         elif path == "/metrics":
-            _plain(exchange, 200, self._metrics.text(), CONTENT_TYPE)
+            _plain(exchange, 200, self._metrics.text(), CONTENT_TYPE.encode())
         else:
             _plain(exchange, 404, b'{"error":{"code":"not_found","message":"no such route"}}')
 

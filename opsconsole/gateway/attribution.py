@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple
 from urllib.parse import unquote
 
 from opsconsole.domain.ids import is_id, is_sealed
+from opsconsole.domain.light import light_dataclass
 
 AGENT_CHARS_MAX = 200
 RUN_HEADER = "x-opsconsole-run"
@@ -30,7 +31,7 @@ class Route(NamedTuple):
     agent: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """Whose request it is."""
 

@@ -39,6 +39,8 @@ _EXACT: dict[tuple[str, str, str], Endpoint] = {
     ("anthropic", "POST", "/messages/count_tokens"): _RELAYED,
     ("anthropic", "GET", "/models"): _RELAYED,
 }
+TURN_PATHS = {f"/v1{path}": found.dialect for (_, _, path), found in _EXACT.items() if found.kind == TURN}
+"""Where answers of models are asked for -> the dialect that is spoken there."""
 _UNHELD = "what it answers cannot be held for a person by this gateway"
 _REFUSED: dict[tuple[str, str], str] = {
     ("openai", "/batches"): "a batch runs where nobody waits for it",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from opsconsole.domain.light import light_dataclass
 from opsconsole.gateway.dialect.interface import Changes, Dialect, Request
 from opsconsole.gateway.live import GatewayRun
 from opsconsole.gateway.output import Headers
@@ -18,7 +19,7 @@ CUT_WORDS = frozenset({"length", "max_tokens", "incomplete"})
 """How the APIs say that an answer ended at its longest."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Errand:
     """Where a request goes."""
 
@@ -27,7 +28,7 @@ class Errand:
     headers: Headers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Outgoing:
     """One turn on its way."""
 
@@ -63,6 +64,8 @@ def outgoing(
         tokens=expected_tokens(request),
         patience=patience,
     )
+    if not settings.fallbacks:
+        return Outgoing(call=call, instead=[])
     instead = standing_in(settings.fallbacks, call, lambda name: dialect.forwarded(whole, replace(changes, model=name)))
     return Outgoing(call=call, instead=instead)
 

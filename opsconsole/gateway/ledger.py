@@ -20,14 +20,15 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from opsconsole.domain.light import light_dataclass
 from opsconsole.sdk.new_ids import new_id
 
 SUFFIX = ".turns"
 FILE_BYTES_MAX = 262_144
-"""Beyond this the file begins anew, once the journals have what is in it."""
+"""Beyond this, and beyond twice what it began with, the file begins anew, once the journals have what is in it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
     """A turn that was let go, and the most that it may use."""
 
@@ -66,6 +67,7 @@ class TurnLedger:
         self._lock = threading.Lock()
         self._file = _opened(self._path)
         self._size = 0
+        self._full_at = FILE_BYTES_MAX
         self._open: dict[str, bytes] = {}
         self._counted: dict[tuple[str, str], bytes] = {}
         """Since the last `mark`."""
@@ -91,7 +93,7 @@ class TurnLedger:
     def over(self, turn: str) -> None:
         """The turn is over, and what it used was counted."""
         with self._lock:
-            self._unwritten.append(_line({"over": turn}))
+            self._unwritten.append(b'{"over":"%b"}\n' % turn.encode())  # an id of ours: nothing in it to escape
             lines, self._unwritten = b"".join(self._unwritten), []
             self._open.pop(turn, None)
             with suppress(OSError):  # a full disk: should we die, the turn counts as one that was cut by our death
@@ -115,7 +117,7 @@ class TurnLedger:
         """The journals have what was marked: a file that has grown begins anew without it. Raises: OSError."""
         with self._lock:
             self._marked = {}
-            if self._size < FILE_BYTES_MAX:
+            if self._size < self._full_at:
                 return
             self._begin_anew(b"".join([*self._carried, *self._open.values(), *self._counted.values()]))
 
@@ -154,6 +156,7 @@ class TurnLedger:
             raise
         os.close(self._file)
         self._file, self._size = file, len(kept)
+        self._full_at = max(FILE_BYTES_MAX, 2 * len(kept))  # else a file of many open turns is written at each trim
 
 
 def left_behind(folder: Path) -> tuple[Left, list[Path]]:

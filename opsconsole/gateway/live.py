@@ -21,6 +21,7 @@ from opsconsole.domain.tool_call import Outcome
 from opsconsole.errors import CallDenied, RunStopped
 from opsconsole.gateway.dialect.interface import ToolResult
 from opsconsole.gateway.dialect.splice import Splices
+from opsconsole.gateway.event_bytes import event_bytes
 from opsconsole.gateway.journal import GatewayJournal
 from opsconsole.gateway.lease import Lease
 from opsconsole.gateway.ledger import TurnLedger, larger
@@ -161,7 +162,7 @@ class GatewayLive(LiveRun):
             for model in models:
                 events.append({"type": "usage", "model": model, **self._usage[model]})
             if not self.session.ended:
-                self.point.tell_all(events)
+                self.point.tell_all(events, event_bytes)
 
     # -- obeying ---------------------------------------------------------------------------------------------------
 
@@ -312,7 +313,7 @@ class GatewayRun:
 
     def _ended_by_kill(self) -> None:
         if not self.live.session.ended:
-            self.live.end_told = f"{self._cut} streams cut"
+            self.live.end_told = f"{self._cut} stream{'' if self._cut == 1 else 's'} cut"
             self.live.end(RunState.KILLED)
 
     def _retake(self) -> None:
@@ -428,7 +429,6 @@ def _is_turn(call: str) -> bool:
 
 def _is_served_otherwise(counts: Mapping[str, Any], turn: TurnUsage) -> bool:
     """Whether another model or build answered than the one before: each has a reading of its own."""
-    before = counts.get("served_model"), counts.get("fingerprint")
-    return any(
-        one and other and one != other for one, other in zip(before, (turn.served_model, turn.fingerprint), strict=True)
-    )
+    model, build = counts.get("served_model"), counts.get("fingerprint")
+    is_other_model = model and turn.served_model and model != turn.served_model
+    return bool(is_other_model or (build and turn.fingerprint and build != turn.fingerprint))

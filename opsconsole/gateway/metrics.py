@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import HistogramMetricFamily, Metric
 
-CONTENT_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
+from opsconsole.exposition import Exposition, levels, totals, totals_by
+
+PREFIX = "opsconsole_gateway_"
 WAIT_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 5.0, 30.0, 120.0, 600.0)
 """Bounds of the buckets; a verdict of the policy is at the left, one of a person at the right."""
 
@@ -54,34 +55,30 @@ class Metrics:
         more: Callable[[], Iterable[Metric]] = tuple,
     ) -> None:
         self._counts, self._now, self._more = counts, now, more
-        self._registry = CollectorRegistry()
-        self._registry.register(self)
+        self._exposition = Exposition(self._families)
 
     def text(self) -> bytes:
         """The exposition."""
-        return generate_latest(self._registry)
+        return self._exposition.text()
 
-    def describe(self) -> Iterable[Metric]:
-        """Nothing to say before the first collection."""
-        return []
-
-    def collect(self) -> Iterator[Metric]:
-        """The counts and what is now, as metric families."""
+    def _families(self) -> Iterator[Metric]:
         counts = self._counts
-        yield _labelled("requests", "Requests received", "endpoint", counts.requests)
-        yield _labelled("upstream_errors", "Errors of providers", "provider", counts.upstream_errors)
-        for name, text, value in (
-            ("turns", "Turns of models begun", counts.turns),
-            ("joined", "Requests that joined a pending turn", counts.joined),
-            ("held_calls", "Calls of tools held for a verdict", counts.held),
-            ("refused_turns", "Turns refused", counts.refused),
-            ("reasks", "Turns asked again after all of their calls were refused", counts.reasks),
-            ("composed", "Answers by an operator as the model", counts.composed),
-            ("chunks", "Chunks read from providers", counts.chunks),
-        ):
-            yield CounterMetricFamily(f"opsconsole_gateway_{name}", text, value=value)
-        for name, now in {**self._now(), "holding": counts.holding}.items():
-            yield GaugeMetricFamily(f"opsconsole_gateway_{name}", f"{name.replace('_', ' ')} now", value=float(now))
+        yield totals_by("endpoint", f"{PREFIX}requests", "Requests received", counts.requests)
+        yield totals_by("provider", f"{PREFIX}upstream_errors", "Errors of providers", counts.upstream_errors)
+        yield from totals(
+            PREFIX,
+            (
+                ("turns", "Turns of models begun", counts.turns),
+                ("joined", "Requests that joined a pending turn", counts.joined),
+                ("held_calls", "Calls of tools held for a verdict", counts.held),
+                ("refused_turns", "Turns refused", counts.refused),
+                ("reasks", "Turns asked again after all of their calls were refused", counts.reasks),
+                ("composed", "Answers by an operator as the model", counts.composed),
+                ("chunks", "Chunks read from providers", counts.chunks),
+            ),
+        )
+        now = {**self._now(), "holding": counts.holding}
+        yield from levels(PREFIX, ((name, f"{name.replace('_', ' ')} now", number) for name, number in now.items()))
         yield self._waits()
         yield from self._more()
 
@@ -92,13 +89,4 @@ class Metrics:
             total += number
             buckets.append(("+Inf" if bound == float("inf") else str(bound), float(total)))
         text = "From a proposal to its decision"
-        return HistogramMetricFamily(
-            "opsconsole_gateway_decision_seconds", text, buckets=buckets, sum_value=counts.wait_seconds
-        )
-
-
-def _labelled(name: str, text: str, label: str, counter: Counter[str]) -> Metric:
-    family = CounterMetricFamily(f"opsconsole_gateway_{name}", text, labels=[label])
-    for value, number in sorted(counter.items()):
-        family.add_metric([value], number)
-    return family
+        return HistogramMetricFamily(f"{PREFIX}decision_seconds", text, buckets=buckets, sum_value=counts.wait_seconds)

@@ -108,6 +108,12 @@ class Paced:
         self._out.discard(call.id)
         return is_out
 
+    def broke(self, call: Call) -> None:
+        """It went out and no answer came that could be read: that it counts nothing is a guess, and the run says so."""
+        words = f"no answer of {call.provider} could be read: whether it bills that is not known; not counted"
+        told = {"provider": call.provider, "model": call.model, "tokens": call.tokens}
+        self._note(call.run, words, "warning", {"cost_unknown": told})
+
     def again_seconds(self, call: Call, attempt: int, status: int, headers: Mapping[str, str]) -> float | None:
         """When to ask again what was answered so (nothing of it has reached the client); None for not at all."""
         now, wall = time.monotonic(), time.time()

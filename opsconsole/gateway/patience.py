@@ -61,3 +61,12 @@ class Patience:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+    def end(self) -> None:
+        """Nobody waits any more: the turn is let go of, which would else be kept until a look for cycles."""
+        self.rest()
+        self._show_life = _nothing
+
+
+def _nothing() -> None:
+    """Nobody is to be shown a sign."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Mapping
 
 from opsconsole.gateway.output import Viewer
@@ -23,12 +22,13 @@ TELLING_HEADERS = (
 """Headers that make another request of the same body."""
 
 
-def fingerprint(run: str, path: str, query: bytes, asked_with: str, body: bytes) -> bytes:
+Key = tuple[str, str, bytes, tuple[str | None, ...], bytes]
+"""A request as it stands: what is kept of it anyway, while it is pending."""
+
+
+def key_of(run: str, path: str, query: bytes, headers: Mapping[str, str], body: bytes) -> Key:
     """The same for the same request of the same run, asked with the same headers, and for no other."""
-    digest = hashlib.sha256(f"{run}\n{path}\n{asked_with}\n".encode("utf-8", "backslashreplace"))
-    digest.update(query + b"\n")
-    digest.update(body)
-    return digest.digest()
+    return run, path, query, tuple(map(headers.get, TELLING_HEADERS)), body
 
 
 def is_retry(headers: Mapping[str, str]) -> bool:
@@ -41,20 +41,20 @@ class Pending:
 
     def __init__(self, grace_seconds: float) -> None:
         self._grace_seconds = grace_seconds
-        self._turns: dict[bytes, Turn] = {}
+        self._turns: dict[Key, Turn] = {}
         self._timers: dict[Turn, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
         return len(self._turns)
 
-    def find(self, key: bytes, *, retry: bool) -> Turn | None:
+    def find(self, key: Key, *, retry: bool) -> Turn | None:
         """The turn that a request joins: nobody listens to it any more, or the request says that it is sent again."""
         turn = self._turns.get(key)
         if turn is None or not turn.output.replayable or turn.output.ended == "cut":
             return None
         return turn if retry or not turn.output.viewed else None
 
-    def add(self, key: bytes, turn: Turn) -> None:
+    def add(self, key: Key, turn: Turn) -> None:
         """A new turn."""
         self._turns[key] = turn
 
@@ -65,7 +65,7 @@ class Pending:
             timer.cancel()
         turn.output.attach(viewer)
 
-    def left(self, key: bytes, turn: Turn, viewer: Viewer) -> None:
+    def left(self, key: Key, turn: Turn, viewer: Viewer) -> None:
         """A client has its answer, or has gone: then its turn waits for it to come back, if that makes sense."""
         output = turn.output
         output.detach(viewer)
@@ -79,11 +79,11 @@ class Pending:
             loop = asyncio.get_running_loop()
             self._timers[turn] = loop.call_later(self._grace_seconds, self._give_up, key, turn)
 
-    def _give_up(self, key: bytes, turn: Turn) -> None:
+    def _give_up(self, key: Key, turn: Turn) -> None:
         self._forget(key, turn)
         turn.leave()
 
-    def _forget(self, key: bytes, turn: Turn) -> None:
+    def _forget(self, key: Key, turn: Turn) -> None:
         self._timers.pop(turn, None)
         if self._turns.get(key) is turn:
             del self._turns[key]

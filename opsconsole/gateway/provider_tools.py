@@ -32,6 +32,9 @@ PASSING = frozenset({"expired", "gate:expired", "hub_lost", "hub_refused", "jour
 """Rules of refusals that are not a word on the tool: it is asked about again."""
 
 
+_ALL_OFFERED: frozenset[str] = frozenset()
+
+
 def provider_offers(request: Request) -> list[ToolOffer]:
     """What of a request the provider would run itself."""
     return [tool for tool in request.tools if tool.runs_at == "provider"]
@@ -49,6 +52,8 @@ async def not_offered(run: GatewayRun, request: Request, mode: ProviderTools, wa
 
     Raises: CallDenied, for a stored prompt that may not be used; RunStopped, and what `wait` raises.
     """
+    if not request.tools:
+        return _ALL_OFFERED
     note_offers(run, request)
     refused: set[str] = set()
     for offer in provider_offers(request) if mode != "allow" else ():

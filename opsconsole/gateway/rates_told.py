@@ -7,10 +7,12 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 
+from opsconsole.exposition import levels, totals
 from opsconsole.gateway.flow.gauges import Gauge
 from opsconsole.gateway.flow.traffic import Traffic
+from opsconsole.gateway.metrics import PREFIX
 from opsconsole.protocol.frames import Beat
 from opsconsole.protocol.rates import RATES_MAX, Rate
 from opsconsole.sdk.link import Link
@@ -63,26 +65,26 @@ def rates_of(traffic: Traffic, now: float) -> list[Rate]:
 def traffic_families(traffic: Traffic, now: float) -> Iterator[Metric]:
     """The gauges and counts of the traffic, for Prometheus."""
     labels = ["provider", "account", "model", "kind"]
-    used = GaugeMetricFamily("opsconsole_gateway_limit_used_share", "Used share of a rate limit", labels=labels)
-    rate = GaugeMetricFamily("opsconsole_gateway_rate_per_minute", "Sent in the last minute", labels=labels)
+    used = GaugeMetricFamily(f"{PREFIX}limit_used_share", "Used share of a rate limit", labels=labels)
+    rate = GaugeMetricFamily(f"{PREFIX}rate_per_minute", "Sent in the last minute", labels=labels)
     for gauge in traffic.shown(now)[:RATES_MAX]:
         if gauge.used_share is not None:
             used.add_metric([*gauge.lane, gauge.kind], gauge.used_share)
         rate.add_metric([*gauge.lane, gauge.kind], gauge.per_minute)
     yield used
     yield rate
-    totals = traffic.totals
-    for name, text, value in (
-        ("waited", "Requests that waited for their share of a limit", totals.waited),
-        ("throttled", "Requests refused because the provider refuses most", totals.throttled),
-        ("not_sent", "Requests refused because a limit was reached or an upstream fails", totals.refused),
-        ("retries", "Requests tried again", totals.retried),
-        ("breakers_opened", "Times an upstream was given up for a while", totals.opened),
-    ):
-        yield CounterMetricFamily(f"opsconsole_gateway_{name}", text, value=value)
-    yield GaugeMetricFamily(
-        "opsconsole_gateway_waiting", "Requests that wait for their share now", value=traffic.waiting
+    so_far = traffic.totals
+    yield from totals(
+        PREFIX,
+        (
+            ("waited", "Requests that waited for their share of a limit", so_far.waited),
+            ("throttled", "Requests refused because the provider refuses most", so_far.throttled),
+            ("not_sent", "Requests refused because a limit was reached or an upstream fails", so_far.refused),
+            ("retries", "Requests tried again", so_far.retried),
+            ("breakers_opened", "Times an upstream was given up for a while", so_far.opened),
+        ),
     )
+    yield from levels(PREFIX, [("waiting", "Requests that wait for their share now", traffic.waiting)])
 
 
 def _rate(gauge: Gauge) -> Rate:

@@ -9,7 +9,8 @@ import urllib.request
 from collections import OrderedDict
 from urllib.parse import urlsplit, urlunsplit
 
-from opsconsole.sdk.settings import AGENT_PATH, LOOPBACK
+from opsconsole.domain.address import is_loopback
+from opsconsole.sdk.settings import AGENT_PATH
 
 KNOWN_SECONDS = 30.0
 """How long the hub's yes is believed."""
@@ -30,7 +31,7 @@ class Readers:
         scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
         path = parts.path.rstrip("/").removesuffix(AGENT_PATH)
         self._url = urlunsplit((scheme, parts.netloc, f"{path}/v1/info", "", ""))
-        proxies = urllib.request.ProxyHandler({} if parts.hostname in LOOPBACK else None)
+        proxies = urllib.request.ProxyHandler({} if is_loopback(parts.hostname) else None)
         self._opener = urllib.request.build_opener(proxies, _NoRedirect)
         self._known: OrderedDict[bytes, float] = OrderedDict()
         """Digest of a token -> until when it is believed, monotonic."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
+from opsconsole.domain.light import light_dataclass
 from opsconsole.errors import CallDenied
 from opsconsole.gateway.dialect.interface import Counts, Request, Said
 from opsconsole.gateway.settings import ANSWER_TOKENS
@@ -48,7 +48,7 @@ def expected_tokens(request: Request) -> int:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Most:
     """The most that a turn is expected to use."""
 
@@ -109,6 +109,8 @@ def context_of(request: Request) -> str:
 
 def _choices(given: Any) -> int:
     """How many answers are asked for; servers take a number of any kind, or one in a text."""
+    if given is None:
+        return 1
     try:
         return max(1, min(CHOICES_MAX, math.ceil(float(given))))
     except (TypeError, ValueError, OverflowError):
@@ -177,7 +179,10 @@ def news(request: Request, *, first: bool) -> Iterator[tuple[int, str, str]]:
 
 
 def _after_answer(said: tuple[Said, ...]) -> int:
-    return next((place + 1 for place in range(len(said) - 1, -1, -1) if said[place].role == "assistant"), 0)
+    for place in range(len(said), 0, -1):
+        if said[place - 1].role == "assistant":
+            return place
+    return 0
 
 
 def _message(said: Said) -> dict[str, Any]:

@@ -90,11 +90,8 @@ class Turn:
         self._answer = dialect.answer(request)
         self._passed = False
         """Whether words or calls of an answer have gone to the client: it can't be another answer any more."""
-        self._is_held = False
-        self._at_upstream = False
+        self._is_held = self._at_upstream = self._left = self._retaking = False
         self._killed = ""
-        self._left = False
-        self._retaking = False
         self._patience = Patience(shop.settings, self.output, self._show_life)
         self._kept = shop.held.share()
         """Of its request and of what is held of its answer."""
@@ -180,6 +177,7 @@ class Turn:
         finally:
             self._fail(GATEWAY_FAULT)  # where something ended it that nobody foresaw
             self._run.end(self)
+            self._patience.end()
             self._kept.give_back(after_seconds=0.0 if self.output.viewed else self._shop.settings.grace_seconds)
             self.over.set()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from typing import Protocol
 
+from opsconsole.domain.light import light_dataclass
 from opsconsole.gateway.patience import Patience
 from opsconsole.gateway.wire.headers import HOP_BY_HOP, Headers
 from opsconsole.gateway.wire.outgoing import Arriving, Take
@@ -41,7 +42,7 @@ class NoShare(UpstreamFailed):
 new_call_id: Callable[[], int] = itertools.count(1).__next__
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """One request to a provider."""
 
@@ -84,6 +85,10 @@ class Flow(Protocol):
         """Whether the call was sent and has no answer yet; asked once, when nobody waits for it any more."""
         ...
 
+    def broke(self, call: Call) -> None:
+        """The call was sent, and its connection ended without an answer: what it cost nobody can tell."""
+        ...
+
     def used(self, call: Call, tokens: int) -> None:
         """What the call took in truth."""
         ...
@@ -109,6 +114,9 @@ class Unpaced:
         """Not known: it may have been."""
         return True
 
+    def broke(self, call: Call) -> None:
+        """Not told."""
+
     def used(self, call: Call, tokens: int) -> None:
         """Not counted."""
 
@@ -119,10 +127,10 @@ class Answer:
     def __init__(self, arriving: Arriving) -> None:
         self._arriving = arriving
         self.status = arriving.status
-        self.named_headers: dict[str, str] = {}
+        self.named_headers: dict[str, str] = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(arriving.headers)
+        }
         """All of its headers by their names in lower case; the first of each name."""
-        for name, value in arriving.headers:
-            self.named_headers.setdefault(name.decode("latin-1"), value.decode("latin-1"))
 
     @property
     def headers(self) -> Headers:
@@ -206,6 +214,8 @@ class Upstream:
                 answer = Answer(await self._pool.ask(call.method, call.url, call.headers, call.body, going))
             except UpstreamFailed as failed:
                 self.flow.answered(call, 0, {})
+                if failed.was_sent:
+                    self.flow.broke(call)
                 wait = None if failed.timed_out else self.flow.again_seconds(call, attempt, 0, {})
                 if wait is None:  # one that was silent for long may yet be paid for: it is not asked twice
                     raise

@@ -21,13 +21,14 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from websockets.typing import Subprotocol
 
 from opsconsole import __version__
+from opsconsole.domain.address import is_loopback
 from opsconsole.errors import RemoteProtocolError
 from opsconsole.protocol.frames import Frame
 from opsconsole.protocol.limits import FRAME_BYTES_MAX, HELLO_SECONDS_MAX, SUBPROTOCOL, Close
 from opsconsole.sdk.conversation import Conversation, Refused
 from opsconsole.sdk.gate import LinkView
 from opsconsole.sdk.point_run import PointRun
-from opsconsole.sdk.settings import LOOPBACK, hub_name
+from opsconsole.sdk.settings import hub_name
 
 log = logging.getLogger("opsconsole.sdk")
 
@@ -294,7 +295,7 @@ class Link:
                 subprotocols=[Subprotocol(SUBPROTOCOL)],
                 additional_headers={"Authorization": f"Bearer {token}"} if token else None,
                 compression=None,
-                proxy=None if urlsplit(self.url).hostname in LOOPBACK else True,
+                proxy=None if is_loopback(urlsplit(self.url).hostname) else True,
                 max_size=FRAME_BYTES_MAX,
                 open_timeout=HELLO_SECONDS_MAX,
                 close_timeout=1.0,

@@ -73,7 +73,7 @@ class PointRun:
         """
         with self.lock:
             seq = self._outbox.journalled + 1
-            body = _encoded({"seq": seq, "ts": time.time(), **event})
+            body = encoded_event({"seq": seq, "ts": time.time(), **event})
             if call is None:
                 self.journal.append(seq, event["type"], body)
             else:
@@ -100,13 +100,16 @@ class PointRun:
             )
         return True
 
-    def tell_all(self, events: Sequence[dict[str, Any]]) -> bool:
-        """`tell` for several at once, in one transaction: all are kept or all are lost. True if they were kept."""
+    def tell_all(self, events: Sequence[dict[str, Any]], encoded: Callable[[dict[str, Any]], bytes]) -> bool:
+        """`tell` for several at once, in one transaction: all are kept or all are lost. True if they were kept.
+
+        encoded: writes one of them, as `encoded_event` does.
+        """
         with self.lock:
             first = self._outbox.journalled + 1
             now = time.time()
             bodies = [
-                (seq, event["type"], _encoded({"seq": seq, "ts": now, **event}))
+                (seq, event["type"], encoded({"seq": seq, "ts": now, **event}))
                 for seq, event in enumerate(events, first)
             ]
             try:
@@ -132,7 +135,7 @@ class PointRun:
 
     def answer(self, cmd: str, **fields: Any) -> None:
         """Sends `res` for a command of the hub, until it is certain that the hub has it."""
-        body = _encoded({"t": "res", "cmd": cmd, "run": self.run, **fields})
+        body = encoded_event({"t": "res", "cmd": cmd, "run": self.run, **fields})
         with self.lock:
             self._answer(cmd, body)
         self.wake(True)
@@ -258,7 +261,8 @@ class PointRun:
             return self._outbox.unacked == 0 and all(after is not None for _, after in self._answers.values())
 
 
-def _encoded(event: dict[str, Any]) -> bytes:
+def encoded_event(event: dict[str, Any]) -> bytes:
+    """JSON of at most EVENT_BYTES_MAX: long texts are cut, and what is no JSON is shown by its text."""
     data = _dumps(event)
     if len(data) <= EVENT_BYTES_MAX:
         return data

@@ -12,10 +12,10 @@ from opsconsole.errors import ConfigError
 
 HUB_DEFAULT = "http://127.0.0.1:8787"
 AGENT_PATH = "/v1/agent"
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TOKEN_FILE = "agent.token"
 TOKEN_CHARS_MAX = 4_096
 """A token file that is longer holds something else."""
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1", "localhost"})
 _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
@@ -69,9 +69,12 @@ def agent_url(hub: str) -> str:
 
 
 def hub_name(url: str) -> str:
-    """The same for every way to write one hub's address: host (this machine's is one), port and path."""
+    """The same for every way to write one hub's address: host, port and path.
+
+    Only the usual names of this machine are one: two hubs may listen at two of its other addresses.
+    """
     parts = urlsplit(url)
-    host = "this machine" if parts.hostname in LOOPBACK else parts.hostname
+    host = "this machine" if parts.hostname in _THIS_MACHINE else parts.hostname
     port = parts.port or (443 if parts.scheme in ("https", "wss") else 80)
     return f"{host}:{port}{parts.path.rstrip('/').removesuffix(AGENT_PATH)}"
 

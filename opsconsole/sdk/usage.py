@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
+from opsconsole.domain.light import light_dataclass
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class TurnUsage:
     """What one turn with a model used. Cached input counts as input, reasoning as output."""
 
@@ -30,6 +32,7 @@ class TurnUsage:
 
 
 COUNTS = ("turns", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
+_COUNTS_OF = attrgetter(*COUNTS)
 
 
 def turn_usage(reply: Any, model: str) -> TurnUsage:
@@ -77,7 +80,8 @@ def reply_text(reply: Any) -> str | None:
 
 def added(counts: Mapping[str, Any], turn: TurnUsage) -> dict[str, Any]:
     """Cumulative counts with one more turn, as the `usage` event carries them."""
-    total: dict[str, Any] = {name: int(counts.get(name, 0)) + max(0, getattr(turn, name)) for name in COUNTS}
+    used = zip(COUNTS, _COUNTS_OF(turn), strict=True)
+    total: dict[str, Any] = {name: int(counts.get(name, 0)) + (more if more > 0 else 0) for name, more in used}
     for name in ("provider", "served_model", "fingerprint", "priced_by"):
         text = getattr(turn, name) or counts.get(name)
         if text:

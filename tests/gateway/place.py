@@ -97,11 +97,11 @@ class Place:
 
     async def post(self, path: str, **more: Any) -> httpx.Response:
         """A plain request to the gateway."""
-        async with httpx.AsyncClient(base_url=self.gateway.url, timeout=10) as client:
+        async with httpx.AsyncClient(base_url=self.gateway.url, timeout=30) as client:
             return await client.post(path, **more)
 
 
-async def until(look: Any, seconds: float = 10.0) -> None:
+async def until(look: Any, seconds: float = 30.0) -> None:
     """Asks an async question again and again until the answer is yes."""
     async with asyncio.timeout(seconds):
         while True:

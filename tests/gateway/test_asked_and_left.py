@@ -212,3 +212,11 @@ async def test_what_cannot_be_taken_up_stays_on_record(tmp_path: Path, why: str)
         async with running_hub(tmp_path / "hub") as hub, running_gateway(hub, upstream, tmp_path):
             pass
     assert left_behind(journal_folder(folder, "gateway"))[0] == LEFT
+
+
+async def test_a_connection_that_breaks_before_its_answer_is_said_to_cost_nobody_knows_what(silent: RawPlace) -> None:
+    silent.upstream.lets_answer.set()  # it says nothing, and ends the connection
+    asking = asyncio.create_task(asked(seen(silent), "/chat/completions"))
+    note = await seen(silent).told(lambda event: "cost_unknown" in (event.get("data") or {}))
+    asking.cancel()
+    assert (note["level"], note["data"]["cost_unknown"]["model"]) == ("warning", "gpt-4o-mini")

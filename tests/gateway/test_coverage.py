@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from opsconsole.gateway.coverage import RELAY, TURN, Endpoint, Uncovered, covered
+from opsconsole.gateway.coverage import RELAY, TURN, TURN_PATHS, Endpoint, Uncovered, covered
+from opsconsole.gateway.dialect.dialects import DIALECTS
+from opsconsole.gateway.providers import PROVIDERS
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,8 @@ def test_everything_else_is_not_found(path: str) -> None:
     found = covered("openai", "POST", path)
     assert isinstance(found, Uncovered)
     assert found.status == 404
+
+
+def test_every_dialect_is_spoken_somewhere_and_every_place_has_one() -> None:
+    assert set(TURN_PATHS.values()) == set(DIALECTS)
+    assert {provider.dialect for provider in PROVIDERS.values()} <= set(DIALECTS)

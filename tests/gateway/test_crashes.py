@@ -42,6 +42,9 @@ async def test_a_call_that_is_held_while_the_hub_restarts_is_released_once_by_th
             await place.decide("approve")
             answer = await asked
             await until(lambda: is_counted(place))
+            await place.told(
+                lambda one: one["type"] == "tool" and one["status"] == "running" and one["id"] == row["call"]
+            )
             events = await place.timeline()
             row_then = await place.row()
             await client.close()

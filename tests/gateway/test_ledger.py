@@ -189,3 +189,17 @@ def test_of_two_files_the_larger_reading_counts_whatever_they_are_called(tmp_pat
 def test_of_two_readings_of_one_counter_the_later_counts() -> None:
     assert larger(COUNTS, COUNTS | {"turns": 2}) == COUNTS | {"turns": 2}
     assert larger({}, COUNTS) == COUNTS
+
+
+@pytest.mark.usefixtures("small")
+def test_a_file_that_is_mostly_of_turns_under_way_is_not_written_anew_until_it_has_doubled(tmp_path: Path) -> None:
+    ledger = TurnLedger(tmp_path)
+    ledger.begun(begun("turn_1"))
+    ledger.trim()
+    [path] = tmp_path.glob(f"*{SUFFIX}")
+    written = path.stat().st_ino
+    ledger.trim()
+    not_yet = path.stat().st_ino
+    ledger.begun(begun("turn_2"))
+    ledger.trim()
+    assert (not_yet == written, path.stat().st_ino == written) == (True, False)

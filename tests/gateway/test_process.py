@@ -14,7 +14,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.cli.machine import PROGRAM, Machine, until
+from tests.cli.machine import PATIENCE_SECONDS, PROGRAM, Machine, until
 from tests.support.model_script import Call, Delivery, Turn, Usage, mark
 from tests.support.model_upstream import RunningUpstream, running_upstream
 
@@ -82,7 +82,7 @@ def test_an_agent_under_run_is_held_without_a_line_of_its_code(site: Site) -> No
     assert (row["tool"], row["agent"], row["args"]) == ("shell", "asker", {"cmd": "ls"})
     decided = site.cli("edit", row["approval"], "--args", '{"cmd": "pwd"}')
     assert decided.returncode == 0, decided.stderr
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert (json.loads(out), process.returncode) == ({"cmd": "pwd"}, 0), err
     ended = until(lambda: (found := site.row("asker")) and found["exit_code"] == 0 and found, "the end")
     assert (ended["turns"], sorted(point["name"] for point in ended["points"])) == (1, ["gateway", "supervisor"])
@@ -94,7 +94,7 @@ def test_a_gateway_that_dies_is_started_again(site: Site) -> None:
     os.kill(first, signal.SIGKILL)
     until(lambda: site.gateway_pid(other_than=first), "another gateway")
     process = site.agent("hello")
-    assert process.communicate(timeout=20)[0].startswith("Hello from the scripted model")
+    assert process.communicate(timeout=PATIENCE_SECONDS)[0].startswith("Hello from the scripted model")
 
 
 def test_a_gateway_ends_with_its_hub(site: Site) -> None:
@@ -102,7 +102,7 @@ def test_a_gateway_ends_with_its_hub(site: Site) -> None:
     assert pid is not None
     assert site.hub is not None
     site.hub.terminate()
-    assert site.hub.wait(20) == 0
+    assert site.hub.wait(PATIENCE_SECONDS) == 0
     assert not psutil.pid_exists(pid)
 
 
@@ -118,7 +118,7 @@ def test_a_base_url_that_the_user_set_is_left_alone_and_said_so(site: Site) -> N
     script = "import os; print(os.environ['ANTHROPIC_BASE_URL'])"
     given = {"ANTHROPIC_BASE_URL": "http://127.0.0.1:9/mine"}
     process = site.begin("run", "--agent", "elsewhere", "--", sys.executable, "-c", script, environment=given)
-    assert process.communicate(timeout=20)[0].strip() == given["ANTHROPIC_BASE_URL"]
+    assert process.communicate(timeout=PATIENCE_SECONDS)[0].strip() == given["ANTHROPIC_BASE_URL"]
     row = until(lambda: site.row("elsewhere"), "the run")
     assert row["labels"] == {"gateway": "bypassed: anthropic"}
 
@@ -150,7 +150,7 @@ def test_what_a_client_was_told_before_its_gateway_was_killed_is_counted_once(si
     """Thrice, because the gateway tells by itself a tenth of a second later."""
     site.upstream.script("used", Turn(text="Yes.", usage=Usage(input_tokens=100, output_tokens=7)), repeats=True)
     for turns in (1, 2, 3):
-        with httpx.Client(timeout=20) as client:
+        with httpx.Client(timeout=PATIENCE_SECONDS) as client:
             assert client.post(chat_url(site), json=CHAT, headers={"authorization": "Bearer k"}).status_code == 200
             pid = killed_gateway(site)
         until(lambda pid=pid: site.gateway_pid(other_than=pid), "another gateway")
@@ -161,7 +161,7 @@ def test_what_a_client_was_told_before_its_gateway_was_killed_is_counted_once(si
 def test_a_turn_whose_gateway_was_killed_amid_it_counts_at_the_most_that_it_reserved(site: Site) -> None:
     silent = Delivery(stall_after=2)
     site.upstream.script("used", Turn(text="word " * 50, delivery=silent))
-    with httpx.Client(timeout=20) as client:
+    with httpx.Client(timeout=PATIENCE_SECONDS) as client:
         request = client.build_request(
             "POST", chat_url(site), json=CHAT | {"stream": True}, headers={"authorization": "Bearer k"}
         )

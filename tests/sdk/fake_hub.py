@@ -33,7 +33,7 @@ from opsconsole.protocol.frames import (
 )
 from opsconsole.protocol.limits import FRAME_BYTES_MAX, SUBPROTOCOL
 
-TIME_LIMIT_SECONDS = 10.0
+TIME_LIMIT_SECONDS = 30.0
 """Beyond this a test that waits has failed."""
 
 Verdict = Callable[[dict[str, Any]], dict[str, Any] | None]

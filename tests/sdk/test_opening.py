@@ -156,6 +156,7 @@ def test_an_agent_gets_nothing_heavier_than_websockets_and_pydantic(module: str)
         ("wss://ops.example/v1/agent", "https://OPS.example:443", True),
         ("ws://127.0.0.1:8787/v1/agent", "ws://127.0.0.1:8788/v1/agent", False),
         ("wss://ops.example/one/v1/agent", "wss://ops.example/two/v1/agent", False),
+        ("ws://127.0.0.1:8787/v1/agent", "ws://127.0.0.2:8787/v1/agent", False),
     ],
 )
 def test_a_hub_has_one_name_however_its_address_is_written(one: str, other: str, same: bool) -> None:

@@ -54,25 +54,29 @@ class PlainChat(PlainAnswer):
             self.shown.opening = {key: body[key] for key in ("id", "created") if key in body}
         calls: list[ModelCall] = []
         for place, message in enumerate(self.messages):
-            thought = next((text(message[name]) for name in THOUGHTS if message.get(name)), "")
-            words = shown_text(message.get("content")) or text(message.get("refusal"))
-            pieces += [Text(text=thought, role="thought")] if thought else []
-            pieces += [Text(text=words)] if words else []
+            for name in THOUGHTS:
+                if thought := text(message.get(name)):
+                    pieces.append(Text(text=thought, role="thought"))
+                    break
+            if words := shown_text(message.get("content")) or text(message.get("refusal")):
+                pieces.append(Text(text=words))
             calls += calls_in(message, self.told.id, place)
-        if any(not call.name for call in calls):
-            raise Unreadable("a call without a name")
-        pieces += [CallBegan(name=call.name) for call in calls]
+        for call in calls:
+            if not call.name:
+                raise Unreadable("a call without a name")
+            pieces.append(CallBegan(name=call.name))
         self._as_read = tuple(calls)
         return calls
 
     def _finished(self) -> str:
-        return next((text(mapping(choice).get("finish_reason")) for choice in listed(self._body.get("choices"))), "")
+        choices = listed(self._body.get("choices"))
+        return text(mapping(choices[0]).get("finish_reason")) if choices else ""
 
     def _failed(self, failure: Failure) -> bytes:
         return written(error_body(failure))
 
     def _kept(self) -> bytes:
-        half = any(HALF in call.raw for call in self.calls)
+        half = self.calls and any(HALF in call.raw for call in self.calls)
         if half or self.shown.continued or self._as_read != self.calls:
             return self._rewritten({call.id: Stands() for call in self.calls})
         return bytes(self._raw)

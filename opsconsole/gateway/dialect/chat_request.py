@@ -48,6 +48,10 @@ ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
     "tool": "tool",
     "function": "tool",
 }
+SHAPES: Mapping[str, type] = {"tool_calls": list, "function_call": dict}
+"""The fields of a message that hold its calls."""
+WORDS = frozenset({"role", "content", "refusal", "annotations", "name", "audio", "tool_call_id"})
+"""Fields of a message that are no call."""
 CALL_WORDS = ("call", "tool")
 """A field of a message with one of these in its name may be a call, also one that is not known yet."""
 
@@ -61,7 +65,7 @@ def read(raw: bytes) -> Request:
     model, messages = body.get("model"), body.get("messages")
     if not isinstance(model, str) or not model:
         raise BadRequest("model is missing")
-    if not isinstance(messages, list) or not all(isinstance(message, dict) for message in messages):
+    if not isinstance(messages, list) or not {dict}.issuperset(map(type, messages)):
         raise BadRequest("messages is not a list of messages")
     streams = body.get("stream") is True
     return Request(
@@ -70,9 +74,9 @@ def read(raw: bytes) -> Request:
         streams=streams,
         body=body,
         raw=raw,
-        output_tokens_max=max((count(body[cap]) for cap in CAPS if count(body.get(cap))), default=None),
+        output_tokens_max=max([count(body.get(cap)) for cap in CAPS]) or None,
         tools=tuple(_offers(body)),
-        conversation=tuple(said(message) for message in messages),
+        conversation=tuple([said(message) for message in messages]),
         results=tuple(_results(messages)),
         asks_usage=not streams or mapping(body.get("stream_options")).get("include_usage") is True,
     )
@@ -89,6 +93,8 @@ def forwarded(request: Request, changes: Changes) -> bytes:
     if changes.injected or changes.edited:
         messages = [_noted(message, changes.edited) for message in request.body["messages"]]
         changed["messages"] = messages + [{"role": "user", "content": words} for words in changes.injected]
+    if not changed and not changes.drop_tools:
+        return request.raw
     body = {**request.body, **changed}
     if changes.drop_tools:
         body = _without_tools(body, changes.drop_tools)
@@ -132,6 +138,8 @@ def shown_text(content: Any) -> str:
 def calls_in(message: Mapping[str, Any], answer_id: str = "", choice: int = 0) -> Iterator[ModelCall]:
     """The calls of a whole message, in order, those of an unknown kind among them. A call without an id is named after
     the answer, so that its id is unique in a run."""
+    if WORDS.issuperset(message):
+        return
     made = f"{answer_id or 'call'}.{choice}"
     for place, entry in enumerate(listed(message.get("tool_calls"))):
         yield call_in(mapping(entry), f"{made}.{place}", entry)
@@ -143,12 +151,11 @@ def calls_in(message: Mapping[str, Any], answer_id: str = "", choice: int = 0) -
 
 def unknown_calls(message: Mapping[str, Any]) -> list[str]:
     """The fields of a message or delta that hold something and look like a call, though no type knows them."""
-    known = ("tool_calls", "function_call", "tool_call_id")
-    empty_lists = [field for field in ("tool_calls", "function_call") if not _shaped(field, message.get(field))]
-    return empty_lists + [
+    misshapen = [field for field, shape in SHAPES.items() if (value := message.get(field)) and type(value) is not shape]
+    return misshapen + [
         field
         for field, value in message.items()
-        if value and field not in known and any(word in field.lower() for word in CALL_WORDS)
+        if value and field not in WORDS and field not in SHAPES and any(word in field.lower() for word in CALL_WORDS)
     ]
 
 
@@ -176,10 +183,6 @@ def _function(id: str, function: Mapping[str, Any], kind: str) -> ModelCall:
     # Some servers give an object where the format has its text.
     raw = text(given) if isinstance(given, str) else written_text(given) if given else ""
     return ModelCall(id=id, name=text(function.get("name")), args=arguments_in(raw), raw=raw, kind=kind)
-
-
-def _shaped(field: str, value: Any) -> bool:
-    return not value or isinstance(value, list if field == "tool_calls" else dict)
 
 
 def _part(part: Mapping[str, Any]) -> str:

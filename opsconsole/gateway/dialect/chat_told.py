@@ -11,6 +11,7 @@ from opsconsole.gateway.dialect.framing import written_frame
 from opsconsole.gateway.dialect.interface import Counted, Counts, Failure, Piece, Served
 from opsconsole.gateway.dialect.json_text import count, mapping, summed, text, written
 
+_NOBODY = Served(id="", model="")
 DONE = b"[DONE]"
 CALL_FINISHES = frozenset({"tool_calls", "function_call"})
 OPENING = ("id", "object", "created", "model", "service_tier", "system_fingerprint")
@@ -108,10 +109,10 @@ class Told:
     def take(self, body: Mapping[str, Any], pieces: list[Piece]) -> None:
         """Adds Served and Counted where there is news."""
         self.id = self.id or text(body.get("id"))
-        before = self._served or Served(id="", model="")
+        before = self._served or _NOBODY
         model = text(body.get("model")) or before.model
         fingerprint = text(body.get("system_fingerprint")) or before.fingerprint
-        if (model, fingerprint) != (before.model, before.fingerprint):
+        if model != before.model or fingerprint != before.fingerprint:
             self._served = Served(id=self.id, model=model, fingerprint=fingerprint)
             pieces.append(self._served)
         self._tier = text(body.get("service_tier")) or self._tier

@@ -24,6 +24,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from opsconsole.domain.light import light_dataclass
+
 HELD_BYTES_MAX = 8_388_608
 """Of one held answer; beyond it the answer is Broken: nothing that nobody could read is let through."""
 FRAME_BYTES_MAX = 4_194_304
@@ -78,7 +80,7 @@ class ToolResult:
     is_error: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
     """One message of a conversation, as a person reads it."""
 
@@ -89,7 +91,7 @@ class Said:
     """Of role `tool`: the call it answers."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request to a model, read once; `body` is not changed by anybody after that."""
 
@@ -112,7 +114,7 @@ class Request:
     """How many items of the history, the last ones, reasks have appended: no client has sent them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Changes:
     """What the gateway changes of a request on its way upstream."""
 
@@ -128,7 +130,7 @@ class Changes:
     """Another model, where a fallback upstream has one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
     """Tokens of one answer. `input_tokens` is the total with cache, as genai-prices counts it."""
 
@@ -152,14 +154,14 @@ class Counts:
 # -- what an answer gives ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Pass:
     """Bytes for the client, now."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
     """The next words of the model."""
 
@@ -167,7 +169,7 @@ class Text:
     role: Literal["assistant", "thought"] = "assistant"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """Which model answers; empty where the API does not say."""
 
@@ -176,7 +178,7 @@ class Served:
     fingerprint: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@light_dataclass(frozen=True, slots=True)
 class Counted:
     """The counts of this answer so far; later ones replace earlier ones."""
 
@@ -197,7 +199,7 @@ class Held:
     calls: tuple[ModelCall, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """The answer is whole and passed on; `finish` is the API's own word (stop, length, end_turn, …)."""
 

@@ -85,7 +85,7 @@ def text(value: Any) -> str:
 
 def count(value: Any) -> int:
     """The value where it is a number of something, else 0."""
-    return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else 0
+    return value if type(value) is int and value >= 0 else 0  # a bool is no number
 
 
 def summed(first: Any, second: Any) -> Any:

@@ -16,8 +16,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from enum import Enum, auto
-from itertools import groupby, pairwise
+from enum import IntEnum, auto
+from itertools import groupby
 from typing import Any
 
 from opsconsole.gateway.dialect.framing import Frame, Frames, FrameTooLong, is_clear
@@ -39,8 +39,8 @@ from opsconsole.gateway.dialect.interface import (
 from opsconsole.gateway.dialect.json_text import Unreadable, read_object
 
 
-class State(Enum):
-    """Where an answer is."""
+class State(IntEnum):
+    """Where an answer is (numbers, since those are looked up without a call)."""
 
     PASS = auto()
     """What comes goes to the client."""
@@ -54,7 +54,7 @@ class State(Enum):
     """Nothing more will be given, and what was kept is lost."""
 
 
-class Sight(Enum):
+class Sight(IntEnum):
     """What a frame is, or what happened to the answer."""
 
     PLAIN = auto()
@@ -147,8 +147,10 @@ class AnswerMachine(ABC):
         return Broken(why=why)
 
     def _given(self, pieces: list[Piece]) -> list[Piece]:
-        self._began = self._began or any(isinstance(piece, Pass) for piece in pieces)
-        return joined(pieces)
+        given = joined(pieces)
+        if not self._began:
+            self._began = Pass in map(type, given)
+        return given
 
     @abstractmethod
     def _kept(self) -> bytes:
@@ -336,6 +338,8 @@ class PlainAnswer(AnswerMachine):
 def unique(calls: list[ModelCall]) -> tuple[ModelCall, ...]:
     """The calls, each under an id of its own: one that comes again, or that has none, gets its place behind it.
     Raises: Unreadable, where there are too many."""
+    if not calls:
+        return ()
     if len(calls) > CALLS_MAX:
         raise Unreadable(f"an answer of more than {CALLS_MAX} calls")
     taken = {call.id for call in calls}
@@ -361,13 +365,10 @@ def note(ruled: Mapping[str, Ruling]) -> str:
     return "\n".join(dict.fromkeys(text for text in texts if text)) or "This call was not allowed."
 
 
-_FLOWING = frozenset({Pass, Text})
-
-
 def joined(pieces: list[Piece]) -> list[Piece]:
     """The same with fewer: between two other pieces all that passes is one, and so are the words of one role."""
-    kinds = [type(piece) in _FLOWING for piece in pieces]
-    if len(pieces) < 3 or not any(one and next_ for one, next_ in pairwise(kinds)):
+    kinds = list(map(type, pieces))
+    if kinds.count(Pass) < 2 and kinds.count(Text) < 2:
         return pieces
     together: list[Piece] = []
     open_: list[Pass | Text] = []

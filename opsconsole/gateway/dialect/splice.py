@@ -146,6 +146,8 @@ class Splices:
     def restored(self, request: Request) -> Request:
         """The request as upstream would know it; what a person reads of it stays the client's. The same request where
         nothing is to be restored."""
+        if not (self._turns or request.previous or self.unheard):
+            return request
         spliced = self._spliced(request)
         given = spliced.get("input", request.body.get("input"))
         changed = spliced | (self.unheard.told(request, given) or self._aliased(request, given))

@@ -32,6 +32,10 @@ class Unheard:
         since."""
         self._bytes = 0
 
+    def __bool__(self) -> bool:
+        """Whether there is anything that some provider has not heard."""
+        return bool(self._said)
+
     def composed(self, request: Request, id: str, items: Items) -> None:
         """An operator answered `request`, as it would have gone upstream, with these items under this id."""
         if request.dialect != NAME:

@@ -64,14 +64,17 @@ class Breaker:
     def answered(self, status: int, now: float) -> State | None:
         """What came of a request; the state where that changed it."""
         before = self.state
-        failed = status in FAILURES
         self._requests.add(1.0, now)
-        if failed:
+        if status in FAILURES:
             self._failures.add(1.0, now)
-        requests, failures = self._requests.total(now), self._failures.total(now)
-        tripped = failed and requests >= REQUESTS_MIN and failures >= FAILED_SHARE * requests
-        self._move("tripped" if tripped else "failed" if failed else "worked", now)
+            self._move("tripped" if self._is_too_much(now) else "failed", now)
+        else:
+            self._move("worked", now)
         return self.state if self.state != before else None
+
+    def _is_too_much(self, now: float) -> bool:
+        requests, failures = self._requests.total(now), self._failures.total(now)
+        return requests >= REQUESTS_MIN and failures >= FAILED_SHARE * requests
 
     def _move(self, event: Event, now: float) -> None:
         before, self.state = self.state, TRANSITIONS[self.state, event]

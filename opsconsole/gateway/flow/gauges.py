@@ -131,6 +131,8 @@ class Meter:
 
     def wait_seconds(self, amount: float, now: float) -> float:
         """Until so much may be sent; 0.0 for now. What is more than the whole limit waits for all of it."""
+        if self.limit is None:
+            return 0.0
         remaining = self.remaining(now)
         limit = self.limit if self.source == "headers" else self._learned(now)
         if remaining is None or limit is None:
@@ -229,7 +231,10 @@ class Gauges:
 
     def wait_seconds(self, lane: Lane, tokens: float, now: float) -> float:
         """Until a request of so many tokens fits under every known limit; 0.0 for now."""
-        return max(meter.wait_seconds(_share(kind, tokens), now) for kind, meter in self._of(lane).items())
+        wait = 0.0
+        for kind, meter in self._of(lane).items():
+            wait = max(wait, meter.wait_seconds(_share(kind, tokens), now))
+        return wait
 
     def all(self, now: float) -> list[Gauge]:
         """Every gauge that was heard of lately."""

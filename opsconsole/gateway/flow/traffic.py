@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from opsconsole.domain.light import light_dataclass
 from opsconsole.gateway.flow.breaker import Breaker
 from opsconsole.gateway.flow.fair import FairQueue, QueueFull, Ticket
 from opsconsole.gateway.flow.gauges import Gauge, Gauges, Lane
@@ -35,7 +36,7 @@ LANES_MAX = 2_000
 """Lanes, and upstreams, remembered; the longest unused that nobody waits for is forgotten."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """One request that wants to go out."""
 
@@ -196,7 +197,7 @@ class Traffic:
     # -- one lane --------------------------------------------------------------------------------------------------
 
     def _wait(self, name: Lane, lane: _LaneState, tokens: float, now: float) -> float:
-        return max(0.0, lane.blocked_until - now, self.gauges.wait_seconds(name, tokens, now))
+        return max(lane.blocked_until - now, self.gauges.wait_seconds(name, tokens, now))
 
     def _sent(self, ask: Ask, lane: _LaneState, now: float) -> Go | Refuse:
         closed = lane.breaker.wait_seconds(now)
@@ -267,8 +268,10 @@ def _forget_oldest(known: OrderedDict[Any, Any], may_go: Callable[[Any], bool]) 
 
 
 def _told(changed: str | None, lane: Lane) -> str | None:
+    if changed is None:
+        return None
     what = f"{lane[0]} {lane[2]}".strip()
     return {
         "open": f"{what} fails too often: it is not asked for a while",
         "closed": f"{what} works again",
-    }.get(changed or "")
+    }.get(changed)

@@ -18,20 +18,23 @@ class Window:
 
     def add(self, amount: float, now: float) -> None:
         """So much more, or less."""
-        self._forget(now)
-        number = now // self._width
-        if not self._bins or self._bins[-1][0] < number:
-            self._bins.append([number, 0.0])
-        self._bins[-1][1] += amount
+        number, bins = now // self._width, self._bins
+        if not bins or bins[-1][0] < number:
+            self._forget(number)
+            bins.append([number, 0.0])
+        bins[-1][1] += amount
         self._sum += amount
 
     def total(self, now: float) -> float:
         """The sum."""
-        self._forget(now)
-        return max(0.0, self._sum)
+        number, bins = now // self._width, self._bins
+        if bins and bins[0][0] <= number - self._count:
+            self._forget(number)
+        return self._sum if self._sum > 0.0 else 0.0
 
-    def _forget(self, now: float) -> None:
-        oldest = now // self._width - self._count
+    def _forget(self, number: float) -> None:
+        """What is too old in the bin of this number."""
+        oldest = number - self._count
         while self._bins and self._bins[0][0] <= oldest:
             self._sum -= self._bins.popleft()[1]
         if not self._bins:

@@ -34,6 +34,7 @@ LINGER_SECONDS = 20.0
 """A client whose request was refused half read may send the rest of it before it reads why."""
 _RESET = struct.pack("ii", 1, 0)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"expect"})
 _BAD_HTTP: Final = "opsconsole: the request is not HTTP/1.1 as everybody reads it"
 _TOO_LARGE_HEAD: Final = f"opsconsole: a head has at most {HEAD_BYTES_MAX} bytes and {HEADERS_MAX} headers"
 
@@ -194,6 +195,8 @@ class Incoming(asyncio.Protocol):
         expects, size, has_body = False, 0, False
         is_lost = self._parser.get_method() == b"CONNECT"
         for name, value in self._headers:
+            if name not in _FRAMING:
+                continue
             if name == b"content-length":
                 size = int(value)
                 has_body = has_body or size > 0

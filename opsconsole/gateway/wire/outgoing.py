@@ -26,10 +26,11 @@ Take = Callable[[bytes], bool]
 class UpstreamFailed(Exception):
     """No whole answer came: nothing there, cut, or silent for too long."""
 
-    def __init__(self, why: str, *, timed_out: bool = False, may_cost: bool = False) -> None:
-        """`may_cost`: the request was sent, and the provider may have worked on it all the while."""
+    def __init__(self, why: str, *, timed_out: bool = False, may_cost: bool = False, was_sent: bool = False) -> None:
+        """`may_cost`: the request was sent, and the provider may have worked on it all the while. `was_sent`: its
+        connection broke behind it, without a word of an answer."""
         super().__init__(why)
-        self.timed_out, self.may_cost = timed_out, may_cost
+        self.timed_out, self.may_cost, self.was_sent = timed_out, may_cost, was_sent
 
 
 class Untold(UpstreamFailed):
@@ -246,12 +247,13 @@ class Outgoing(asyncio.Protocol):
             if status == 101 or self._interim > INTERIM_MAX:
                 self._break(f"the model's provider answered {status}, which nobody asked for")
             return
-        framing = [(name, value) for name, value in self._headers if name in (b"content-length", b"transfer-encoding")]
-        codings = [value.strip().lower() for name, value in framing if name == b"transfer-encoding"]
-        if len(self._headers) > HEADERS_MAX or codings not in ([], [CHUNKED]):
+        names = [name for name, _ in self._headers]
+        codings = names.count(b"transfer-encoding")
+        if len(names) > HEADERS_MAX or codings > 1 or (codings and not self._is_in_chunks()):
             self._break("the model's provider answered in a way that is not read here")
             return
-        self._ends_with_connection = not framing and status not in NO_BODY_STATUSES
+        has_framing = bool(codings) or b"content-length" in names
+        self._ends_with_connection = not has_framing and status not in NO_BODY_STATUSES
         self._may_serve_again = self._parser.should_keep_alive()
         asked, self._asked = self._asked, None
         if asked.done():  # nobody waits for it any more
@@ -259,6 +261,9 @@ class Outgoing(asyncio.Protocol):
             return
         self._answer = Arriving(self, status, self._headers)
         asked.set_result(self._answer)
+
+    def _is_in_chunks(self) -> bool:
+        return any(name == b"transfer-encoding" and value.strip().lower() == CHUNKED for name, value in self._headers)
 
     def on_body(self, body: bytes) -> None:
         """A part of the body."""
@@ -325,7 +330,7 @@ class Outgoing(asyncio.Protocol):
         answer, self._answer = self._answer, None
         if asked is not None and not asked.done():
             kind = Untold if self._has_served and not self._has_heard and not timed_out else UpstreamFailed
-            asked.set_exception(kind(why, timed_out=timed_out, may_cost=timed_out))
+            asked.set_exception(kind(why, timed_out=timed_out, may_cost=timed_out, was_sent=not timed_out))
         if answer is not None:
             answer.over(UpstreamFailed(why, timed_out=timed_out))
 

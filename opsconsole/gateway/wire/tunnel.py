@@ -11,8 +11,8 @@ from typing import TypeVar
 from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
+from opsconsole.domain.address import is_loopback
 from opsconsole.gateway.wire.headers import HEAD_BYTES_MAX, Headers, written_head
-from opsconsole.sdk.settings import LOOPBACK
 
 Spoken = TypeVar("Spoken", bound=asyncio.Protocol)
 
@@ -36,7 +36,7 @@ def proxy_for(scheme: str, host: str, port: int | None) -> Proxy | None:
     place = f"{host}:{port}" if port else host
     proxies = getproxies()
     named = proxies.get(scheme) or proxies.get("all")
-    if host in LOOPBACK or not named or proxy_bypass(place):
+    if is_loopback(host) or not named or proxy_bypass(place):
         return None
     parts = urlsplit(named if "://" in named else f"http://{named}")
     if parts.scheme != "http" or not parts.hostname:

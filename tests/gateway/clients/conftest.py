@@ -1,4 +1,4 @@
-"""The client tests play on one stage side by side: all begin when the first is asked for, and report as themselves."""
+"""The client tests play on one stage side by side: those of a file begin with its first, and report as themselves."""
 
 from __future__ import annotations
 
@@ -26,18 +26,24 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def theatre(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
-    """The stage, with every selected scenario begun."""
+def open_theatre(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Theatre]:
+    """The stage, with nothing begun."""
     try:
         for name in ("current", "earlier", "program"):
             made(name)
     except Unavailable as problem:
         pytest.skip(str(problem))
     opened = Theatre(tmp_path_factory.mktemp("stage") / "hub", at_once=AT_ONCE)
-    for item in request.session.items:
-        scenario = getattr(getattr(item, "function", None), "scenario", None)
-        if scenario is not None:
-            callspec = getattr(item, "callspec", None)
-            opened.start(item.nodeid, scenario, callspec.params if callspec else {})
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="module")
+def theatre(request: pytest.FixtureRequest, open_theatre: Theatre) -> Theatre:
+    """The stage, with every selected scenario of the file begun: the other files may be another worker's."""
+    for item in request.session.items:
+        scenario = getattr(getattr(item, "function", None), "scenario", None)
+        if scenario is not None and item.path == request.path:
+            callspec = getattr(item, "callspec", None)
+            open_theatre.start(item.nodeid, scenario, callspec.params if callspec else {})
+    return open_theatre

@@ -25,7 +25,7 @@ from tests.support.hub import RunningHub, hub_process
 from tests.support.model_script import Turn, mark
 from tests.support.model_upstream import RunningUpstream, Seen, running_upstream
 
-PATIENCE_SECONDS = 45.0
+PATIENCE_SECONDS = 100.0
 """How long anything may take that must come; two cores are shared by all that goes on at once."""
 LOOK_SECONDS = 0.05
 KEEPALIVE_SECONDS = 1.0
@@ -422,7 +422,7 @@ class Theatre:
         self._opened = self._call(self._open(data_dir, at_once))
         self._played: dict[str, asyncio.Task[None]] = {}
 
-    def _call(self, coroutine: Coroutine[Any, Any, Any], seconds: float = 200.0) -> Any:
+    def _call(self, coroutine: Coroutine[Any, Any, Any], seconds: float = 280.0) -> Any:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(seconds)
 
     async def _open(self, data_dir: Path, at_once: int) -> Any:

@@ -64,8 +64,8 @@ def test_an_answer_without_calls_passes_byte_for_byte_once_it_is_whole() -> None
     assert pieces == [
         Served(id="chatcmpl-A", model="gpt-5-2026-08-01", fingerprint="fp_1"),
         Counted(counts),
-        Pass(PLAIN_SPOKEN),
         Text(text="Hello wörld"),
+        Pass(PLAIN_SPOKEN),
         Done(finish="stop"),
     ]
 
