@@ -13,7 +13,8 @@ from enum import StrEnum
 from typing import Literal
 
 from opsconsole.errors import LocalProtocolError, RemoteProtocolError
-from opsconsole.protocol.frames import FRAMES, Beat, Bye, Direction, Frame, Hello, Welcome, decode, encode
+from opsconsole.protocol.coding import decode, encode
+from opsconsole.protocol.frames import FRAMES, Beat, Bye, Direction, Frame, Hello, Welcome
 from opsconsole.protocol.limits import (
     BEAT_SECONDS,
     FRAME_BYTES_MAX,

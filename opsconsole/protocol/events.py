@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, 
 
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
+from opsconsole.domain.usage import Usage
 from opsconsole.protocol.limits import (
     BATCH_EVENTS_MAX,
     CAPS_MAX,
@@ -163,6 +164,17 @@ class UsageEvent(_Event):
     """The price list and settings by which `cost_usd` was worked out."""
     unpriced_turns: Count = 0
     """Turns for which no price is known: `cost_usd` counts them by a flat price or not at all."""
+
+    def reading(self) -> Usage:
+        """The counts."""
+        return Usage(
+            turns=self.turns,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            cache_read_tokens=self.cache_read_tokens,
+            cache_write_tokens=self.cache_write_tokens,
+            reasoning_tokens=self.reasoning_tokens,
+        )
 
 
 class NoteEvent(_Event):

@@ -1,26 +1,21 @@
-"""The frames of `opsconsole.v1`, one JSON object each: where the outside is validated; it keeps no state."""
+"""The frames of `opsconsole.v1`, one JSON object each: what the outside is held to; how they are read is `coding`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import SchemaValidator, core_schema, from_json, to_json
+from pydantic import BaseModel, ConfigDict, Field
 
 from opsconsole.domain.approval import Answer
 from opsconsole.domain.command import Do
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import Outcome
-from opsconsole.errors import RemoteProtocolError
 from opsconsole.protocol.asked import AskedGrant, NewCaps, Precondition
-from opsconsole.protocol.events import AgentEvent, Event, Id, Name, UnknownEvent, parse_agent_events
+from opsconsole.protocol.events import AgentEvent, Id, Name
 from opsconsole.protocol.limits import (
     BATCH_EVENTS_MAX,
-    FRAME_BYTES_MAX,
     RUNS_PER_CONNECTION_MAX,
     TEXT_BYTES_MAX,
-    Close,
 )
 from opsconsole.protocol.rates import RATES_MAX, Rate
 
@@ -142,6 +137,14 @@ class Sub(_Frame):
     epoch: str | None = None
     rev: Seq | None = None
     off: bool = False
+
+
+class Look(_Frame):
+    """What a console has open now, for the other operators; neither: nothing of a run."""
+
+    t: Literal["look"] = "look"
+    run: Id | None = None
+    approval: Id | None = None
 
 
 class Snap(_Frame):
@@ -309,7 +312,7 @@ class Err(_Frame):
 
 
 AgentFrame = Hello | Attach | Detach | EventFrame | Ack | Res | Beat | Bye
-OperatorFrame = Hello | Sub | Ack | Command | Beat | Bye
+OperatorFrame = Hello | Sub | Look | Ack | Command | Beat | Bye
 HubToAgent = Welcome | Ack | PointCommand | Beat | Bye | Err
 HubToOperator = Welcome | Snap | Delta | Res | Beat | Bye | Err
 Frame = (
@@ -320,6 +323,7 @@ Frame = (
     | EventFrame
     | Ack
     | Sub
+    | Look
     | Snap
     | Delta
     | Command
@@ -332,99 +336,10 @@ Frame = (
 
 Direction = Literal["agent_to_hub", "operator_to_hub", "hub_to_agent", "hub_to_operator"]
 
-_ON_USE = ConfigDict(defer_build=True)
-"""A process reads one or two of the directions: the others are never built."""
-_READERS: dict[Direction, TypeAdapter[Any]] = {
-    "agent_to_hub": TypeAdapter(Annotated[AgentFrame, Field(discriminator="t")], config=_ON_USE),
-    "operator_to_hub": TypeAdapter(Annotated[OperatorFrame, Field(discriminator="t")], config=_ON_USE),
-    "hub_to_agent": TypeAdapter(Annotated[HubToAgent, Field(discriminator="t")], config=_ON_USE),
-    "hub_to_operator": TypeAdapter(Annotated[HubToOperator, Field(discriminator="t")], config=_ON_USE),
-}
 FRAMES: dict[Direction, tuple[type[BaseModel], ...]] = {
     "agent_to_hub": (Hello, Attach, Detach, EventFrame, Ack, Res, Beat, Bye),
-    "operator_to_hub": (Hello, Sub, Ack, Command, Beat, Bye),
+    "operator_to_hub": (Hello, Sub, Look, Ack, Command, Beat, Bye),
     "hub_to_agent": (Welcome, Ack, PointCommand, Beat, Bye, Err),
     "hub_to_operator": (Welcome, Snap, Delta, Res, Beat, Bye, Err),
 }
 """direction -> the frames that may travel so; the schemas in docs/ are generated from this table."""
-
-_KNOWN: dict[Direction, frozenset[str]] = {
-    direction: frozenset(frame.model_fields["t"].default for frame in frames) for direction, frames in FRAMES.items()
-}
-
-
-def decode(data: str | bytes, direction: Direction) -> Frame | None:
-    """One frame, or None for a type that this version does not know (a newer minor's: to be ignored).
-
-    Raises: RemoteProtocolError with the close code, for anything else that is not a valid frame.
-    """
-    size = len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode(errors="replace"))
-    if size > FRAME_BYTES_MAX:
-        raise RemoteProtocolError(f"frame of {size} bytes; at most {FRAME_BYTES_MAX}", code=Close.FRAME_TOO_BIG)
-    try:
-        return _READERS[direction].validate_json(data)  # type: ignore[no-any-return]
-    except ValidationError as error:
-        return _second_reading(data, direction, error)
-
-
-def encode(frame: BaseModel) -> bytes:
-    """The bytes of one frame; unset optional fields are left out."""
-    return to_json(frame, exclude_none=True, by_alias=True)
-
-
-def _second_reading(data: str | bytes, direction: Direction, first: ValidationError) -> Frame | None:
-    """A frame that did not validate: an unknown type is ignored, a bad event kept as unknown, the rest an error."""
-    try:
-        raw = from_json(data, allow_inf_nan=True)
-    except ValueError as error:
-        raise RemoteProtocolError(f"not JSON: {error}") from None
-    if not isinstance(raw, dict) or not isinstance(raw.get("t"), str):
-        raise RemoteProtocolError("a frame is a JSON object with a string `t`")
-    if raw["t"] not in _KNOWN[direction]:
-        return None
-    if raw["t"] == "event" and direction == "agent_to_hub":
-        return _lenient_events(raw, first)
-    raise RemoteProtocolError(_explain(first)) from None
-
-
-def _lenient_events(raw: dict[str, Any], first: ValidationError) -> Frame:
-    items = raw.get("events")
-    if not isinstance(items, list) or len(items) > BATCH_EVENTS_MAX:
-        raise RemoteProtocolError(_explain(first)) from None
-    if not all(isinstance(item, dict) for item in items):
-        raise RemoteProtocolError(_explain(first)) from None
-    try:
-        envelope = EventFrame.model_validate({**raw, "events": []})
-        events: list[Event] = parse_agent_events(items)
-    except (ValidationError, TypeError) as error:
-        raise RemoteProtocolError(_explain(error) if isinstance(error, ValidationError) else str(error)) from None
-    return envelope.model_copy(update={"events": events})
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors(include_url=False, include_input=False)[0]
-    place = ".".join(str(part) for part in first["loc"])
-    return f"{place}: {first['msg']}"
-
-
-_STRANGE = SchemaValidator(core_schema.str_schema(pattern=r"\\u00|NaN|Infinity"))
-"""What makes the bytes of a frame unfit to be stored as they are; one search of this engine costs a tenth of three."""
-
-
-def spliced_events(data: bytes, frame: EventFrame) -> bytes:
-    """The JSON array of the frame's events: byte for byte as sent where that is certain, else encoded again.
-
-    Certain means: `events` is the last key and appears once, and every event was read as what it says it is. An
-    escaped letter could hide a second key, and NaN is no JSON, so both take the slow way.
-    """
-    start = data.find(b'"events":[')
-    strange = _STRANGE.isinstance_python(data) or UnknownEvent in map(type, frame.events)
-    plain = frame.skip is None and not frame.model_extra and not strange
-    if plain and start >= 0 and data.endswith(b"]}") and data.count(b'"events"') == 1:
-        return data[start + 9 : -1]
-    return encoded_events(frame.events)
-
-
-def encoded_events(events: Sequence[BaseModel]) -> bytes:
-    """The JSON array of events, unset fields left out; numbers that JSON has no word for become strings."""
-    return to_json([event.model_dump(mode="json", exclude_unset=True) for event in events], inf_nan_mode="strings")

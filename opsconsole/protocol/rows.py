@@ -222,6 +222,15 @@ class ApprovalRow(_Row):
     rev: int = 0
 
 
+class Present(_Row):
+    """One console that is connected, and what it has open since when (hub clock, unix seconds)."""
+
+    by: str
+    run: str | None = None
+    approval: str | None = None
+    since: float
+
+
 class HubRow(_Row):
     """The hub itself: the only row of its view."""
 
@@ -235,6 +244,8 @@ class HubRow(_Row):
     """What is about no single run."""
     limits: list[LimitRow] = Field(default_factory=list)
     """How full the rate limits of models' providers are, by what gateways tell."""
+    present: list[Present] = Field(default_factory=list)
+    """Who is connected with a console, and what each has open."""
     rev: int = 0
 
 

@@ -13,9 +13,9 @@ from opsconsole.errors import SupervisorError
 from opsconsole.sdk.journal import is_spoken_for
 from opsconsole.sdk.order import Order
 from opsconsole.supervisor.climb import Cooperative
+from opsconsole.supervisor.processes import ProcessInfo
 from opsconsole.supervisor.receipts import FreezeReceipt, KillReceipt
 from opsconsole.supervisor.report import POINT, Report
-from opsconsole.supervisor.tree import ProcessInfo
 
 KILLED_MAX = 10_000
 """Process ids in one answer, as the protocol bounds it."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from opsconsole.supervisor.cgroup import Cgroup
-from opsconsole.supervisor.tree import Identity, Processes, ProcessInfo, descendants, settled_children
+from opsconsole.supervisor.processes import Identity, Processes, ProcessInfo
+from opsconsole.supervisor.tree import descendants, settled_children
 
 MAX_RSS_UNIT = 1024 if sys.platform == "linux" else 1
 """`ru_maxrss` counts KiB on Linux, bytes on macOS."""

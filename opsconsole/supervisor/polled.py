@@ -7,7 +7,7 @@ import time
 
 import psutil
 
-from opsconsole.supervisor.tree import MARKER, Identity, ProcessInfo
+from opsconsole.supervisor.processes import MARKER, Identity, ProcessInfo
 
 STATES = {
     psutil.STATUS_ZOMBIE: "Z",

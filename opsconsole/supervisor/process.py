@@ -23,10 +23,11 @@ from opsconsole.supervisor.climb import Climb, Cooperative
 from opsconsole.supervisor.custody import AdoptedTree, LostTree
 from opsconsole.supervisor.ladder import LadderSettings
 from opsconsole.supervisor.launch import cannot_start, start_order, start_reaper, with_token
+from opsconsole.supervisor.processes import Identity, ProcessInfo
 from opsconsole.supervisor.receipts import Exit, FreezeReceipt, KillReceipt
 from opsconsole.supervisor.tail import Tail
 from opsconsole.supervisor.terminal import Terminal, wire
-from opsconsole.supervisor.tree import Identity, ProcessInfo, census, process_table
+from opsconsole.supervisor.tree import census, process_table
 
 Outlive = Literal["kill", "leave"]
 

@@ -16,7 +16,8 @@ from typing import Any
 
 from opsconsole.supervisor import cgroup, kernel, sweep
 from opsconsole.supervisor.custody import OwnTree, TrackedTree
-from opsconsole.supervisor.tree import ProcessInfo, census, process_table
+from opsconsole.supervisor.processes import ProcessInfo
+from opsconsole.supervisor.tree import census, process_table
 
 WATCH_SECONDS = 0.2
 """Only without a subreaper: how often the tree is looked at (a look costs milliseconds). With one, nothing polls."""

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal
 
 from opsconsole.supervisor.custody import Usage
+from opsconsole.supervisor.processes import Identity, ProcessInfo
 from opsconsole.supervisor.sweep import Stage, Swept
-from opsconsole.supervisor.tree import Identity, ProcessInfo
 
 Message = dict[str, Any]
 Proof = Literal["process", "none"]

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from opsconsole.supervisor.tree import Identity, Processes, ProcessInfo, census, walk
+from opsconsole.supervisor.processes import Identity, Processes, ProcessInfo
+from opsconsole.supervisor.tree import census, walk
 
 STOP_SECONDS = 0.5
 """A tree that still grows after this long is killed as it is: what appears later is killed as it appears."""

@@ -84,6 +84,7 @@ class Events(Protocol):
     def publish_all(self, batches: Sequence[Batch]) -> asyncio.Future[Sequence[int | Exception]]:
         """As `publish`, for several in order: one future, which gives of each its position or why it is not stored.
 
+        Those behind one that the disk refused are refused too: the disk holds nothing that lacks what came before it.
         Raises (from the future): Overloaded, Closed; then none is stored.
         """
         ...

@@ -121,7 +121,10 @@ class MemoryEvents:
     def publish_all(self, batches: Sequence[Batch]) -> asyncio.Future[Sequence[int | Exception]]:
         """See `Events.publish_all`."""
         future: asyncio.Future[Sequence[int | Exception]] = asyncio.get_running_loop().create_future()
-        outcomes = [self._publish(batch) for batch in batches]
+        outcomes: list[int | Exception] = []
+        for batch in batches:
+            refused = outcomes and isinstance(outcomes[-1], StorageError)
+            outcomes.append(outcomes[-1] if refused else self._publish(batch))
         closed = next((outcome for outcome in outcomes if isinstance(outcome, Closed)), None)
         if closed is None:
             future.set_result(outcomes)

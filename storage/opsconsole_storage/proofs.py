@@ -12,6 +12,9 @@ from opsconsole_storage.leaves import entry_of
 from opsconsole_storage.merkle import consistency_holds, inclusion_holds, leaf_hash
 from opsconsole_storage.notes import Verifier
 
+_MALFORMED = (KeyError, TypeError, OverflowError, RecursionError)
+"""What a document from anybody may raise beside ValueError: Infinity is a number of JSON as Python reads it."""
+
 
 def _encode(path: tuple[bytes, ...]) -> list[str]:
     return [base64.b64encode(node).decode() for node in path]
@@ -73,10 +76,10 @@ class InclusionProof:
                 checkpoint=str(document["checkpoint"]),
                 public_key=str(document["public_key"]),
             )
-            shown = document["entry"]
-        except (KeyError, TypeError) as error:
+            is_shown = document["entry"] == entry_json(entry_of(proof.leaf))
+        except _MALFORMED as error:
             raise ValueError(f"not a proof: {error!r}") from error
-        if shown != entry_json(entry_of(proof.leaf)):
+        if not is_shown:
             raise ValueError("the entry shown is not the one that is proven")
         return proof
 
@@ -132,5 +135,5 @@ class ConsistencyProof:
                 checkpoint=str(document["checkpoint"]),
                 public_key=str(document["public_key"]),
             )
-        except (KeyError, TypeError) as error:
+        except _MALFORMED as error:
             raise ValueError(f"not a proof: {error!r}") from error

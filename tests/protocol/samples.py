@@ -77,6 +77,7 @@ FRAMES: dict[str, dict[str, dict[str, Any]]] = {
     "operator_to_hub": {
         "hello": {"t": "hello", "client": "console"},
         "sub": {"t": "sub", "sub": "b", "view": "run", "run": "run_1", "epoch": "e", "rev": 4},
+        "look": {"t": "look", "run": "run_1", "approval": "ap_1"},
         "ack": {"t": "ack", "sub": "b", "rev": 4},
         "cmd": COMMAND,
         "beat": BEAT,

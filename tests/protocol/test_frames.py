@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsconsole.errors import RemoteProtocolError
+from opsconsole.protocol.coding import decode, encode, encoded_events
 from opsconsole.protocol.events import RunEvent, StateEvent, UnknownEvent, parse_timeline
-from opsconsole.protocol.frames import FRAMES, EventFrame, decode, encode, encoded_events
+from opsconsole.protocol.frames import FRAMES, EventFrame
 from opsconsole.protocol.limits import BATCH_EVENTS_MAX, FRAME_BYTES_MAX, Close
 from tests.protocol import samples
 

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsconsole.errors import RemoteProtocolError
+from opsconsole.protocol.coding import decode, encoded_events, spliced_events
 from opsconsole.protocol.events import parse_timeline
-from opsconsole.protocol.frames import EventFrame, decode, encoded_events, spliced_events
+from opsconsole.protocol.frames import EventFrame
 from tests.protocol import samples
 
 NOTE = '{"seq":1,"ts":1.0,"type":"note","text":"%s"}'

@@ -63,6 +63,14 @@ async def test_events_go_on_when_space_returns(store: SqliteStore) -> None:
     assert [stored.batch.first_seq for stored in await store.events.read(0, 10)] == [1, 2]
 
 
+async def test_nothing_of_a_group_overtakes_what_a_full_disk_refused(store: SqliteStore) -> None:
+    await store.events.publish(batch(1))
+    limit_pages(store.events._files._current, 0)
+    outcomes = await store.events.publish_all([batch(2, NOISE), batch(3)])
+    assert [type(outcome) for outcome in outcomes] == [DiskFull, DiskFull]
+    assert [stored.batch.first_seq for stored in await store.events.read(0, 10)] == [1]
+
+
 async def test_a_day_that_can_not_start_on_a_full_disk_starts_when_space_returns(
     store: SqliteStore, directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,3 +102,22 @@ async def test_a_copy_that_can_not_be_written_verifies(log: SqliteStore, reachab
     with unwritable(reachable / "evidence"):
         report = verify(reachable / "evidence")
     assert (report.ok, report.entries, report.problems) == (True, SIZE, [])
+
+
+HOSTILE = {
+    "infinity": '{"format": "FORMAT", "old_size": Infinity, "old_root": "", "path": [], "checkpoint": "", '
+    '"public_key": "", "leaf": "", "entry": {}}',
+    "too-deep": "[" * 100_000,
+    "no-object": "[]",
+    "nothing-in-it": '{"format": "FORMAT"}',
+    "a-path-of-numbers": '{"format": "FORMAT", "old_size": 1, "old_root": "", "path": [1], "leaf": ""}',
+}
+
+
+@pytest.mark.parametrize("kind", [InclusionProof, ConsistencyProof])
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
+def test_what_is_no_proof_is_said_to_be_none_whatever_it_is(
+    kind: type[InclusionProof] | type[ConsistencyProof], text: str
+) -> None:
+    with pytest.raises(ValueError):
+        kind.from_json(text.replace("FORMAT", kind.FORMAT))

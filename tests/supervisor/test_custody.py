@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from opsconsole.supervisor.custody import AdoptedTree, LostTree
-from opsconsole.supervisor.tree import Identity, ProcessInfo, census, descendants, settled_children
+from opsconsole.supervisor.processes import Identity, ProcessInfo
+from opsconsole.supervisor.tree import census, descendants, settled_children
 from tests.supervisor.test_sweep import process
 
 REAPER, MAIN, ORPHAN, STRANGER = 9_000_001, 9_000_002, 9_000_003, 9_000_004

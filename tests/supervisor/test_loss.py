@@ -19,8 +19,8 @@ from opsconsole.errors import CannotStart
 from opsconsole.supervisor import kernel
 from opsconsole.supervisor import process as process_module
 from opsconsole.supervisor.ladder import LadderSettings
+from opsconsole.supervisor.linux import LinuxProcesses
 from opsconsole.supervisor.process import SupervisedProcess
-from opsconsole.supervisor.tree import LinuxProcesses
 from tests.supervisor.conftest import Start
 from tests.supervisor.trees import (
     PYTHON,

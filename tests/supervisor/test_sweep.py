@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from opsconsole.supervisor import sweep
-from opsconsole.supervisor.tree import Identity, ProcessInfo
+from opsconsole.supervisor.processes import Identity, ProcessInfo
 
 
 def process(pid: int, parent: int, *, state: str = "S") -> ProcessInfo:

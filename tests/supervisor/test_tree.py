@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from opsconsole.supervisor.linux import LinuxProcesses
 from opsconsole.supervisor.polled import PsutilProcesses
-from opsconsole.supervisor.tree import MARKER, Identity, LinuxProcesses, Processes, descendants
+from opsconsole.supervisor.processes import MARKER, Identity, Processes
+from opsconsole.supervisor.tree import descendants
 from tests.supervisor.trees import PYTHON, SLEEP, Bench
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
