@@ -34,7 +34,7 @@ class RowSource:
     def ack(self, rev: int) -> None:
         """The console applied a frame."""
         self.subscriber.ack(rev)
-        if self.subscriber.in_snapshot:
+        if self.subscriber.in_snapshot or self.subscriber.is_cut:
             self.due()
         elif self.subscriber.is_behind:
             self._behind()

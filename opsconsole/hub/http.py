@@ -16,7 +16,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from opsconsole import __version__
+from opsconsole.domain.address import is_loopback
 from opsconsole.domain.command import Role
+from opsconsole.exposition import CONTENT_TYPE
 from opsconsole.hub.admission import Door, Refusal, address, busy
 from opsconsole.hub.answers import (
     answer,
@@ -35,9 +37,7 @@ from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.http_audit import AuditPages
 from opsconsole.hub.http_points import HttpPoints
 from opsconsole.hub.http_tokens import Administration
-from opsconsole.hub.metrics import CONTENT_TYPE
 from opsconsole.hub.server import Hub, NotRecorded
-from opsconsole.hub.settings import is_loopback
 from opsconsole.hub.timeline import all_rows, forward, newest
 from opsconsole.protocol.frames import Command, Res
 from opsconsole_storage import StorageError
@@ -110,6 +110,7 @@ class Http:
             ("GET", "/v1/audit", Role.OBSERVER, audit.page),
             ("GET", "/v1/audit/checkpoint", Role.OBSERVER, audit.checkpoint),
             ("GET", "/v1/audit/verify", Role.OBSERVER, audit.verify),
+            ("GET", "/v1/audit/consistency", Role.OBSERVER, audit.consistency),
             ("GET", "/v1/audit/{seq}", Role.OBSERVER, audit.one),
             ("GET", "/v1/audit/{seq}/proof", Role.OBSERVER, audit.proof),
             ("POST", "/v1/runs/{run}/events", Role.AGENT, points.post_events),
@@ -227,7 +228,7 @@ class Http:
     async def _approvals(self, run: str, *, pending_only: bool) -> list[str]:
         feed, desk = self._hub.follows["approvals"].feed, self._hub.desk
         texts = []
-        for count, approval in enumerate(desk.approval_ids(pending_only)):
+        for count, approval in enumerate([*desk.approval_ids(pending_only), *self._hub.decoys.ids]):
             if not run or getattr(desk.approval_row(approval), "run", "") == run:
                 row = feed.row(approval)
                 texts += [row.text] if row else []
@@ -298,7 +299,7 @@ class Http:
         wait = seconds(request, "wait", self._hub.limits.wait_seconds_max)
         if self._hub.desk.command_report(cmd) is None:
             raise not_found(f"there is no command {cmd}")
-        await self._hub.wait_until(lambda: self._is_settled(cmd), wait)
+        await self._hub.waiters.until(lambda: self._is_settled(cmd), wait)
         report = self._hub.desk.command_report(cmd)
         if report is None:
             raise not_found(f"there is no command {cmd}")

@@ -17,8 +17,8 @@ from starlette.responses import Response
 from opsconsole.hub.admission import Refusal
 from opsconsole.hub.answers import answer, flag, not_found, number
 from opsconsole.hub.desk.principal import Principal
-from opsconsole_storage import Entry, Log, Store
-from opsconsole_storage.verify import inclusion_proof, verify
+from opsconsole_storage import Entry, Log, StorageError, Store
+from opsconsole_storage.verify import consistency_proof, inclusion_proof, verify
 
 LIMIT_MAX = 1_000
 PAGE_ENTRIES = 500
@@ -131,6 +131,22 @@ class AuditPages:
             proof = await asyncio.to_thread(inclusion_proof, directory, seq)
         except LookupError as error:
             raise not_found(str(error)) from None
+        except (StorageError, OSError, sqlite3.Error) as error:
+            raise Refusal(status=503, code="storage_failed", message=str(error)) from None
+        return Response(proof.to_json(), media_type="application/json")
+
+    async def consistency(self, request: Request, _principal: Principal) -> Response:
+        """The proof that the log starts with its first `since` entries, and its signed head; 409: it is shorter."""
+        since = number(request, "since", 0)
+        directory = self._files()
+        try:
+            proof = await asyncio.to_thread(consistency_proof, directory, since)
+        except LookupError as error:
+            raise not_found(str(error)) from None
+        except ValueError as error:
+            raise Refusal(status=409, code="conflict", message=str(error)) from None
+        except (StorageError, OSError, sqlite3.Error) as error:
+            raise Refusal(status=503, code="storage_failed", message=str(error)) from None
         return Response(proof.to_json(), media_type="application/json")
 
     async def checkpoint(self, _request: Request, _principal: Principal) -> Response:
@@ -143,7 +159,7 @@ class AuditPages:
         check: Callable[[], Any] = partial(verify, self._files())
         try:
             report = await asyncio.to_thread(check)
-        except sqlite3.Error as error:
+        except (StorageError, OSError, sqlite3.Error) as error:
             raise Refusal(status=503, code="storage_failed", message=str(error)) from None
         return answer(asdict(report))
 

@@ -17,6 +17,7 @@ from opsconsole.hub.answers import answer, bad, number, path_id, read_as, second
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.settings import COMMANDS_KEPT_MAX
 from opsconsole.hub.server import Hub
+from opsconsole.protocol.coding import decode, encode
 from opsconsole.protocol.events import Id
 from opsconsole.protocol.frames import (
     Ack,
@@ -30,8 +31,6 @@ from opsconsole.protocol.frames import (
     Res,
     Skip,
     Welcome,
-    decode,
-    encode,
 )
 from opsconsole.protocol.limits import BATCH_EVENTS_MAX, Close
 
@@ -118,7 +117,7 @@ class HttpPoints:
             last = frame.events[-1].seq if frame.events else (frame.skip.last if frame.skip else 0)
             await self._hub.room()
             self._hub.agent_frame(point.conn, frame, data)
-            await self._hub.wait_until(lambda: _is_answered(point, last), STORE_SECONDS_MAX)
+            await self._hub.waiters.until(lambda: _is_answered(point, last), STORE_SECONDS_MAX)
         self._raise(point)
         if frame is not None and not _is_answered(point, last):
             raise busy("the events are not durable yet: post them again")
@@ -170,7 +169,7 @@ class HttpPoints:
             self._hub.agent_frame(point.conn, Ack(run=run, cseq=after), b"")
         point.requests += 1
         try:
-            await self._hub.wait_until(lambda: bool(point.commands) or point.is_closed, wait)
+            await self._hub.waiters.until(lambda: bool(point.commands) or point.is_closed, wait)
         finally:
             point.requests -= 1
             point.used_at = time.monotonic()

@@ -12,7 +12,7 @@ from opsconsole.hub.feeds import Follow, RowSource
 from opsconsole.hub.metrics import Counts
 from opsconsole.hub.session import Session
 from opsconsole.hub.tails import Tail, Tails
-from opsconsole.protocol.frames import Ack, Command, Err, Frame, Hello, Sub, Welcome
+from opsconsole.protocol.frames import Ack, Command, Err, Frame, Hello, Look, Sub, Welcome
 from opsconsole.protocol.limits import MINOR, Close
 from opsconsole_storage import Events
 
@@ -35,6 +35,7 @@ class OperatorInputs(Protocol):
     def policy_name(self) -> str: ...
     def now(self) -> float: ...
     def command(self, command: Command, principal: Principal, reply_to: str) -> None: ...
+    def look(self, conn: str, by: str, run: str | None, approval: str | None) -> None: ...
 
 
 class OperatorSession(Session):
@@ -66,8 +67,11 @@ class OperatorSession(Session):
             self._ack(frame)
         elif isinstance(frame, Sub):
             self._subscribe(frame)
+        elif isinstance(frame, Look):
+            self._hub.look(self.conn, self.principal.name, frame.run, frame.approval)
         elif isinstance(frame, Hello):
             self._welcome(frame)
+            self._hub.look(self.conn, self.principal.name, None, None)
 
     def _welcome(self, hello: Hello) -> None:
         self.principal = replace(self.principal, client=hello.client or self.principal.client)

@@ -15,8 +15,9 @@ from itertools import islice
 from typing import Any, Protocol
 
 from opsconsole.errors import LocalProtocolError
+from opsconsole.protocol.coding import encode
 from opsconsole.protocol.connection import Connection, Phase
-from opsconsole.protocol.frames import Ack, Bye, Frame, encode
+from opsconsole.protocol.frames import Ack, Bye, Frame
 from opsconsole.protocol.limits import Close, is_final
 
 REASON_BYTES_MAX = 120

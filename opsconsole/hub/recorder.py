@@ -1,7 +1,7 @@
 """Carries the desk's Store and Record effects to storage and tells when they are durable; it decides nothing.
 
-Batches become known as stored in the order in which they came. One that the disk refused is offered again until it is
-taken, and those behind it wait: an acknowledgement covers all earlier events, so none may overtake a lost one.
+The disk has one group of batches at a time, the oldest; all others wait behind it, and what it refuses is offered again
+until it is taken. So the disk holds, at any moment at which the hub may die, all that came before whatever it holds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ GATHER_SECONDS = 0.04
 GATHERED_MAX = 64
 """Batches for which no more is waited."""
 OFFERED_MAX = 500
-"""Refused batches that are offered again as one."""
+OFFERED_BYTES_MAX = 8 * 1024 * 1024
+"""Of a group: a disk that is nearly full may have room for a part of what waits only. One batch may be larger."""
 
 log = logging.getLogger(__name__)
 Stored = Callable[[Sequence[tuple[Store, int]]], None]
@@ -39,7 +40,18 @@ class _Waiting:
 
     effect: Store
     at: float
-    position: int | None = None
+
+    def batch(self) -> Batch:
+        """As storage knows it."""
+        effect = self.effect
+        return Batch(
+            run=effect.run,
+            gen=effect.gen,
+            first_seq=effect.first_seq,
+            count=effect.count,
+            at=self.at,
+            body=effect.body,
+        )
 
 
 class Recorder:
@@ -71,17 +83,16 @@ class Recorder:
         self._bytes_max = bytes_max
         self._retry_seconds = retry_seconds
         self._queue: deque[_Waiting] = deque()
-        self._refused: deque[_Waiting] = deque()
-        self._gathered: list[_Waiting] = []
-        self._gathering: asyncio.TimerHandle | None = None
+        """What is not durable, oldest first."""
+        self._offered = 0
+        """How many of them, the oldest, the disk has just now."""
         self._gather_seconds = gather_seconds
-        self._given_at = 0.0
-        self._retry: asyncio.TimerHandle | None = None
+        self._offered_at = 0.0
+        self._next: asyncio.TimerHandle | None = None
         self._relief: asyncio.Event = asyncio.Event()
         self._relief.set()
         self._idle: asyncio.Event = asyncio.Event()
         self._idle.set()
-        self._is_closed = False
 
     @property
     def problem(self) -> str:
@@ -105,109 +116,79 @@ class Recorder:
 
     def store(self, effect: Store, at: float) -> None:
         """Make a batch durable; `stored` follows in the order of these calls."""
-        waiting = _Waiting(effect, at)
-        self._queue.append(waiting)
+        self._queue.append(_Waiting(effect, at))
         self.batches_waiting += 1
         self.bytes_waiting += len(effect.body)
         self._weigh()
-        self._gathered.append(waiting)
-        self._gather()
+        self._offer_soon()
 
-    def _gather(self) -> None:
+    def _offer_soon(self) -> None:
+        """Give the disk what waits: at once, when more has gathered, or when what it refused is due again."""
+        if self._offered or not self._queue:
+            return
         loop = asyncio.get_running_loop()
-        wait = self._given_at + self._gather_seconds - loop.time()
-        if wait <= 0 or len(self._gathered) >= GATHERED_MAX:
-            self._give()
-        elif self._gathering is None:
-            self._gathering = loop.call_later(wait, self._give)
+        wait = self._offered_at + self._gather_seconds - loop.time()
+        if self.events_problem:
+            wait = self._retry_seconds
+        elif wait <= 0 or len(self._queue) >= GATHERED_MAX:
+            self._offer()
+            return
+        if self._next is None:
+            self._next = loop.call_later(wait, self._offer)
 
-    def _give(self) -> None:
-        """Give the disk what has gathered; behind what it refused it waits."""
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
-        self._given_at = asyncio.get_running_loop().time()
-        gathered, self._gathered = self._gathered, []
-        if self._refused:
-            self._refused.extend(gathered)
-        elif gathered:
-            self._publish(gathered)
+    def _offer(self) -> None:
+        if self._next is not None:
+            self._next.cancel()
+            self._next = None
+        batches: list[Batch] = []
+        size = 0
+        for waiting in self._queue:
+            size += len(waiting.effect.body)
+            if batches and (size > OFFERED_BYTES_MAX or len(batches) >= OFFERED_MAX):
+                break
+            batches.append(waiting.batch())
+        self._offered, self._offered_at = len(batches), asyncio.get_running_loop().time()
+        self._storage.events.publish_all(batches).add_done_callback(self._answered)
 
-    def _publish(self, given: Sequence[_Waiting]) -> None:
-        batches = [
-            Batch(
-                run=waiting.effect.run,
-                gen=waiting.effect.gen,
-                first_seq=waiting.effect.first_seq,
-                count=waiting.effect.count,
-                at=waiting.at,
-                body=waiting.effect.body,
-            )
-            for waiting in given
-        ]
-        future = self._storage.events.publish_all(batches)
-        future.add_done_callback(lambda done: self._published(given, done))
-
-    def _published(self, given: Sequence[_Waiting], future: asyncio.Future[Sequence[int | Exception]]) -> None:
+    def _answered(self, future: asyncio.Future[Sequence[int | Exception]]) -> None:
+        offered, self._offered = self._offered, 0
         if future.cancelled():
             return
         problem = future.exception()
         if isinstance(problem, Closed):
-            self._is_closed = True
             self._drop_all()
             return
-        outcomes = future.result() if problem is None else [problem] * len(given)
-        for waiting, outcome in zip(given, outcomes, strict=True):
-            if isinstance(outcome, int):
-                waiting.position = outcome
-            elif isinstance(outcome, ValueError):
-                log.error("a batch of run %s can't be stored: %s", waiting.effect.run, outcome)
-                self._settle(waiting)
-                self._queue.remove(waiting)
-            else:
-                self._refuse(waiting, outcome)
-        if not self._refused:
-            self.events_problem = ""
-        self._tell_stored()
-
-    def _tell_stored(self) -> None:
-        stored: list[tuple[Store, int]] = []
-        while self._queue and (position := self._queue[0].position) is not None:
-            waiting = self._queue.popleft()
-            self._settle(waiting)
-            stored.append((waiting.effect, position))
+        stored = self._take_answers(future.result() if problem is None else [problem] * offered)
         self._weigh()
+        self._offer_soon()
         if stored:
             self._stored(stored)
 
-    def _settle(self, waiting: _Waiting) -> None:
-        self.batches_waiting -= 1
-        self.bytes_waiting -= len(waiting.effect.body)
+    def _take_answers(self, answers: Sequence[int | BaseException]) -> list[tuple[Store, int]]:
+        """What is stored, with its positions; from the first that was refused on everything stays in the queue."""
+        stored: list[tuple[Store, int]] = []
+        for answer in answers:
+            if not isinstance(answer, int | ValueError):
+                self._note_refusal(answer)
+                return stored
+            effect = self._queue.popleft().effect
+            self.batches_waiting -= 1
+            self.bytes_waiting -= len(effect.body)
+            if isinstance(answer, int):
+                stored.append((effect, answer))
+            else:
+                log.error("a batch of run %s can't be stored: %s", effect.run, answer)
+        self.events_problem = ""
+        return stored
 
-    def _refuse(self, waiting: _Waiting, problem: BaseException) -> None:
+    def _note_refusal(self, problem: BaseException) -> None:
         if not self.events_problem:
             log.error("events are not stored: %s", problem)
         self.events_problem = str(problem)[:PROBLEM_CHARS_MAX] or repr(problem)
-        self._refused.append(waiting)
-        self._weigh()
-        if self._retry is None and not self._is_closed:
-            loop = asyncio.get_running_loop()
-            self._retry = loop.call_later(self._retry_seconds, self._try_again)
-
-    def _try_again(self) -> None:
-        """Offer again what was refused, in the order in which it came."""
-        self._retry = None
-        refused, self._refused = self._refused, deque()
-        order = {id(waiting): place for place, waiting in enumerate(self._queue)}
-        again = sorted(refused, key=lambda waiting: order.get(id(waiting), 0))
-        for first in range(0, len(again), OFFERED_MAX):  # the disk may have room for a part of them only
-            self._publish(again[first : first + OFFERED_MAX])
 
     def _drop_all(self) -> None:
         """The store is closed: what was not acknowledged is still in the agents' journals."""
         self._queue.clear()
-        self._refused.clear()
-        self._gathered.clear()
         self.batches_waiting = self.bytes_waiting = 0
         self._weigh()
 

@@ -29,6 +29,8 @@ async def recover(desk: Desk, storage: Store, records: Records) -> Recovered:
     """Load records and replay the rest, by the time of arrival. Raises: StorageError, sqlite3.Error."""
     marks = records.marks()
     desk.load(records.load())
+    async for foreseen in _entries(storage.log, marks.audit_seq):
+        desk.foresee_entry(foreseen.body)
     entries = _entries(storage.log, marks.audit_seq)
     batches = _batches(storage.events, marks.position)
     entry, batch = await anext(entries, None), await anext(batches, None)

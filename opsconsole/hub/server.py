@@ -16,24 +16,25 @@ from pydantic_core import to_json
 from opsconsole.domain.command import Do
 from opsconsole.hub.admission import Fact
 from opsconsole.hub.clock import HubClock
+from opsconsole.hub.decoys import Decoys
 from opsconsole.hub.desk.desk import Desk
 from opsconsole.hub.desk.effects import Changed, Close, Effects, Record, Reply, Send, Store
 from opsconsole.hub.desk.policies import HUB_KEY
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.feeds import Follow
 from opsconsole.hub.metrics import Counts, Gauges, Metrics
+from opsconsole.hub.presence import Presence
 from opsconsole.hub.recorder import Recorder
 from opsconsole.hub.records import Marks
 from opsconsole.hub.settings import ShellLimits
 from opsconsole.hub.subscriptions import RowFeed
 from opsconsole.hub.tails import Tails
+from opsconsole.hub.waiters import Waiters
 from opsconsole.policy.interface import Policy
 from opsconsole.protocol.frames import Command, EventFrame, Frame, Hello, Res
 from opsconsole.protocol.limits import Close as CloseCode
 from opsconsole_storage import Store as Storage
 
-WAITERS_LOOK_SECONDS = 0.005
-"""News gathers this long before those who wait over HTTP look again."""
 ASKED_MAX = 10_000
 """Commands whose answer is timed at once."""
 
@@ -68,6 +69,7 @@ class Hub:
         epoch: str,
         limits: ShellLimits,
         marks: Marks,
+        decoys_per_day: float = 0.0,
     ) -> None:
         self.desk = desk
         self.storage = storage
@@ -90,6 +92,10 @@ class Hub:
         self.counts = Counts()
         self.metrics = Metrics(self.counts, self._gauges)
         self.operators: set[str] = set()
+        self.deciders: set[str] = set()
+        self.waiters = Waiters()
+        self.presence = Presence()
+        self.decoys = Decoys(per_day=decoys_per_day, tell=self.fact, show=self._show_approval)
         self.recorder = Recorder(
             storage,
             stored=self._stored,
@@ -109,8 +115,6 @@ class Hub:
         }
         self._facts: dict[int, asyncio.Future[None]] = {}
         self._timer: tuple[float, asyncio.TimerHandle] | None = None
-        self._waiters: set[tuple[Callable[[], bool], asyncio.Future[None]]] = set()
-        self._is_looking = False
         self._asked: dict[tuple[str, str], tuple[Do, float]] = {}
         self._killing: set[str] = set()
         self._dropped: set[str] = set()
@@ -167,6 +171,11 @@ class Hub:
             live = set(self.desk.run_ids(live_only=True))
             self._killing |= live if command.all else live & {*(command.runs or ()), command.run or ""}
         now = self.now()
+        is_known = self.desk.command_report(command.cmd) is not None
+        made_up = None if is_known else self.decoys.answer(command, principal, now)
+        if made_up is not None:
+            self.perform([Reply(to=reply_to, res=made_up)], now)
+            return
         self.perform(self.desk.command(command, principal, reply_to, now), now)
         self.follows["board"].hurry()  # who acts sees it at once
         if command.do is Do.DECIDE and command.approval:
@@ -212,22 +221,6 @@ class Hub:
         if self.recorder.is_congested:
             await self.recorder.relief()
 
-    async def wait_until(self, holds: Callable[[], bool], seconds: float) -> bool:
-        """Whether `holds` within so many seconds; it is asked again after everything that happens at the desk."""
-        if holds():
-            return True
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        waiter = (holds, future)
-        self._waiters.add(waiter)
-        try:
-            async with asyncio.timeout(seconds):
-                await future
-        except TimeoutError:
-            return holds()
-        finally:
-            self._waiters.discard(waiter)
-        return True
-
     # -- effects ---------------------------------------------------------------------------------------------------
 
     def perform(self, effects: Effects, now: float) -> None:
@@ -236,9 +229,7 @@ class Hub:
         for effect in effects:
             carry[type(effect)](effect, now)
         self._arm()
-        if self._waiters and not self._is_looking:
-            self._is_looking = True
-            asyncio.get_running_loop().call_later(WAITERS_LOOK_SECONDS, self._look)
+        self.waiters.news()
 
     def _store(self, effect: Store, now: float) -> None:
         self.recorder.store(effect, now)
@@ -266,6 +257,8 @@ class Hub:
 
     def _changed(self, effect: Changed, now: float) -> None:
         self.follows[effect.view].change(effect.key, now)
+        if effect.view == "approvals" and self.decoys.ids and self.desk.approval_ids(pending_only=True):
+            self.decoys.make_room()
         if effect.key in self._killing:
             self.follows["board"].hurry()
             self._watch_kill(effect.key)
@@ -325,12 +318,6 @@ class Hub:
         now = self.now()
         self.perform(self.desk.tick(now), now)
 
-    def let_go(self) -> None:
-        """Answer those who wait, as things stand: the hub is going down."""
-        for _, future in self._waiters:
-            if not future.done():
-                future.set_result(None)
-
     def retry_records(self) -> None:
         """Offer storage again what it has not taken: there may be no other chance."""
         self.perform(self.desk.retry_records(), self.now())
@@ -340,12 +327,6 @@ class Hub:
         if self._timer is not None:
             self._timer[1].cancel()
 
-    def _look(self) -> None:
-        self._is_looking = False
-        for holds, future in list(self._waiters):
-            if not future.done() and holds():
-                future.set_result(None)
-
     # -- rows ------------------------------------------------------------------------------------------------------
 
     def _render_run(self, key: str, rev: int) -> bytes | None:
@@ -353,18 +334,36 @@ class Hub:
         return None if row is None else to_json(row.model_copy(update={"rev": rev}), exclude_none=True)
 
     def _render_approval(self, key: str, rev: int) -> bytes | None:
-        row = self.desk.approval_row(key)
+        row = self.desk.approval_row(key) or self.decoys.row(key)
         return None if row is None else to_json(row.model_copy(update={"rev": rev}), exclude_none=True)
 
+    def _show_approval(self, key: str) -> None:
+        self.follows["approvals"].change(key, self.now())
+
     def _render_hub(self, _key: str, rev: int) -> bytes | None:
-        return to_json(self.desk.hub_row().model_copy(update={"rev": rev}), exclude_none=True)
+        update = {"rev": rev, "present": self.presence.shown()}
+        return to_json(self.desk.hub_row().model_copy(update=update), exclude_none=True)
+
+    def look(self, conn: str, by: str, run: str | None, approval: str | None) -> None:
+        """A console has this open now."""
+        if self.presence.look(conn, by, run, approval, self.now()):
+            self.follows["hub"].change(HUB_KEY, self.now())
+
+    def left(self, conn: str) -> None:
+        """A connection has ended."""
+        self.peers.pop(conn, None)
+        self.repliers.pop(conn, None)
+        self.operators.discard(conn)
+        self.deciders.discard(conn)
+        if self.presence.gone(conn):
+            self.follows["hub"].change(HUB_KEY, self.now())
 
     def sweep(self) -> None:
         """Let the feeds forget rows that are gone."""
         now = self.now()
         self.perform(self.desk.forget_ended(), now)
         self.follows["board"].feed.sweep(set(self.desk.run_ids()), now)
-        self.follows["approvals"].feed.sweep(set(self.desk.approval_ids()), now)
+        self.follows["approvals"].feed.sweep({*self.desk.approval_ids(), *self.decoys.ids}, now)
 
     # -- what is counted -------------------------------------------------------------------------------------------
 

@@ -5,19 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import os
 import secrets
-import socket
 import ssl
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
-
-import uvicorn
-from uvicorn.protocols.utils import ClientDisconnected
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.protocol import State
 
 from opsconsole import __version__
 from opsconsole.errors import ConfigError
@@ -30,6 +22,7 @@ from opsconsole.hub.http import Http
 from opsconsole.hub.http_audit import AuditPages
 from opsconsole.hub.http_points import HttpPoints
 from opsconsole.hub.http_tokens import Administration
+from opsconsole.hub.listening import GOODBYE_SECONDS, Uvicorn, bound, url_of
 from opsconsole.hub.policy_file import PolicyFile, PolicyWatch, remember, remembered
 from opsconsole.hub.prices import PriceList
 from opsconsole.hub.records import Records
@@ -42,101 +35,12 @@ from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.file.policy import FilePolicy, diff
 from opsconsole.policy.interface import Limits
 from opsconsole.policy.redaction import masker
-from opsconsole.protocol.limits import FRAME_BYTES_MAX
 from opsconsole_storage import SqliteStore, Store
 
 INFO_NAME = "hub.json"
 MASK_KEY_NAME = "mask.key"
-KEEP_ALIVE_SECONDS = 75
-"""Longer than clients keep quiet connections: a request that meets the hub's closing of one has failed."""
-PING_SECONDS = 20.0
-"""For proxies that cut quiet connections; whether a peer is well is told by beats."""
-GOODBYE_SECONDS = 2.0
-"""How long peers may take to leave when the hub goes down."""
 IDLE_SECONDS = 5.0
 """How long the disk may take for what is still on its way."""
-UNREAD_MESSAGES_MAX = 8
-"""Frames of one connection that wait for the session before its socket is read no further."""
-OVERSIZE_BYTES = 65_536
-"""A frame this much above the limit is still read, so that its sender is told why it is closed."""
-
-log = logging.getLogger(__name__)
-
-
-class HubSocketProtocol(WebSocketsSansIOProtocol):
-    """uvicorn's own, plus a way to cut a peer that takes nothing any more, and with fewer words to the kernel."""
-
-    async def run_asgi(self) -> None:
-        """Give the application `abort` and `refused` in its state."""
-        self.scope["state"] |= {"abort": self.abort, "refused": self.refused}
-        await super().run_asgi()
-
-    def send_receive_event_to_app(self) -> None:
-        """Hand a message on, and read no further only when many wait: uvicorn would stop and start at each."""
-        has_room = not self.read_paused and self.queue.qsize() < UNREAD_MESSAGES_MAX - 1
-        self.read_paused = self.read_paused or has_room
-        super().send_receive_event_to_app()
-        if has_room:
-            self.read_paused = False
-
-    async def send(self, message: Any) -> None:
-        """As uvicorn's; but `texts`, the bytes of several text frames, go to the socket together."""
-        texts: list[bytes] | None = message.get("texts")
-        if texts is None:
-            await super().send(message)
-            return
-        await self.writable.wait()
-        if self.disconnected or self.close_sent or self.conn.state is not State.OPEN:
-            raise ClientDisconnected
-        self.transport.write(b"".join([part for text in texts for part in (text_frame_head(len(text)), text)]))
-
-    def refused(self) -> None:
-        """The upgrade was answered with a refusal: that completes the handshake, which uvicorn does not see."""
-        self.handshake_complete = True
-
-    def abort(self) -> None:
-        """Close the transport without waiting for what it still holds."""
-        if not self.disconnected:
-            self.transport.abort()
-
-
-def text_frame_head(size_bytes: int) -> bytes:
-    """The head of a server's text frame, whole and unmasked (RFC 6455, section 5.2)."""
-    if size_bytes < 126:
-        return bytes((0x81, size_bytes))
-    if size_bytes < 65_536:
-        return b"\x81\x7e" + size_bytes.to_bytes(2, "big")
-    return b"\x81\x7f" + size_bytes.to_bytes(8, "big")
-
-
-class _Uvicorn(uvicorn.Server):
-    """uvicorn without its signal handlers and without its clock: the hub says when to stop."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.listening = asyncio.Event()
-        self.stopping = asyncio.Event()
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals are the caller's."""
-        yield
-
-    async def main_loop(self) -> None:
-        """Serve until told to stop."""
-        self.listening.set()
-        await self.stopping.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Stop listening and end what is still open; without uvicorn's fixed waits, as peers were told already."""
-        for closing in (*self.servers, *(sockets or ())):
-            closing.close()
-        for connection in list(self.server_state.connections):
-            connection.shutdown()
-        if self.server_state.tasks:
-            _, late = await asyncio.wait(self.server_state.tasks, timeout=GOODBYE_SECONDS)
-            for task in late:
-                task.cancel()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +68,7 @@ class Service:
         self.settings = settings
         self.url = ""
         self._parts: Parts | None = None
-        self._uvicorn: _Uvicorn | None = None
+        self._uvicorn: Uvicorn | None = None
         self._serving: asyncio.Task[None] | None = None
         self._is_stopping = False
 
@@ -183,11 +87,11 @@ class Service:
         _check_certificate(self.settings)
         parts = self._parts = await open_parts(self.settings, store)
         try:
-            listener = _listen(self.settings)
+            listener = bound(self.settings)
         except BaseException:
             await self._release(parts)
             raise
-        self.url = _url(self.settings, listener)
+        self.url = url_of(self.settings, listener)
         http = Http(
             hub=parts.hub,
             door=parts.door,
@@ -207,7 +111,7 @@ class Service:
         async def app(scope: Scope, receive: Any, send: Any) -> None:
             await (parts.sockets if scope["type"] == "websocket" else http)(scope, receive, send)
 
-        self._uvicorn = _Uvicorn(_config(app, self.settings))
+        self._uvicorn = Uvicorn(app, self.settings)
         self._serving = asyncio.get_running_loop().create_task(self._uvicorn.serve([listener]))
         await asyncio.wait(
             [self._serving, asyncio.ensure_future(self._uvicorn.listening.wait())], return_when=asyncio.FIRST_COMPLETED
@@ -259,7 +163,7 @@ class Service:
         self._is_stopping = True
         parts = self.parts
         await parts.upkeep.stop()
-        parts.hub.let_go()
+        parts.hub.waiters.let_go()
         await parts.sockets.goodbye(GOODBYE_SECONDS)
         if self._uvicorn is not None and self._serving is not None:
             self._uvicorn.stopping.set()
@@ -321,6 +225,7 @@ async def _parts(settings: HubSettings, store: Store, clock: HubClock) -> Parts:
             epoch=epoch,
             limits=settings.limits,
             marks=recovered.marks,
+            decoys_per_day=settings.decoys_per_day,
         )
         accounts = await Accounts.open(records, clock.now)
         made = await accounts.bootstrap(settings.data_dir)
@@ -365,49 +270,3 @@ def _check_certificate(settings: HubSettings) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(settings.tls_cert, settings.tls_key)
     except (ssl.SSLError, OSError) as error:
         raise ConfigError(f"{settings.tls_cert} and {settings.tls_key} are no certificate and key: {error}") from None
-
-
-def _listen(settings: HubSettings) -> socket.socket:
-    try:
-        found = socket.getaddrinfo(settings.host, settings.port, type=socket.SOCK_STREAM)
-        family, kind, protocol, _, place = min(found, key=lambda one: one[0] != socket.AF_INET)
-        # asyncio turns Nagle's delay off only where the protocol is named
-        listener = socket.socket(family, kind, protocol or socket.IPPROTO_TCP)
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {settings.host}: {error.strerror or error}") from None
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(place)
-        return listener
-    except OSError as error:
-        listener.close()
-        raise ConfigError(f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}") from None
-
-
-def _url(settings: HubSettings, listener: socket.socket) -> str:
-    host, port = listener.getsockname()[:2]
-    if host in ("0.0.0.0", "::"):
-        host = "127.0.0.1"
-    return f"{settings.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def _config(app: Any, settings: HubSettings) -> uvicorn.Config:
-    return uvicorn.Config(
-        app,
-        http="httptools",
-        ws=HubSocketProtocol,
-        ws_max_size=FRAME_BYTES_MAX + OVERSIZE_BYTES,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
-        ws_ping_interval=PING_SECONDS,
-        ws_ping_timeout=PING_SECONDS,
-        ws_per_message_deflate=False,
-        lifespan="off",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=int(GOODBYE_SECONDS),
-        ssl_certfile=settings.tls_cert,
-        ssl_keyfile=settings.tls_key,
-    )

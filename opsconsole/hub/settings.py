@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from pathlib import Path
 
+from opsconsole.domain.address import is_loopback
 from opsconsole.errors import ConfigError
 from opsconsole.policy.prices import Prices
 from opsconsole.protocol import limits
@@ -17,7 +17,7 @@ class ShellLimits:
 
     hello_seconds: float = limits.HELLO_SECONDS_MAX
     beat_seconds: float = limits.BEAT_SECONDS
-    board_tick_seconds: float = 0.2
+    board_tick_seconds: float = 0.25
     """Changed rows gather this long: a person reads no faster. What operators do, and kills, do not wait."""
     approvals_tick_seconds: float = 0.01
     """The same for held calls: the first is shown at once, a stampede a hundred times a second."""
@@ -80,6 +80,8 @@ class HubSettings:
     """A second file for the audit's signed checkpoint, best on another disk."""
     events_days: int | None = 30
     """Days that runs' events are kept; None keeps them for ever. The audit has its own, longer floor."""
+    decoys_per_day: float = 0.0
+    """Made-up held calls that are shown to operators, on average; 0: none."""
     limits: ShellLimits = field(default_factory=ShellLimits)
 
     @property
@@ -101,11 +103,3 @@ class HubSettings:
                 f"{self.host} is reachable from other machines and tokens would cross the network in the clear: "
                 "give --tls-cert and --tls-key, or --insecure-bind if something in front of the hub speaks TLS"
             )
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
-    try:
-        return ip_address(host.split("%")[0]).is_loopback
-    except ValueError:
-        return host.lower() == "localhost"

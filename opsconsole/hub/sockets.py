@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Iterable
 from typing import Any
 
-from opsconsole.domain.command import Role
+from opsconsole.domain.command import Role, may
 from opsconsole.hub.accounts import Accounts
 from opsconsole.hub.admission import Door, Fact, Refusal, busy, check_subprotocol
 from opsconsole.hub.agents import AgentSession
@@ -97,15 +97,15 @@ class Sockets:
             session = OperatorSession(**shared)
             hub.repliers[conn] = session.outgoing.put
             hub.operators.add(conn)
+            if may(principal.role, Role.OPERATOR):
+                hub.deciders.add(conn)
         self._sessions[conn] = session
         self._empty.clear()
         await session.run()
 
     def _left(self, conn: str) -> None:
         self._sessions.pop(conn, None)
-        self._hub.peers.pop(conn, None)
-        self._hub.repliers.pop(conn, None)
-        self._hub.operators.discard(conn)
+        self._hub.left(conn)
         if not self._sessions:
             self._empty.set()
 

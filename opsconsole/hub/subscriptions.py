@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict, deque
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,11 @@ from opsconsole.protocol.limits import DELTA_BYTES_MAX, FRAME_BYTES_MAX, WINDOW_
 TOMBSTONE_SECONDS = 600.0
 """How long the removal of a row is remembered for those who resume."""
 TOMBSTONES_MAX = 10_000
+FAR_BEHIND_ROWS = 2_000
+"""Changed rows that take several seconds at the pace of a console that has fallen behind."""
+NEWEST_BYTES = DELTA_BYTES_MAX // 8
+"""Room in the deltas of one far behind for what changed last: they begin with the oldest changes, so that a row which
+changes all the time would never have its turn."""
 SHARED_DELTAS_MAX = 64
 """Deltas kept while no row changes: consoles stand at few distinct revisions."""
 
@@ -119,21 +124,35 @@ class RowFeed:
         return self._shared[rev]
 
     def _delta(self, rev: int) -> Change:
+        keys = self.keys_since(rev)
+        is_far_behind = len(keys) > FAR_BEHIND_ROWS
+        taken, size = self._fitting(keys, DELTA_BYTES_MAX - (NEWEST_BYTES if is_far_behind else 0), at_least=1)
+        left = keys[len(taken) :]
+        newest, _ = self._fitting(reversed(left) if is_far_behind else (), DELTA_BYTES_MAX - size, at_least=0)
+        reached = self.rev if len(newest) == len(left) else self._revs[left[0]] - 1
         rows: list[str] = []
         gone: list[str] = []
-        reached, size = self.rev, 0
-        for key in self.keys_since(rev):
+        for key in (*taken, *newest):
             row = self.row(key)
-            size += row.size if row else len(key) + 3
-            if size > DELTA_BYTES_MAX and (rows or gone):
-                reached = self._revs[key] - 1
-                break
             if row is None:
                 gone.append(key)
             else:
                 rows.append(row.text)
         tail = f'"from_rev":{rev},"rev":{reached},"rows":[{",".join(rows)}],"gone":{json.dumps(gone)}}}'
         return Change(rev=reached, tail=tail)
+
+    def _fitting(self, keys: Iterable[str], bytes_max: int, *, at_least: int) -> tuple[list[str], int]:
+        """Those of `keys`, from the first on, whose rows take no more than that, and what they take."""
+        taken: list[str] = []
+        size = 0
+        for key in keys:
+            row = self.row(key)
+            size_with = size + (row.size if row else len(key) + 3)
+            if size_with > bytes_max and len(taken) >= at_least:
+                break
+            taken.append(key)
+            size = size_with
+        return taken, size
 
     def sweep(self, present: Container[str], now: float) -> None:
         """Bury rows changed since the last sweep that are not `present`, and forget old tombstones."""
@@ -189,12 +208,14 @@ class RowSubscriber:
         self.sub = sub
         self.sent_rev = 0
         self.unacked: deque[int] = deque()
+        self._due_rev = 0
         self._snapshot: _Snapshot | None = None
         self._confirm = False
 
     def start(self, epoch: str | None, rev: int | None) -> None:
         """Begin, or begin again: resume where epoch and revision allow it, else with a whole snapshot."""
         self.unacked.clear()
+        self._due_rev = 0
         feed = self.feed
         if epoch == feed.epoch and rev is not None and feed.floor <= rev <= feed.rev:
             self._snapshot, self.sent_rev, self._confirm = None, rev, True
@@ -224,6 +245,11 @@ class RowSubscriber:
         return self._snapshot is not None or self._confirm or self.sent_rev < self.feed.rev
 
     @property
+    def is_cut(self) -> bool:
+        """Whether what had changed at a tick did not fit in the frames sent since: the rest waits for no other tick."""
+        return self.sent_rev < self._due_rev
+
+    @property
     def in_snapshot(self) -> bool:
         """Whether a whole view is on its way."""
         return self._snapshot is not None
@@ -236,6 +262,8 @@ class RowSubscriber:
             self._begin_snapshot()
         if self._snapshot is not None:
             return self._part(self._snapshot)
+        if not self.is_cut:
+            self._due_rev = self.feed.rev
         change = self.feed.since(self.sent_rev)
         self.sent_rev, self._confirm = change.rev, False
         self.unacked.append(change.rev)

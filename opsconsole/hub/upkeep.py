@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from ulid import ULID
 
 from opsconsole.hub.admission import Door, Fact
+from opsconsole.hub.decoys import LOOK_SECONDS as DECOY_SECONDS
 from opsconsole.hub.desk.records import DeskRecord
 from opsconsole.hub.http_points import HttpPoints
 from opsconsole.hub.policy_file import LOOK_SECONDS, PolicyWatch
@@ -20,6 +26,12 @@ SAVE_LOOK_SECONDS = 1.0
 """How often it is looked whether the desk's records are to be saved."""
 RETAIN_SECONDS = 3_600.0
 STORAGE_LOOK_SECONDS = 1.0
+DICE = 1_000_000
+"""Sides of the dice that nobody can foresee."""
+NONCE_BYTES = 16
+"""Nobody finds a sealed id by trying."""
+SAVE_SHARE = 0.1
+"""Of the hub's time, at most, for saving: under a flood a restart rather replays a few seconds more."""
 
 log = logging.getLogger(__name__)
 
@@ -37,14 +49,18 @@ class Keeper:
         self._saving = asyncio.Lock()
         self._saved_at = hub.now()
         self._saved_events = hub.counts.events
+        self._rests_until = -math.inf
+        """A save is not begun sooner for all that happens: the last one took its share of the time."""
 
     async def save_if_due(self) -> None:
         """Save when it is time, or so much has happened that a restart would take long."""
         limits, hub = self._hub.limits, self._hub
-        is_late = hub.now() - self._saved_at >= limits.records_seconds
-        if is_late or hub.counts.events - self._saved_events >= limits.records_events:
-            self._saved_at, self._saved_events = hub.now(), hub.counts.events
+        began = hub.now()
+        is_late = began - self._saved_at >= limits.records_seconds
+        if (is_late or hub.counts.events - self._saved_events >= limits.records_events) and began >= self._rests_until:
+            self._saved_at, self._saved_events = began, hub.counts.events
             await self.save()
+            self._rests_until = began + (hub.now() - began) / SAVE_SHARE
 
     async def save(self) -> None:
         """One pass: everything that changed, then the marks from which a restart would replay."""
@@ -111,6 +127,7 @@ class Upkeep:
             (SWEEP_SECONDS, self._sweep),
             (STORAGE_LOOK_SECONDS, self._look_at_storage),
             (RETAIN_SECONDS, self._retain),
+            *(((DECOY_SECONDS, self._look_at_decoys),) if self._hub.decoys.per_day else ()),
         ):
             self._tasks.append(asyncio.get_running_loop().create_task(_every(seconds, work)))
         if self._policy is not None:
@@ -128,6 +145,20 @@ class Upkeep:
         self._points.expire()
         for fact in self._door.counted(self._hub.now()):
             self._hub.fact(fact)
+
+    async def _look_at_decoys(self) -> None:
+        """Whether a made-up call is due, of which nobody can tell when it comes."""
+        now, hub = self._hub.now(), self._hub
+        local = datetime.fromtimestamp(now).astimezone()
+        hub.decoys.look(
+            now,
+            weekday=local.weekday(),
+            minute=local.hour * 60 + local.minute,
+            is_free=bool(hub.deciders) and not hub.desk.approval_ids(pending_only=True),
+            dice=secrets.randbelow(DICE) / DICE,
+            new_id=str(ULID()),
+            nonce=secrets.token_hex(NONCE_BYTES),
+        )
 
     async def _look_at_storage(self) -> None:
         """An outage is itself a fact; the desk offers it until storage takes it, which shows that space is back."""

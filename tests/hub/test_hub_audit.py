@@ -7,9 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from opsconsole.hub import http_audit
 from opsconsole.hub.admission import Fact
 from opsconsole.hub.http_audit import PAGE_ENTRIES
-from opsconsole_storage.proofs import InclusionProof
+from opsconsole_storage import StorageError
+from opsconsole_storage.proofs import ConsistencyProof, InclusionProof
 from tests.support.hub import RunningHub, eventually
 
 
@@ -101,6 +103,38 @@ async def test_an_entry_is_proven_to_a_third_party(disk_hub: RunningHub) -> None
 async def test_an_entry_that_is_not_there_has_no_proof(disk_hub: RunningHub) -> None:
     async with disk_hub.http() as client:
         assert (await client.get("/v1/audit/99999/proof")).status_code == 404
+
+
+async def test_that_the_log_only_grew_is_proven_from_any_earlier_head(disk_hub: RunningHub) -> None:
+    async with disk_hub.http() as client:
+        old = (await client.get("/v1/audit/checkpoint")).json()
+        await write(disk_hub, "test.later", 3)
+        proof = ConsistencyProof.from_json((await client.get(f"/v1/audit/consistency?since={old['head']}")).text)
+    public_key = (disk_hub.data_dir / "audit.pub").read_text()
+    assert proof.check(public_key, old["checkpoint"]) >= old["head"] + 3
+
+
+async def test_a_log_that_is_shorter_than_asked_about_says_so(disk_hub: RunningHub) -> None:
+    async with disk_hub.http() as client:
+        answer = await client.get("/v1/audit/consistency?since=99999")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "conflict")
+
+
+@pytest.mark.parametrize("path", ["consistency?since=0", "verify", "1/proof"])
+@pytest.mark.parametrize(
+    "problem", [OSError("the disk is away"), StorageError("the file is damaged")], ids=["os", "storage"]
+)
+async def test_a_log_that_cannot_be_read_is_an_outage(
+    disk_hub: RunningHub, monkeypatch: pytest.MonkeyPatch, path: str, problem: Exception
+) -> None:
+    def fails(*_: object) -> None:
+        raise problem
+
+    for name in ("consistency_proof", "inclusion_proof", "verify"):
+        monkeypatch.setattr(http_audit, name, fails)
+    async with disk_hub.http() as client:
+        answer = await client.get(f"/v1/audit/{path}")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "storage_failed")
 
 
 async def test_the_whole_log_is_verified_beside_the_running_hub(disk_hub: RunningHub) -> None:

@@ -7,8 +7,9 @@ import json
 from typing import Any
 
 from opsconsole.hub.outgoing import SENT_AT_ONCE_MAX, Outgoing
+from opsconsole.protocol.coding import encode
 from opsconsole.protocol.connection import Connection
-from opsconsole.protocol.frames import Ack, Err, Hello, PointCommand, Welcome, encode
+from opsconsole.protocol.frames import Ack, Err, Hello, PointCommand, Welcome
 from tests.support.hub import eventually
 
 
@@ -50,7 +51,7 @@ async def drained(out: Outgoing, wire: Wire) -> list[dict[str, Any]]:
     """Everything sent, when the wire takes it and the connection is then closed."""
     wire.open.set()
     out.close(1012, "going down")
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(30.0):
         await out.run()
     return wire.sent
 
@@ -128,7 +129,7 @@ async def test_a_frame_that_may_not_be_sent_closes_its_connection_only() -> None
     out = opened(wire)
     out.put(Hello())
     wire.open.set()
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(30.0):
         await out.run()
     assert wire.sent[-1]["code"] == 4000
 

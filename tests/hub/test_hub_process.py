@@ -30,7 +30,7 @@ pytestmark = pytest.mark.process
 def serve(data_dir: Path, host: str = "127.0.0.1", port: int = 0) -> tuple[int, str]:
     """Exit code and standard error of a hub that does not come up."""
     command = [sys.executable, "-c", SERVE, str(data_dir), host, str(port)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     return done.returncode, done.stderr
 
 

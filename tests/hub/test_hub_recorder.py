@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from opsconsole.hub.desk.effects import Record, Store
-from opsconsole.hub.recorder import GATHERED_MAX, Recorder
+from opsconsole.hub.recorder import GATHERED_MAX, OFFERED_MAX, Recorder
 from opsconsole_storage import Batch, Conflict, DiskFull
 from tests.support.hub import eventually
 
@@ -32,10 +35,30 @@ class SlowStore:
         return future
 
 
+class FitfulStore:
+    """Storage that takes all it is offered or refuses all of it, late and as the dice fall."""
+
+    def __init__(self, seed: int) -> None:
+        self.events = self
+        self.held: list[int] = []
+        self._dice = random.Random(seed)
+
+    async def _answer(self, batches: Sequence[Batch]) -> Sequence[int | Exception]:
+        for _ in range(self._dice.randrange(4)):
+            await asyncio.sleep(0)
+        if self._dice.random() < 0.5:
+            return [DiskFull("no space")] * len(batches)
+        self.held.extend(one.first_seq for one in batches)
+        return [one.first_seq for one in batches]
+
+    def publish_all(self, batches: Sequence[Batch]) -> asyncio.Future[Sequence[int | Exception]]:
+        return asyncio.ensure_future(self._answer(batches))
+
+
 class Told:
     """What a recorder told, in order."""
 
-    def __init__(self, store: SlowStore, **limits: Any) -> None:
+    def __init__(self, store: SlowStore | FitfulStore, **limits: Any) -> None:
         self.heard: list[Any] = []
         self.recorder = Recorder(
             store,  # type: ignore[arg-type]
@@ -57,28 +80,30 @@ async def turn() -> None:
 
 async def test_batches_are_told_in_the_order_in_which_they_came() -> None:
     store = SlowStore()
-    told = Told(store)
+    told = Told(store, gather_seconds=0.01)
     for token in (1, 2, 3):
         told.recorder.store(batch(token), 0.0)
-    for place in (2, 0, 1):
+    store.published[0][1].set_result(10)
+    await eventually(lambda: len(store.published) == 3)
+    for place in (2, 1):
         store.published[place][1].set_result(place + 10)
     await turn()
     assert told.heard == [(1, 10), (2, 11), (3, 12)]
 
 
-async def test_a_refused_batch_is_offered_again_and_none_overtakes_it() -> None:
+async def test_a_refused_batch_is_offered_again_with_those_behind_it() -> None:
     store = SlowStore()
     told = Told(store)
     told.recorder.store(batch(1), 0.0)
     told.recorder.store(batch(2), 0.0)
     store.published[0][1].set_exception(DiskFull("no space"))
-    store.published[1][1].set_result(7)
     await turn()
     assert (told.heard, told.recorder.problem) == ([], "no space")
     await eventually(lambda: len(store.published) == 3)
-    store.published[2][1].set_result(8)
+    store.published[1][1].set_result(8)
+    store.published[2][1].set_result(9)
     await turn()
-    assert (told.heard, told.recorder.problem) == ([(1, 8), (2, 7)], "")
+    assert (told.heard, told.recorder.problem) == ([(1, 8), (2, 9)], "")
 
 
 async def test_batches_behind_a_refused_one_wait_with_it() -> None:
@@ -87,8 +112,21 @@ async def test_batches_behind_a_refused_one_wait_with_it() -> None:
     told.recorder.store(batch(1), 0.0)
     store.published[0][1].set_exception(DiskFull("no space"))
     await turn()
-    told.recorder.store(batch(2), 0.0)
+    for token in range(2, GATHERED_MAX + 3):
+        told.recorder.store(batch(token), 0.0)
     assert len(store.published) == 1
+
+
+async def test_a_batch_that_can_not_be_stored_holds_up_none_behind_it() -> None:
+    store = SlowStore()
+    told = Told(store, gather_seconds=0.01)
+    for token in (1, 2):
+        told.recorder.store(batch(token), 0.0)
+    store.published[0][1].set_exception(ValueError("no such time"))
+    await eventually(lambda: len(store.published) == 2)
+    store.published[1][1].set_result(7)
+    await turn()
+    assert (told.heard, told.recorder.problem, told.recorder.batches_waiting) == ([(2, 7)], "", 0)
 
 
 async def test_a_disk_that_is_behind_holds_agents_back_until_it_catches_up() -> None:
@@ -152,26 +190,58 @@ async def test_it_is_idle_when_everything_is_durable() -> None:
 async def test_the_first_batch_is_given_to_the_disk_at_once_and_those_behind_it_gather() -> None:
     store = SlowStore()
     told = Told(store, gather_seconds=0.01)
-    for token in (1, 2, 3):
+    told.recorder.store(batch(1), 0.0)
+    store.published[0][1].set_result(1)
+    await turn()
+    for token in (2, 3):
         told.recorder.store(batch(token), 0.0)
     assert [published.first_seq for published, _ in store.published] == [1]
-    await eventually(lambda: len(store.published) == 3)
+    await eventually(lambda: len(store.published) > 1)
     assert [published.first_seq for published, _ in store.published] == [1, 2, 3]
 
 
 async def test_many_batches_wait_for_no_more() -> None:
     store = SlowStore()
-    told = Told(store, gather_seconds=10.0, batches_max=1_000)
-    for token in range(1, GATHERED_MAX + 2):
+    told = Told(store, gather_seconds=3600.0, batches_max=1_000)
+    told.recorder.store(batch(1), 0.0)
+    store.published[0][1].set_result(1)
+    await turn()
+    for token in range(2, GATHERED_MAX + 2):
         told.recorder.store(batch(token), 0.0)
     assert len(store.published) == GATHERED_MAX + 1
 
 
-async def test_what_has_gathered_stays_behind_what_was_refused_meanwhile() -> None:
+async def test_the_disk_is_offered_a_part_of_what_waits_where_that_is_much() -> None:
     store = SlowStore()
-    told = Told(store, gather_seconds=0.01, retry_seconds=0.05)
+    told = Told(store, batches_max=10_000)
+    for token in range(1, OFFERED_MAX + 3):
+        told.recorder.store(batch(token), 0.0)
+    store.published[0][1].set_result(1)
+    await turn()
+    assert len(store.published) == 1 + OFFERED_MAX
+
+
+async def test_what_comes_while_a_refused_batch_is_offered_again_stays_behind_it() -> None:
+    store = SlowStore()
+    told = Told(store)
     told.recorder.store(batch(1), 0.0)
-    told.recorder.store(batch(2), 0.0)
     store.published[0][1].set_exception(DiskFull("no space"))
-    await eventually(lambda: len(store.published) == 3)
-    assert [published.first_seq for published, _ in store.published] == [1, 1, 2]
+    await eventually(lambda: len(store.published) == 2)
+    told.recorder.store(batch(2), 0.0)
+    await turn()
+    assert [published.first_seq for published, _ in store.published] == [1, 1]
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_whatever_the_disk_refuses_and_when_it_holds_what_came_first(seed: int) -> None:
+    """A crash may come at any moment: what is on the disk must never lack something earlier."""
+    dice, store = random.Random(seed), FitfulStore(seed)
+    told = Told(store, batches_max=1_000)
+    for token in range(1, 201):
+        told.recorder.store(batch(token), 0.0)
+        for _ in range(dice.randrange(3)):
+            await asyncio.sleep(0)
+    async with asyncio.timeout(10.0):
+        await told.recorder.idle()
+    assert store.held == list(range(1, 201))
+    assert [token for token, _ in told.heard] == list(range(1, 201))

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsconsole.hub.subscriptions import TOMBSTONE_SECONDS, TOMBSTONES_MAX, RowFeed, RowSubscriber
+from opsconsole.hub.subscriptions import FAR_BEHIND_ROWS, TOMBSTONE_SECONDS, TOMBSTONES_MAX, RowFeed, RowSubscriber
 from opsconsole.protocol.limits import DELTA_BYTES_MAX, WINDOW_FRAMES
 
 
@@ -200,6 +200,30 @@ def test_a_frame_stays_under_its_limit_in_bytes_not_characters() -> None:
     client = Client(rows.feed)
     client.pull()
     assert all(len(text.encode()) < DELTA_BYTES_MAX + 1_000 for text in client.unread)
+
+
+def test_a_row_that_changes_all_the_time_reaches_a_console_that_is_far_behind() -> None:
+    rows = Rows()
+    client = Client(rows.feed)
+    for number in range(2 * FAR_BEHIND_ROWS):
+        rows.put(f"r{number}", "x" * 500)
+    rows.put("busy", 1)
+    client.subscriber.start("epoch", 0)
+    assert '"key": "busy"' in (client.subscriber.next_text() or "")
+
+
+def test_what_did_not_fit_is_known_to_be_left_until_it_was_sent() -> None:
+    rows = Rows()
+    client = Client(rows.feed)
+    for number in range(3):
+        rows.put(f"r{number}", "x" * (DELTA_BYTES_MAX // 2))
+    client.subscriber.start("epoch", 0)
+    client.subscriber.next_text()
+    left = client.subscriber.is_cut
+    for _ in range(2):
+        client.subscriber.ack(client.subscriber.sent_rev)
+        client.subscriber.next_text()
+    assert (left, client.subscriber.is_cut) == (True, False)
 
 
 def test_what_changes_during_a_snapshot_follows_in_a_delta() -> None:

@@ -44,7 +44,7 @@ async def trouble(tmp_path: Path) -> AsyncIterator[Trouble]:
 
 async def entries(client: httpx.AsyncClient, query: str, number: int) -> list[dict[str, Any]]:
     """What the audit holds, once it holds so many."""
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(30.0):
         while True:
             found: list[dict[str, Any]] = (await client.get(f"/v1/audit?{query}")).json()["entries"]
             if len(found) >= number:

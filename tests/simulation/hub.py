@@ -186,6 +186,8 @@ class Life:
     def _recover(self) -> None:
         disk = self.disk
         self.desk.load(list(disk.records.values()))
+        for entry in disk.entries[disk.marks[0] :]:
+            self.desk.foresee_entry(entry.body)
         items = [(one.at, 1, one.seq, one) for one in disk.entries[disk.marks[0] :]]
         items += [(one.at, 0, one.position, one) for one in disk.batches[disk.marks[1] :]]  # type: ignore[misc]
         for _at, kind, _number, item in sorted(items, key=lambda one: one[:3]):

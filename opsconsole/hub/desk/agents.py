@@ -26,6 +26,7 @@ from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.state import Point, Run
 from opsconsole.hub.desk.world import Session, World, merged
 from opsconsole.policy.redaction import may_hold_secret
+from opsconsole.protocol.coding import encoded_events, spliced_events
 from opsconsole.protocol.events import Event, RunEvent
 from opsconsole.protocol.frames import (
     Ack,
@@ -40,8 +41,6 @@ from opsconsole.protocol.frames import (
     HelloRun,
     Res,
     Welcome,
-    encoded_events,
-    spliced_events,
 )
 from opsconsole.protocol.limits import Close
 

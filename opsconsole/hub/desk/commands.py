@@ -47,17 +47,7 @@ def _check_role(world: World, command: Command, who: Principal) -> None:
 
 def _dispatch(world: World, command: Command, who: Principal, body_hash: str, reply_to: str, now: float) -> Effects:
     receipt = Receipt(command=command.cmd, do=str(command.do), by=who.name, at=now, body_hash=body_hash)
-    if command.do is Do.KILL:
-        return _kill(world, command, who, receipt, reply_to, now)
-    if command.do in (Do.DECIDE, Do.CLAIM):
-        return _decide(world, command, who, receipt, reply_to, now)
-    if command.do in (Do.GRANT, Do.REVOKE_GRANT):
-        return _grant(world, command, who, receipt, reply_to, now)
-    if command.do is Do.ANSWER_ALERT:
-        return _answer_alert(world, command, who, receipt, reply_to, now)
-    if command.do is Do.BUDGET:
-        return _budget(world, command, who, receipt, reply_to, now)
-    return _control(world, command, who, receipt, reply_to, now)
+    return ACTS[command.do](world, command, who, receipt, reply_to, now)
 
 
 def _grant(world: World, command: Command, who: Principal, receipt: Receipt, reply_to: str, now: float) -> Effects:
@@ -167,6 +157,23 @@ def _acted(world: World, receipt: Receipt, key: str, body: bytes, res: Res, now:
     )
 
 
+def _void(world: World, receipt: Receipt, command: Command, who: Principal, refusal: Refusal, now: float) -> Effects:
+    """A command is refused although it is on record: its giver hears so when that is on record too, or soon."""
+    res = refusals.res_of(command, refusal)
+    receipt.pending = res.model_copy(update={"status": "unrecorded"}).model_dump(mode="json", exclude_none=True)
+    waits = f"{refusal.message}; the entry that says so waits for storage"
+    world.at(now + world.settings.answer_seconds, "answer", receipt.command)
+    return refusals.record_late(
+        world,
+        command,
+        who,
+        refusal,
+        now,
+        lambda _seq, _now: _answer(world, receipt, res),
+        lambda problem, _now: answer_unrecorded(world, receipt.command, f"{waits}: {problem}"),
+    )
+
+
 def answer_unrecorded(world: World, command: str, why: str = "its entry waits for storage") -> Effects:
     """What stops was done at once; its giver need not wait for a slow disk to know that."""
     receipt = world.receipts.get(command)
@@ -269,9 +276,8 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
             breaker_ends.check_lifted(plan, breaker_ends.plan(world, run, command, then))
             control.check(run, plan.own, who)
         except Refusal as refusal:
-            res = refusals.res_of(command, refusal)
             world.progress(run, command.cmd, CommandStatus.VOID)
-            return _answer(world, receipt, res)
+            return _void(world, receipt, command, who, refusal, then)
         world.budgets.seq = max(world.budgets.seq, seq)
         return act(then) + _answer(world, receipt, ok)
 
@@ -334,3 +340,17 @@ def _kill(world: World, command: Command, who: Principal, receipt: Receipt, repl
 def line_of(run: str, status: str = "recorded") -> dict[str, Any]:
     """One run of a receipt, before anything is known of how the command goes there."""
     return {"run": run, "status": status, "proof": "none", "points": [], "total_ms": None}
+
+
+Act = Callable[[World, Command, Principal, Receipt, str, float], Effects]
+ACTS: dict[Do, Act] = {
+    Do.KILL: _kill,
+    Do.DECIDE: _decide,
+    Do.CLAIM: _decide,
+    Do.GRANT: _grant,
+    Do.REVOKE_GRANT: _grant,
+    Do.ANSWER_ALERT: _answer_alert,
+    Do.BUDGET: _budget,
+    **dict.fromkeys(control.RULES, _control),
+}
+"""What each command does; those of `control.RULES` are about one run and go one way."""

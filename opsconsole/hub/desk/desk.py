@@ -15,7 +15,6 @@ from opsconsole.hub.desk import (
     budgets,
     commands,
     control,
-    fold,
     forgetting,
     gate,
     grants,
@@ -24,6 +23,7 @@ from opsconsole.hub.desk import (
     policies,
     questions,
     rates,
+    readings,
     records,
     recovery,
     refusals,
@@ -246,6 +246,10 @@ class Desk:
         """Records as they were last taken."""
         records.load(self._world, saved)
 
+    def foresee_entry(self, body: bytes) -> None:
+        """An audit entry that replay will come to: all of them are told before the first is replayed."""
+        replay.foresee(self._world, body)
+
     def replay_batch(self, *, run: str, gen: str, first_seq: int, count: int, at: float, body: bytes) -> None:
         """Events stored after the records were taken."""
         replay.batch(self._world, run, gen, first_seq, count, at, body)
@@ -273,7 +277,7 @@ _TIMERS: dict[str, Callable[[World, str, float], Effects]] = {
     "give_up": links.give_up,
     "baton": control.baton_due,
     "command": control.expire_commands,
-    "burn": fold.burn_due,
+    "burn": readings.burn_due,
     "lease": gate.lease_over,
     "answer": lambda world, key, _now: commands.answer_unrecorded(world, key),
     "resend": lambda world, key, _now: agents.ask_again(world, key),

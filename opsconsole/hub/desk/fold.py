@@ -1,4 +1,4 @@
-"""Folds the events of points into runs: descriptions, states, calls, usage; proposals go on to the gate."""
+"""Folds the events of points into runs: descriptions, states, ends, words; calls and usage are folded next door."""
 
 from __future__ import annotations
 
@@ -8,21 +8,26 @@ from typing import Any
 from opsconsole.domain.command import Role
 from opsconsole.domain.ids import is_sealed
 from opsconsole.domain.proof import Proof, best
-from opsconsole.domain.run import FENCED, HELD, TERMINAL, Author, RunState, Step
+from opsconsole.domain.run import TERMINAL, Author, RunState, Step
 from opsconsole.domain.text import safe_line
-from opsconsole.domain.tool_call import CALL_ENDED, CallKind, CallStatus, advance_call
-from opsconsole.domain.usage import Usage, beyond, not_below
-from opsconsole.hub.desk import breaker_acts, budget, budgets, costs, gate, history, kill, outcomes, questions, watch
-from opsconsole.hub.desk.costs import OTHER_MODELS, Read
-from opsconsole.hub.desk.effects import Changed, Effects
+from opsconsole.domain.tool_call import CALL_ENDED
+from opsconsole.hub.desk import (
+    breaker_acts,
+    budgets,
+    calls,
+    costs,
+    history,
+    kill,
+    outcomes,
+    questions,
+    readings,
+    watch,
+)
+from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.gateway import is_alone, may_name
-from opsconsole.hub.desk.limits import check_limits
 from opsconsole.hub.desk.principal import Principal
-from opsconsole.hub.desk.rows import burn_falls_at, forget_spent
-from opsconsole.hub.desk.settings import CALLS_KEPT_MAX, OPEN_CALLS_MAX
-from opsconsole.hub.desk.state import GATEWAY, Call, Point, Reserve, Run
+from opsconsole.hub.desk.state import GATEWAY, Point, Run
 from opsconsole.hub.desk.supervision import believed_caps, is_supervised
-from opsconsole.hub.desk.tools import told_of
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.events import (
     Event,
@@ -36,19 +41,8 @@ from opsconsole.protocol.events import (
     UsageEvent,
 )
 
-MODELS_KEPT_MAX = 32
-"""Models of one run whose readings are kept apart; those of all others are added up."""
-OTHERS_KEPT_MAX = 256
-"""Of those others, so many whose latest reading is known; those of the rest count too high rather than too low."""
-
-
 LEASE_SECONDS_MAX = 86_400.0
 """A day: no promise to stop by itself is worth waiting longer for."""
-NO_USAGE = Usage()
-FULL_TABLE = min(OPEN_CALLS_MAX, CALLS_KEPT_MAX)
-"""Calls of a run up to which neither of its tables can be full."""
-_RAN = frozenset({CallStatus.RUNNING, CallStatus.COMPLETED, CallStatus.FAILED})
-"""Reports that say a call has begun, whatever the hub believed of it."""
 
 
 def fold(world: World, run: Run, point: Point, events: Sequence[Event], now: float) -> Effects:
@@ -64,11 +58,11 @@ def fold(world: World, run: Run, point: Point, events: Sequence[Event], now: flo
 
 def _latest_readings(events: Sequence[Event]) -> Sequence[Event]:
     """The events of one frame without readings that a later one of the same frame replaces: they are cumulative."""
-    readings = [event for event in events if type(event) is UsageEvent]
-    if len(readings) < 2:
+    told = [event for event in events if type(event) is UsageEvent]
+    if len(told) < 2:
         return events
-    last = {(event.model, event.served_model, event.provider): event.seq for event in readings}
-    replaced = {event.seq for event in readings}.difference(last.values())
+    last = {(event.model, event.served_model, event.provider): event.seq for event in told}
+    replaced = {event.seq for event in told}.difference(last.values())
     return [event for event in events if type(event) is not UsageEvent or event.seq not in replaced]
 
 
@@ -210,190 +204,6 @@ def finish(world: World, run: Run, now: float) -> Effects:
     return cancelled + world.owe(run, "run.ended", details, now) + world.changed_run(run)
 
 
-def _fold_tool(world: World, run: Run, point: Point, event: ToolEvent, now: float) -> Effects:
-    run.progress_at = now
-    call = run.calls.get(event.id)
-    if call is None:
-        call = _new_call(world, run, point, event, now)
-        is_proposal = event.gate and event.status is CallStatus.PROPOSED
-        told = _proposed(world, run, call, event, now) if is_proposal else _follow(world, run, point, call, event, now)
-        return told + _count_tool(world, run, call, now)
-    if event.gate and event.status is CallStatus.PROPOSED:
-        return [] if world.replaying else gate.propose_again(world, run, call, event, now)
-    return _follow(world, run, point, call, event, now)
-
-
-def _count_tool(world: World, run: Run, call: Call, now: float) -> Effects:
-    if call.kind is not CallKind.TOOL_CALL:
-        return []
-    run.tool_calls += 1
-    return breaker_acts.count(world, run, now, call.tool)
-
-
-def _proposed(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> Effects:
-    run.latest = (call, call.args)
-    if run.state not in HELD and run.state not in FENCED:
-        budget.count_turn(run, call)
-    if world.replaying:
-        watch.proposed(world, run, call, {}, now)
-        return []
-    judged = gate.propose(world, run, call, event, now)
-    return judged + (check_limits(world, run, now) if call.kind is CallKind.MODEL_CALL else [])
-
-
-def _new_call(world: World, run: Run, point: Point, event: ToolEvent, now: float) -> Call:
-    told = told_of(run.tools, point.name, event)
-    call = Call(
-        id=event.id,
-        kind=event.kind,
-        tool=safe_line(name, limit=200) if (name := event.name) else "",
-        status=CallStatus.PROPOSED,
-        since=now,
-        gate=event.gate,
-        args=event.args,
-        call_digest=event.digest or "",
-        agent_reason=world.shown(reason, 4_000) if (reason := event.reason) else "",
-        read_only_claimed=bool(event.read_only),
-        risk_claimed=event.risk,
-        ttl_seconds=event.ttl_seconds,
-        target=safe_line(target, limit=200) if (target := event.target) else "",
-        point=point.name,
-        reserve=_reserve_of(event) if event.kind is CallKind.MODEL_CALL else None,
-        server=told.server,
-        annotations=told.annotations,
-        input_schema=told.input_schema,
-    )
-    if call.reserve is not None and point.name == GATEWAY and (event.args or {}).get("embeds") is True:
-        call.embeds = call.counted = True
-    run.calls[call.id] = call
-    run.open_calls[call.id] = call
-    if len(run.calls) > FULL_TABLE:
-        _drop_oldest(run)
-    return call
-
-
-def _reserve_of(event: ToolEvent) -> Reserve | None:
-    try:
-        return budget.reserve_of(event.kind, event.args)
-    except ValueError:  # the gate refuses it
-        return None
-
-
-def _drop_oldest(run: Run) -> None:
-    """Keep both tables bounded; what waits for its verdict is never dropped (the gate refuses more of that)."""
-    if len(run.open_calls) > OPEN_CALLS_MAX:
-        open_calls = run.open_calls.values()
-        oldest = next((call.id for call in open_calls if call.verdict or not call.gate), None)
-        run.open_calls.pop(oldest or "", None)
-    if len(run.calls) - len(run.open_calls) > CALLS_KEPT_MAX:
-        del run.calls[next(call_id for call_id in run.calls if call_id not in run.open_calls)]
-
-
-def _follow(world: World, run: Run, point: Point, call: Call, event: ToolEvent, now: float) -> Effects:
-    had_ended = call.status in CALL_ENDED
-    call.status = status = advance_call(call.status, event.status)
-    has_ended = status in CALL_ENDED
-    if status is CallStatus.RUNNING:
-        call.since = now
-        run.latest = (call, call.args)
-        watch.proposed(world, run, call, {}, now)
-    if call.reserve is not None:
-        budget.follow(run, call)
-    if has_ended:
-        run.open_calls.pop(call.id, None)
-    alarm: Effects = []
-    if event.verdict == "offline" and call.verdict is None and point.may_run_unseen:
-        alarm = outcomes.note_offline(world, run, call, now)
-    elif call.gate and event.status in _RAN:
-        budget.count_turn(run, call)
-        alarm = outcomes.check_unpermitted(world, run, call, now)
-    if not has_ended or had_ended:
-        return alarm
-    call.args = call.input_schema = None
-    watch.ended(world, run, call, event, now)
-    history.shown(world, run, event)
-    if call.schema_change is not None:
-        history.ended(world, run, call)
-    return alarm + outcomes.after_call(world, run, call, event, now) if call.approval else alarm
-
-
-def _fold_usage(world: World, run: Run, point: Point, event: UsageEvent, now: float) -> Effects:
-    reading = Usage(
-        turns=event.turns,
-        input_tokens=event.input_tokens,
-        output_tokens=event.output_tokens,
-        cache_read_tokens=event.cache_read_tokens,
-        cache_write_tokens=event.cache_write_tokens,
-        reasoning_tokens=event.reasoning_tokens,
-    )
-    model = safe_line(event.model, limit=200)
-    usd_before = 0.0
-    if model not in run.usage and len(run.usage) >= MODELS_KEPT_MAX:
-        usd_before = _note_other_usd(run, point, model, event.cost_usd)
-        model, reading = OTHER_MODELS, run.usage.get(OTHER_MODELS, NO_USAGE) + _new_of_other(run, model, reading)
-    before, cost = run.usage.get(model, NO_USAGE), run.cost_usd
-    usage = not_below(before, reading)
-    run.usage[model] = usage
-    run.progress_at = now
-    read = Read(model=model, usage=usage, reading=reading, event=event, usd_before=usd_before)
-    costs.price(world, run, point, read, now)
-    watch.used(world, run, event, before, usage, run.cost_usd - cost, now)
-    _check_served(world, run, model, event, now)
-    run.spend.append((now, run.cost_usd))
-    forget_spent(world, run, now)
-    watch_burn(world, run, now)
-    return [] if world.replaying else check_limits(world, run, now)
-
-
-def _new_of_other(run: Run, model: str, reading: Usage) -> Usage:
-    """What a reading says that the one before it of its model did not; all of it, where there is no room to know."""
-    before = run.others.get(model, NO_USAGE)
-    if model in run.others or len(run.others) < OTHERS_KEPT_MAX:
-        run.others[model] = not_below(before, reading)
-    return beyond(reading, before)
-
-
-def _note_other_usd(run: Run, point: Point, model: str, usd: float | None) -> float:
-    """What the gateway's sum for such a model was before, if it tells one now."""
-    before = run.others_usd.get(model, 0.0)
-    is_known = model in run.others_usd or len(run.others_usd) < OTHERS_KEPT_MAX
-    if point.name == GATEWAY and usd is not None and is_known:
-        run.others_usd[model] = max(before, usd)
-    return before
-
-
-def watch_burn(world: World, run: Run, now: float) -> None:
-    """Show the burn rate fall when a reading leaves its window: nobody would look at a quiet run's row again."""
-    if run.burning or world.replaying:
-        return
-    falls_at = burn_falls_at(world, run, now)
-    if falls_at is not None:
-        run.burning = True
-        world.at(max(falls_at, now + world.settings.burn_refresh_seconds), "burn", run.id)
-
-
-def burn_due(world: World, run_id: str, now: float) -> Effects:
-    """The row of a run that has spent lately, once more, until its rate is zero."""
-    run = world.runs.get(run_id)
-    if run is None:
-        return []
-    run.burning = False
-    if not run.ended:
-        watch_burn(world, run, now)
-    return [Changed(view="board", key=run.id)]
-
-
-def _check_served(world: World, run: Run, model: str, event: UsageEvent, now: float) -> None:
-    served = event.served_model
-    if not served:
-        return
-    before = run.served.get(model)
-    run.served[model] = served
-    if before and before != served:
-        text = f"{model} was served by {safe_line(served, limit=200)} instead of {safe_line(before, limit=200)}"
-        world.alert(run, "model_changed", text, "warning", now)
-
-
 def _fold_message(world: World, run: Run, _point: Point, event: MessageEvent, now: float) -> Effects:
     run.progress_at = now
     history.shown(world, run, event)
@@ -415,8 +225,8 @@ def _fold_note(world: World, run: Run, point: Point, event: NoteEvent, now: floa
 _FOLDS: dict[type[Any], Callable[[World, Run, Point, Any, float], Effects]] = {
     RunEvent: _fold_run,
     StateEvent: _fold_state,
-    ToolEvent: _fold_tool,
-    UsageEvent: _fold_usage,
+    ToolEvent: calls.report,
+    UsageEvent: readings.read,
     MessageEvent: _fold_message,
     NoteEvent: _fold_note,
 }

@@ -123,7 +123,8 @@ def _body(world: World, kind: str, key: str) -> bytes | None:
         watch.remember(world, record)
     if kind == "run" and any(command.frame.args for command in record.commands):
         record = replace(record, commands=[_masked(command, world.mask) for command in record.commands])
-    body = _ADAPTERS[kind].dump_json(record, exclude=_LEFT_OUT.get(kind))
+    # what is as it began is left out, half of a busy run: a changed default would change what old records say
+    body = _ADAPTERS[kind].dump_json(record, exclude=_LEFT_OUT.get(kind), exclude_defaults=True)
     if kind == "run":
         world.runs[key].watched = None
     return body

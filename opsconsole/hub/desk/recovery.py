@@ -10,7 +10,6 @@ from opsconsole.hub.desk import (
     breaker_acts,
     budgets,
     control,
-    fold,
     gate,
     grants,
     history,
@@ -18,6 +17,7 @@ from opsconsole.hub.desk import (
     limits,
     outcomes,
     questions,
+    readings,
     reminders,
     verdicts,
     votes,
@@ -37,6 +37,7 @@ def finish(world: World, now: float) -> Effects:
     world.after_record.clear()
     world.after_store.clear()
     world.histories.clear()
+    world.void.clear()
     history.resume(world)
     _restore_questions(world)
     _void_permits(world)
@@ -119,7 +120,7 @@ def _restore_family(world: World, run: Run) -> None:
 def _finish_run(world: World, run: Run, now: float) -> Effects:
     _restore_links(world, run, now)
     run.burning = False
-    fold.watch_burn(world, run, now)
+    readings.watch_burn(world, run, now)
     if run.baton:
         world.at(run.baton.until, "baton", run.id)
     if run.kill and run.kill.status != "dead":

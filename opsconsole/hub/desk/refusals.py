@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from opsconsole.hub.desk.effects import Effects, Reply
 from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.refusal import Refusal
 from opsconsole.hub.desk.settings import REFUSALS_KEPT_MAX, REFUSALS_WINDOW_SECONDS
 from opsconsole.hub.desk.state import Receipt
-from opsconsole.hub.desk.world import World, merged
+from opsconsole.hub.desk.world import Done, Failed, World, merged
 from opsconsole.protocol.frames import Command, Res
 
 
@@ -48,7 +50,24 @@ def _record(world: World, command: Command, who: Principal, refusal: Refusal, no
 
 def record(world: World, command: Command, who: Principal, refusal: Refusal, now: float) -> Effects:
     """Record a refusal; while storage takes nothing it waits, as what somebody did."""
-    details = {
+    body = world.entry("command.refused", who, now, _details(command, refusal))
+    return world.record_act(_key(command), body, is_act=refusal.code == "storage_failed")
+
+
+def record_late(
+    world: World, command: Command, who: Principal, refusal: Refusal, now: float, done: Done, failed: Failed
+) -> Effects:
+    """Record that a command which was on record already is refused: until this is too, a restart would apply it."""
+    body = world.entry("command.refused", who, now, _details(command, refusal) | {"was_recorded": True})
+    return world.record_act(_key(command), body, done, failed, is_act=True)
+
+
+def _key(command: Command) -> str:
+    return f"run/{command.run or 'none'}"
+
+
+def _details(command: Command, refusal: Refusal) -> dict[str, Any]:
+    return {
         "command": command.cmd,
         "do": str(command.do),
         "run": command.run,
@@ -56,8 +75,6 @@ def record(world: World, command: Command, who: Principal, refusal: Refusal, now
         "code": refusal.code,
         "why": refusal.message,
     }
-    body = world.entry("command.refused", who, now, details)
-    return world.record_act(f"run/{command.run or 'none'}", body, is_act=refusal.code == "storage_failed")
 
 
 def tell_repeated(world: World, _key: str, now: float) -> Effects:

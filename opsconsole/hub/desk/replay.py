@@ -80,6 +80,15 @@ def batch(world: World, run_id: str, gen: str, first_seq: int, count: int, at: f
     world.dirty["run", run.id] = None
 
 
+def foresee(world: World, body: bytes) -> None:
+    """Note a command that was refused when it was already on record: its entry will change nothing."""
+    if b'"was_recorded"' not in body:
+        return
+    entry = from_json(body)
+    if entry.get("kind") == "command.refused" and entry.get("was_recorded") is True:
+        world.void.add((who_of(entry).name, str(entry.get("command"))))
+
+
 def entry(world: World, seq: int, _key: str, at: float, body: bytes) -> None:
     """Apply what an audit entry says was done, without recording or telling it again."""
     entry = from_json(body)
@@ -290,6 +299,8 @@ def _replay_control(world: World, entry: dict[str, Any], seq: int, at: float) ->
         return
     if entry["command"] not in world.receipts:
         remember(world, entry, at, [run.id])
+    if (who_of(entry).name, entry["command"]) in world.void:
+        return
     replay_alerts.lifted(world, entry, seq, at)
     if run.ended or seq <= run.audit_seq:
         return

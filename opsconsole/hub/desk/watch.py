@@ -6,7 +6,6 @@ a look, every `LOOK_SECONDS` while there is something: in turn over the runs, a 
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -28,6 +27,7 @@ from opsconsole.hub.desk.watch_state import (
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.detectors.finding import Finding
 from opsconsole.policy.detectors.observation import Closed, RateReading, Seen, Tick
+from opsconsole.policy.detectors.proposal import chars_of
 from opsconsole.policy.detectors.tuning import Tuning
 from opsconsole.policy.detectors.watch import Detectors
 from opsconsole.policy.file.settings import DetectorSettings
@@ -77,7 +77,7 @@ def proposed(world: World, run: Run, call: Call, facts: Mapping[str, Any], now: 
         if watched is not None:
             watched.tells_turns = True
         return
-    _note(world, run, (watch_seen.proposed, now, watch_seen.chars_of(call.args or {}), call, call.args, facts))
+    _note(world, run, (watch_seen.proposed, now, chars_of(call.args or {}), call, call.args, facts))
 
 
 def ended(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> None:
@@ -166,7 +166,7 @@ def look(world: World, key: str, now: float) -> list[Finding]:
     found, watch.found = watch.found, []
     left = LOOKED_AT_MAX
     has_waits = False
-    runs_of = functools.cache(functools.partial(_runs_of, world))
+    runs_of = LiveRuns(world)
     while watch.due and left > 0:
         run_id = next(iter(watch.due))
         del watch.due[run_id]
@@ -189,13 +189,23 @@ def look(world: World, key: str, now: float) -> list[Finding]:
     return found
 
 
-def _runs_of(world: World) -> dict[str, list[str]]:
-    """agent -> its live runs."""
-    found: dict[str, list[str]] = {}
-    for run in world.runs.values():
-        if not run.ended:
-            found.setdefault(run.agent, []).append(run.id)
-    return found
+class LiveRuns:
+    """Agent -> its live runs; worked out when somebody first asks."""
+
+    __slots__ = ("_found", "_world")
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._found: dict[str, list[str]] | None = None
+
+    def __call__(self) -> dict[str, list[str]]:
+        """All of them."""
+        if self._found is None:
+            self._found = {}
+            for run in self._world.runs.values():
+                if not run.ended:
+                    self._found.setdefault(run.agent, []).append(run.id)
+        return self._found
 
 
 def _look_at(world: World, run: Run, watched: Watched, most: int) -> list[Finding]:
@@ -211,7 +221,10 @@ def _look_at(world: World, run: Run, watched: Watched, most: int) -> list[Findin
 def _observe(world: World, seen: list[Seen]) -> list[Finding]:
     if world.budgets.has_latency:
         world.watch.notices += [found for one in seen for found in budgets.took(world, one)]
-    return [finding for one in seen for finding in world.watch.detectors.observe(one)]
+    observe, found = world.watch.detectors.observe, list[Finding]()
+    for one in seen:
+        found += observe(one)
+    return found
 
 
 def _forget_over(world: World) -> list[Finding]:
@@ -247,7 +260,7 @@ def tick(world: World, now: float) -> list[Finding]:
     watch.is_ticking = False
     asked = {one.run for one in world.approvals.values() if one.status in OPEN}
     found: list[Finding] = []
-    runs_of = functools.cache(functools.partial(_runs_of, world))
+    runs_of = LiveRuns(world)
     for run_id, watched in watch.runs.items():
         run = world.runs.get(run_id)
         if run is not None and not watched.unseen and (watched.waits or run_id in asked):

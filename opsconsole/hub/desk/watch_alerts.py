@@ -137,10 +137,15 @@ def details(run: Run, alert: Alert) -> dict[str, Any]:
     return {"run": run.id, "agent": run.agent, "alert": alert.id, **about}
 
 
+def _says_as_much(alert: Alert, other: Alert) -> bool:
+    """Whether a detector tells of the change of model that the timeline's own alert has told already."""
+    return other.kind == "model_changed" and alert.kind == "drift" and "served_model" in alert.evidence
+
+
 def show(world: World, run: Run, alert: Alert, key: str) -> Effects:
     """Put an alert on a run's row, in place of what it said before; an alarm ends grants that the run could use."""
     world.end_grants(run, f"alert {alert.kind}", alert.at)
-    rest = [one for one in run.alerts if one.id != alert.id]
+    rest = [one for one in run.alerts if one.id != alert.id and not _says_as_much(alert, one)]
     while sum(1 for one in rest if one.detector) >= SHOWN_MAX:
         oldest = next((one for one in rest if one.detector and one.verdict), next(one for one in rest if one.detector))
         rest.remove(oldest)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from operator import itemgetter
 from typing import Any
@@ -32,6 +32,7 @@ from opsconsole.policy.detectors.observation import (
     WaitHeard,
 )
 from opsconsole.policy.detectors.outcome import Outcome
+from opsconsole.policy.detectors.proposal import chars_of, wrong_in
 from opsconsole.protocol.events import UsageEvent
 
 RunsOf = Callable[[], Mapping[str, list[str]]]
@@ -39,10 +40,6 @@ RunsOf = Callable[[], Mapping[str, list[str]]]
 OK = 200
 PROVIDERS_MAX = 32
 """Of one run."""
-NAMES_MAX = 20
-"""Of unknown names or identifiers of one call that a detector is told."""
-ARGS_LOOKED_AT_MAX = 200
-"""Whose lengths are added up."""
 TURNS_USUAL_MAX = 1_000
 """Turns that one reading adds: more is no reading of turns."""
 _OUR_WORD = frozenset({CallStatus.DENIED, CallStatus.KILLED})
@@ -52,12 +49,6 @@ _WAITS = {CallKind.TOOL_CALL: Waited.TOOL, CallKind.MODEL_CALL: Waited.MODEL, Ca
 def started(_world: World, run: Run, _watched: Watched, at: float) -> list[Seen]:
     """A run begins."""
     return [RunStarted(run=run.id, at=at, agent=run.agent)]
-
-
-def chars_of(args: Mapping[str, Any]) -> int:
-    """How much text arguments hold, roughly."""
-    values = itertools.islice(args.values(), ARGS_LOOKED_AT_MAX)
-    return sum(len(one) if isinstance(one, str) else len(repr(one)) for one in values)
 
 
 def proposed(
@@ -78,9 +69,7 @@ def proposed(
             args_digest=call.seen_digest,
             args_count=len(args),
             args_chars=chars_of(args),
-            schema_errors=_texts(facts, "errors") if facts else (),
-            unknown_names=_texts(facts, "unknown_tables", "unknown_columns") if facts else (),
-            ungrounded=_texts(facts, "ungrounded") if facts else (),
+            **wrong_in(facts),
         )
     ]
 
@@ -93,6 +82,7 @@ def ended(
         return []
     if call.kind is CallKind.MODEL_CALL:
         return flushed(world, run, watched, at, latency_ms or 0.0) + _requested(run, watched, call, at)
+    digest, call.seen_digest = call.seen_digest or call.call_digest, ""  # nobody asks again: a record is written of it
     return [
         CallEnded(
             run=run.id,
@@ -100,7 +90,7 @@ def ended(
             agent=run.agent,
             call=call.id,
             tool=call.tool,
-            args_digest=call.seen_digest or call.call_digest,
+            args_digest=digest,
             outcome=Outcome(text),
             ok=call.status is CallStatus.COMPLETED,
             latency_ms=latency_ms or 0.0,
@@ -163,23 +153,29 @@ def used(
     turns = min(max(1, new.turns), TURNS_USUAL_MAX)
     seen = flushed(world, run, watched, at, 0.0)
     window, tokens = _window(world, event), new.input_tokens // turns
-    watched.turn = {
-        "model": event.model,
-        "served_model": event.served_model or "",
-        "provider": event.provider or "",
-        "fingerprint": event.fingerprint or "",
-        "input_tokens": tokens,
-        "output_tokens": new.output_tokens // turns,
-        "cost_usd": cost_usd,
-        "window": window if tokens <= window else 0,  # more than it holds: it is another's window, or no one turn
-    }
-    return seen if watched.tells_turns else seen + flushed(world, run, watched, at, 0.0)
+    turn = TurnEnded(
+        run=run.id,
+        at=at,
+        agent=run.agent,
+        model=event.model,
+        served_model=event.served_model or "",
+        provider=event.provider or "",
+        fingerprint=event.fingerprint or "",
+        input_tokens=tokens,
+        output_tokens=new.output_tokens // turns,
+        cost_usd=cost_usd,
+        window=window if tokens <= window else 0,  # more than it holds: it is another's window, or no one turn
+    )
+    if not watched.tells_turns:
+        return [*seen, turn]
+    watched.turn = turn
+    return seen
 
 
-def flushed(_world: World, run: Run, watched: Watched, at: float, latency_ms: float) -> list[Seen]:
+def flushed(_world: World, _run: Run, watched: Watched, at: float, latency_ms: float) -> list[Seen]:
     """The turn whose end was awaited."""
     turn, watched.turn = watched.turn, None
-    return [TurnEnded(run=run.id, at=at, agent=run.agent, latency_ms=latency_ms, **turn)] if turn else []
+    return [replace(turn, at=at, latency_ms=latency_ms)] if turn else []
 
 
 def said(_world: World, run: Run, _watched: Watched, at: float, speaker: str, text: str) -> list[Seen]:
@@ -231,9 +227,3 @@ def _digest(call: Call, args: dict[str, Any]) -> str:
 def _window(world: World, event: UsageEvent) -> int:
     window = getattr(world.price, "window", None)
     return 0 if window is None else int(window(event.provider or "", event.served_model or event.model))
-
-
-def _texts(facts: Mapping[str, Any], *names: str) -> tuple[str, ...]:
-    """What any fact of the call holds under these names."""
-    held: Iterable[Any] = (one.get(name) for one in facts.values() if isinstance(one, Mapping) for name in names)
-    return tuple(str(text) for texts in held if isinstance(texts, list) for text in texts)[:NAMES_MAX]

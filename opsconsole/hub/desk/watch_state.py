@@ -10,13 +10,13 @@ from typing import Any
 from opsconsole.domain.usage import Usage
 from opsconsole.policy.breakers import Breakers, Notice
 from opsconsole.policy.detectors.finding import Finding
-from opsconsole.policy.detectors.observation import Seen
+from opsconsole.policy.detectors.observation import Seen, TurnEnded
 from opsconsole.policy.detectors.watch import Detectors
 from opsconsole.policy.file.settings import DetectorSettings
 
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.25
 """How long what happens waits at most before a hub with room looks at it."""
-LOOKED_AT_MAX = 240
+LOOKED_AT_MAX = 600
 """Of one look: 2,400 a second, almost twice what two thousand busy runs bring: a few hundredths of the hub's time."""
 TURN_OF_A_RUN = 16
 """Looked at of one run before the next one's turn: no run hides another behind its noise."""
@@ -45,7 +45,7 @@ class Watched:
     """model -> its usage when its last turn was seen to end."""
     tells_turns: bool = False
     """It reports each turn of the model, with its end and how long it took."""
-    turn: dict[str, Any] | None = None
+    turn: TurnEnded | None = None
     """A turn whose usage is known, and not yet how long it took."""
     providers: dict[str, str] = field(default_factory=dict)
     """model -> who serves it, as a gateway says."""

@@ -104,6 +104,8 @@ class World:
     grants: OrderedDict[str, Grant] = field(default_factory=OrderedDict)
     receipts: OrderedDict[str, Receipt] = field(default_factory=OrderedDict)
     refusals: OrderedDict[tuple[str, str], Receipt] = field(default_factory=OrderedDict)
+    void: set[tuple[str, str]] = field(default_factory=set)
+    """(who, command) that replay meets on record and that were refused all the same once they were."""
     """(who, command) -> the answer; in memory only."""
     refusals_told: Collapsed = field(default_factory=lambda: Collapsed(REFUSALS_WINDOW_SECONDS, REFUSAL_KEYS_MAX))
     orphans: dict[str, set[str]] = field(default_factory=dict)

@@ -20,7 +20,8 @@ from opsconsole.hub.desk.settings import DeskSettings
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Policy
 from opsconsole.policy.redaction import masker
-from opsconsole.protocol.frames import Ack, Command, Err, Frame, PointCommand, Res, Welcome, decode, encode
+from opsconsole.protocol.coding import decode, encode
+from opsconsole.protocol.frames import Ack, Command, Err, Frame, PointCommand, Res, Welcome
 from opsconsole.protocol.rows import ApprovalRow, RunRow
 
 BOT = Principal(name="bot", role=Role.AGENT, origin="127.0.0.1:1")
@@ -205,6 +206,8 @@ class Office:
         desk = self._desk()
         desk.load(list(self.saved.values()))
         entries = [(one.at, 1, one.seq, one) for one in self.storage.entries[self.marks[0] :]]
+        for foreseen in self.storage.entries[self.marks[0] :]:
+            desk.foresee_entry(foreseen.body)
         batches = [(one.at, 0, one.position, one) for one in self.storage.batches[self.marks[1] :]]
         for _at, _kind, _number, item in sorted(entries + batches, key=lambda one: one[:3]):
             if isinstance(item, Entry):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from opsconsole.hub.desk.fold import MODELS_KEPT_MAX
+from opsconsole.hub.desk.readings import MODELS_KEPT_MAX
 from opsconsole.hub.desk.settings import POINTS_PER_RUN_MAX
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits

@@ -208,6 +208,20 @@ def test_a_resume_does_not_let_a_run_go_on_that_another_breaker_holds_meanwhile(
     assert (states(office, "run_0"), office.row("run_0").held_by) == (["pausing"], ["day", "few"])
 
 
+def test_a_resume_that_was_refused_when_it_was_on_record_raises_no_cap_after_a_restart_either() -> None:
+    office = capped(DAY, 'id = "few"\nper = "fleet"\ntrip = { turns = 3 }')
+    agent, other = office.agent("run_0", agent="bot"), office.agent("run_1", agent="clerk")
+    spend(agent, 1.5)
+    office.hold()
+    office.operator().ask("resume", run="run_0", caps={"cost_usd": 3.0, "turns": 9})
+    other.say({"type": "usage", "model": "gpt", "turns": 3})
+    office.release()
+    assert [one["was_recorded"] for one in office.storage.facts("command.refused")] == [True]
+    before = office.desk.budgets(office.now)
+    office.restart()
+    assert (office.desk.budgets(office.now), office.row("run_0").held_by) == (before, ["day", "few"])
+
+
 def test_a_breaker_ends_once_however_slow_the_disk_is() -> None:
     office = capped(RATE)
     call(office.agent("run_0"), 0, 1, 2)

@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
+from opsconsole.domain.command import NEEDS
 from opsconsole.domain.digest import call_digest
+from opsconsole.hub.desk.commands import ACTS
 from opsconsole.hub.desk.settings import DeskSettings
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
@@ -22,6 +24,10 @@ def taken_over() -> tuple[Office, Agent]:
     office.operator().ask("takeover", run=RUN)
     agent.turn("m1")
     return office, agent
+
+
+def test_every_command_that_an_operator_may_give_is_carried_out_somewhere() -> None:
+    assert set(ACTS) == set(NEEDS)
 
 
 def test_a_pause_is_told_before_it_is_recorded_and_a_resume_after() -> None:

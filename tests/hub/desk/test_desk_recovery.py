@@ -570,3 +570,12 @@ def test_a_second_point_waits_until_the_first_shows_whose_a_run_is_that_a_crash_
     assert (sdk.problems, stranger.problems, office.row().owner) == ([], ["forbidden"], "bot")
     sdk.send(sdk.frame(sdk.journal))
     assert (office.row().agent, [point.name for point in office.row().points]) == ("worker", ["supervisor", "sdk"])
+
+
+def test_a_refusal_that_only_names_a_run_by_that_word_makes_no_command_void() -> None:
+    office = Office()
+    office.agent("was_recorded")
+    operator = office.operator()
+    operator.ask("resume", run="was_recorded")
+    assert office.storage.facts("command.refused")[-1]["run"] == "was_recorded"
+    assert office.recovered()._world.void == set()

@@ -200,6 +200,15 @@ def test_a_model_that_changes_within_a_run_is_told() -> None:
     assert "drift" in [one.detector for one in found(office)]
 
 
+def test_a_model_that_changes_within_a_run_is_one_alert() -> None:
+    office = watched_office()
+    agent = office.agent()
+    agent.say({"type": "usage", "model": "gpt", "served_model": "gpt-2026-01-01", "turns": 1, "input_tokens": 10})
+    agent.say({"type": "usage", "model": "gpt", "served_model": "other-2", "turns": 2, "input_tokens": 20})
+    looked(office)
+    assert [one.kind for one in office.row().alerts if one.kind in ("drift", "model_changed")] == ["drift"]
+
+
 def retry(agent: Agent, request: str, times: int) -> None:
     told = {"provider": "openai", "model": "gpt", "request": request, "status": 429}
     note = {"type": "note", "level": "warning", "text": "retry", "data": {"retry": told}}
@@ -261,7 +270,7 @@ def test_an_old_wait_for_a_tool_is_a_stall_with_who_waits_for_what() -> None:
     office.pass_time(330)
     (alert,) = found(office)
     assert (alert.detector, alert.severity) == ("stall", "warn")
-    assert alert.evidence["line"].startswith(f"{RUN} waits 3")
+    assert alert.evidence["line"].startswith("worker waits 3")
     assert "tool fetch" in alert.evidence["line"]
 
 

@@ -1,0 +1,95 @@
+"""What the desk would refuse of a command on a held call, for one that is made up and not in its books; it keeps none.
+
+Word for word the desk's: a refusal must not tell a made-up call from a real one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from opsconsole.domain.approval import Answer
+from opsconsole.domain.command import Do
+from opsconsole.domain.digest import NotCanonical, canonical
+from opsconsole.hub.desk.decisions import MASK_MARK
+from opsconsole.hub.desk.grant_pattern import problem_of
+from opsconsole.hub.desk.refusal import Refusal
+from opsconsole.protocol.frames import Command, Res
+from opsconsole.protocol.limits import ARGS_BYTES_MAX
+from opsconsole.protocol.rows import ApprovalRow
+
+
+def check_decision(command: Command, row: ApprovalRow, now: float) -> None:
+    """As a decision on a pending approval is checked. Raises: Refusal."""
+    if command.digest != row.digest:
+        raise Refusal("digest_mismatch", "this is not what was shown", {"digest": row.digest})
+    if now >= row.expires_at:
+        raise Refusal("already_settled", "it has expired", {"status": "expired"})
+    if command.answer is None:
+        raise Refusal("bad_request", "a decision needs an answer: approve, edit, reject or respond", {})
+    if command.answer is Answer.RESPOND and command.text is None and not command.calls:
+        raise Refusal("bad_request", "a response needs a text", {})
+    if command.calls:
+        raise Refusal("bad_request", "calls can be composed only in answer to a model call", {})
+    if command.answer is Answer.EDIT:
+        _check_edit(command.args)
+
+
+def _check_edit(args: dict[str, Any] | None) -> None:
+    if args is None:
+        raise Refusal("bad_request", "an edit needs the whole new arguments", {})
+    try:
+        text = canonical(args)
+    except NotCanonical as error:
+        raise Refusal("bad_request", f"the arguments have no canonical form: {error}", {}) from None
+    if len(text) > ARGS_BYTES_MAX:
+        raise Refusal("bad_request", f"the arguments are larger than {ARGS_BYTES_MAX} bytes", {})
+    if MASK_MARK.encode() in text:
+        raise Refusal(
+            "bad_request", "a masked secret stands in the edited arguments: the agent would send the mask", {}
+        )
+
+
+def check_grant(command: Command, row: ApprovalRow, now: float) -> None:
+    """As a grant for calls like a pending one is checked. Raises: Refusal."""
+    asked = command.grant
+    if asked is None:
+        raise Refusal("bad_request", "a grant needs a number of uses and a time", {})
+    if now >= row.expires_at:
+        raise Refusal("precondition_failed", "the call was expired", {"status": "expired"})
+    if command.digest != row.digest:
+        raise Refusal("digest_mismatch", "this is not what was shown", {"digest": row.digest})
+    args = row.args if asked.args is None else asked.args
+    problem = "its arguments hold a secret" if MASK_MARK in repr(args) else problem_of(args or {})
+    if problem:
+        raise Refusal("bad_request", f"no grant: {problem}", {})
+
+
+def check_claim(_command: Command, _row: ApprovalRow, _now: float) -> None:
+    """Anybody who may decide may show that they look."""
+
+
+CHECKS: dict[Do, Callable[[Command, ApprovalRow, float], None]] = {
+    Do.DECIDE: check_decision,
+    Do.GRANT: check_grant,
+    Do.CLAIM: check_claim,
+}
+"""The commands that are about one held call; every other one is the desk's alone."""
+
+
+def conflict(command: Command) -> Res:
+    """The answer to a command under the id of another one."""
+    message = "this id was used for another command"
+    return Res(cmd=command.cmd, ok=False, code="idempotency_conflict", message=message)
+
+
+def refusal_details(command: Command, refusal: Refusal) -> dict[str, Any]:
+    """A refused command, as the audit has every one."""
+    return {
+        "command": command.cmd,
+        "do": str(command.do),
+        "run": command.run,
+        "approval": command.approval,
+        "code": refusal.code,
+        "why": refusal.message,
+    }
