@@ -4,20 +4,47 @@ from __future__ import annotations
 
 import os
 import secrets
+import struct
 import time
+from collections.abc import Iterator
 from functools import lru_cache
 
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [one + other for one in _CROCKFORD for other in _CROCKFORD]
 _TIME_SHIFTS = (40, 30, 20, 10, 0)
+DRAWN_AT_ONCE = 256
+"""Ids for which the system is asked for randomness at a time: each question costs more than all the rest of an id."""
 
 
 def new_id(prefix: str) -> str:
     """`prefix_` and a ULID: 48 bits of milliseconds, 80 of randomness, sortable by time of making."""
-    dice, two = int.from_bytes(os.urandom(10)), _PAIRS
+    dice, two = _dice.throw(), _PAIRS
     high = f"{two[dice >> 70]}{two[dice >> 60 & 1_023]}{two[dice >> 50 & 1_023]}{two[dice >> 40 & 1_023]}"
     low = f"{two[dice >> 30 & 1_023]}{two[dice >> 20 & 1_023]}{two[dice >> 10 & 1_023]}{two[dice & 1_023]}"
     return f"{prefix}_{_of_time(time.time_ns() // 1_000_000)}{high}{low}"
+
+
+class _Dice:
+    """Randomness of 80 bits a throw; a forked child draws its own."""
+
+    def __init__(self) -> None:
+        self.forget()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.forget)
+
+    def forget(self) -> None:
+        """Throw away what is drawn."""
+        self._drawn: Iterator[tuple[bytes]] = iter(())
+
+    def throw(self) -> int:
+        """As no other thread gets it: the iterator gives each of its values once."""
+        while True:
+            for (drawn,) in self._drawn:
+                return int.from_bytes(drawn, "big")
+            self._drawn = struct.iter_unpack("10s", os.urandom(10 * DRAWN_AT_ONCE))
+
+
+_dice = _Dice()
 
 
 @lru_cache(maxsize=4)
