@@ -1,7 +1,9 @@
 """A server that speaks to consoles as a hub does and shows a made-up fleet in constant change; it is a process.
 
-`python -m bench.board_server RUNS UPDATES_PER_SECOND` prints `{"port": n}`, then one line for each command that it
-receives: what it was and when (monotonic seconds, one clock for all processes of a machine).
+Changes happen by the clock, as many a second as asked for, whatever the console takes; what it is told of them, and
+when, is decided by the hub's own feed. `python -m bench.board_server RUNS UPDATES_PER_SECOND` prints `{"port": n}`,
+then one line for each command that it receives: what it was and when (monotonic seconds, one clock for all processes
+of a machine). A line on standard input is answered with how many changes there were.
 """
 
 from __future__ import annotations
@@ -11,75 +13,63 @@ import json
 import random
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
-from opsconsole.protocol.limits import SUBPROTOCOL
+from bench.board_rows import TOP_ROWS, approvals, run_row, timeline
+from opsconsole.hub.feeds import Follow, RowSource
+from opsconsole.hub.settings import ShellLimits
+from opsconsole.hub.subscriptions import RowFeed
+from opsconsole.protocol.limits import FRAME_BYTES_MAX, SUBPROTOCOL
 
-DELTAS_PER_SECOND = 20
-PART_ROWS = 500
-TOP_ROWS = 40
-"""Runs that are first in the console's order and get a fifth of all changes: the worst case is what is on screen."""
+CHANGES_PER_SECOND = 200
+"""How often a few runs change: a hub hears its agents all the time, not twenty times a second."""
+BEAT_SECONDS = 5.0
 
 
 @dataclass
 class Fleet:
-    """The runs, and which of them have changed for whom."""
+    """The runs, and what a hub's feed knows of their changes."""
 
     count: int
     dice: random.Random = field(default_factory=lambda: random.Random(7))
-    turns: list[int] = field(default_factory=list)
-    rev: int = 1
+    changes: int = 0
 
     def __post_init__(self) -> None:
         self.turns = [0] * self.count
+        self.progress_at = [time.time()] * self.count
         self.began = time.time()
-
-    def row(self, number: int) -> dict[str, Any]:
-        """One run as a row of the board."""
-        run, turns = f"run_{number:06d}", self.turns[number]
-        is_top = number < TOP_ROWS
-        return {
-            "key": run,
-            "run": run,
-            "agent": ("coder", "researcher", "planner", "support")[number % 4],
-            "name": f"task {number}",
-            "state": "input_required" if is_top else "working",
-            "link": "live",
-            "link_since": self.began,
-            "turns": turns,
-            "input_tokens": turns * 900,
-            "output_tokens": turns * 80,
-            "cost_usd": round(turns * 0.0031, 4),
-            "cost_per_minute_usd": 0.12,
-            "caps": {"cost_usd": 5.0, "turns": 200},
-            "models": ["model-large"],
-            "doing": f"http_get /v2/users?page={turns}",
-            "waiting": {"kind": "approval", "what": "sql", "since": self.began, "id": None} if is_top else None,
-            "pending_approvals": int(is_top),
-            "started_at": self.began - number,
-            "progress_at": time.time(),
-            "points": [
-                {
-                    "name": "supervisor",
-                    "link": "live",
-                    "caps": ["kill_process", "pause", "freeze", "kill_cooperative"],
-                    "heard_at": self.began,
-                }
-            ],
+        limits = ShellLimits()
+        held = {row["key"]: row for row in approvals(self.began)} if self.count >= TOP_ROWS else {}
+        self.views = {
+            "board": Follow(RowFeed("e1", self._run), limits.board_tick_seconds),
+            "approvals": Follow(
+                RowFeed("e1", lambda key, rev: json.dumps(held[key] | {"rev": rev}).encode()),
+                limits.approvals_tick_seconds,
+            ),
         }
+        for number in range(self.count):
+            self.views["board"].feed.change(f"run_{number:06d}", self.began)
+        for key in held:
+            self.views["approvals"].feed.change(key, self.began)
 
-    def change(self, updates: int) -> set[int]:
-        """That many changes; gives which runs they fell on."""
-        changed = set()
+    def change(self, updates: int) -> None:
+        """That many changes."""
+        now = time.time()
         for _ in range(updates):
             number = self.dice.randrange(TOP_ROWS if self.dice.random() < 0.2 else self.count)
             self.turns[number] += 1
-            changed.add(number)
-        return changed
+            self.progress_at[number] = now
+            self.views["board"].change(f"run_{number:06d}", now)
+        self.changes += updates
+
+    def _run(self, key: str, rev: int) -> bytes:
+        number = int(key.rpartition("_")[2])
+        return run_row(number, self.turns[number], rev, began=self.began, progress_at=self.progress_at[number])
 
 
 class Server:
@@ -87,74 +77,80 @@ class Server:
 
     def __init__(self, fleet: Fleet, updates_per_second: int) -> None:
         self._fleet = fleet
-        self._updates = updates_per_second // DELTAS_PER_SECOND
+        self._updates_per_second = updates_per_second
+
+    async def live(self) -> None:
+        """Let runs change, at the rate asked for by the clock."""
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(1 / CHANGES_PER_SECOND)
+            due = int((time.monotonic() - began) * self._updates_per_second)
+            self._fleet.change(due - self._fleet.changes)
+
+    async def answer(self) -> None:
+        """Tell who asks on standard input how many changes there were, and how far the console is behind."""
+        loop = asyncio.get_running_loop()
+        while await loop.run_in_executor(None, sys.stdin.readline):
+            print(json.dumps({"changes": self._fleet.changes}), flush=True)
 
     async def console(self, ws: ServerConnection) -> None:
-        """One connection, to its end. The next delta follows the acknowledgement of the last: latest wins."""
-        tasks: list[asyncio.Task[None]] = []
-        acked = asyncio.Event()
-        acked.set()
+        """One connection, to its end."""
+        sources: dict[str, RowSource] = {}
+        wake = asyncio.Event()
+        writer = asyncio.create_task(self._write(ws, sources, wake))
         try:
             async for message in ws:
-                frame = json.loads(message)
-                match frame["t"]:
-                    case "hello":
-                        await self._welcome(ws)
-                    case "sub" if not frame.get("off"):
-                        await self._snapshot(ws, frame)
-                        if frame.get("view", "board") == "board":
-                            tasks.append(asyncio.create_task(self._stream(ws, frame["sub"], acked)))
-                    case "ack" if frame.get("sub"):
-                        acked.set()
-                    case "cmd":
-                        print(json.dumps({"at": time.monotonic(), "do": frame["do"]}), flush=True)
-                        res = {"t": "res", "cmd": frame["cmd"], "ok": True, "status": "accepted"}
-                        await ws.send(json.dumps(res))
+                await self._received(ws, json.loads(message), sources, wake)
         except ConnectionClosed:
             pass
         finally:
-            for task in tasks:
-                task.cancel()
+            writer.cancel()
+            for sub, source in sources.items():
+                self._fleet.views[sub].drop(source)
 
-    async def _welcome(self, ws: ServerConnection) -> None:
-        welcome = {
+    async def _received(
+        self, ws: ServerConnection, frame: dict[str, Any], sources: dict[str, RowSource], wake: asyncio.Event
+    ) -> None:
+        match frame["t"]:
+            case "hello":
+                await ws.send(json.dumps(self._welcome()))
+            case "sub" if frame.get("view") in self._fleet.views:
+                source = self._fleet.views[frame["view"]].open(frame["sub"], wake.set)
+                sources[frame["sub"]] = source
+                source.start(frame.get("epoch"), frame.get("rev"))
+            case "sub" if not frame.get("off"):
+                for part in timeline(frame["run"], frame["sub"], self._fleet.began):
+                    await ws.send(part)
+            case "ack" if frame.get("sub") in sources:
+                sources[frame["sub"]].ack(frame["rev"])
+            case "cmd":
+                print(json.dumps({"at": time.monotonic(), "do": frame["do"]}), flush=True)
+                res = {"t": "res", "cmd": frame["cmd"], "ok": True, "status": "accepted"}
+                await ws.send(json.dumps(res))
+
+    async def _write(self, ws: ServerConnection, sources: dict[str, RowSource], wake: asyncio.Event) -> None:
+        beat = 0
+        with suppress(ConnectionClosed):
+            while True:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(wake.wait(), BEAT_SECONDS)
+                wake.clear()
+                for source in list(sources.values()):
+                    while (text := source.next_text()) is not None:
+                        await ws.send(text)
+                beat += 1
+                await ws.send(json.dumps({"t": "beat", "n": beat, "now": time.time()}))
+
+    def _welcome(self) -> dict[str, Any]:
+        return {
             "t": "welcome",
             "epoch": "e1",
             "conn": "c1",
             "principal": "bench",
             "role": "operator",
-            "beat_seconds": 5.0,
+            "beat_seconds": BEAT_SECONDS,
             "time": time.time(),
         }
-        await ws.send(json.dumps(welcome))
-
-    async def _snapshot(self, ws: ServerConnection, sub: dict[str, Any]) -> None:
-        numbers = range(self._fleet.count) if sub.get("view", "board") == "board" else range(0)
-        starts = range(0, max(1, len(numbers)), PART_ROWS)
-        for part, start in enumerate(starts):
-            rows = [self._fleet.row(number) for number in numbers[start : start + PART_ROWS]]
-            snap = {"t": "snap", "sub": sub["sub"], "epoch": "e1", "part": part, "rev": self._fleet.rev, "rows": rows}
-            await ws.send(json.dumps(snap | {"end": part == len(starts) - 1}))
-
-    async def _stream(self, ws: ServerConnection, sub: str, acked: asyncio.Event) -> None:
-        due: set[int] = set()
-        told, beat = self._fleet.rev, 0
-        while True:
-            await asyncio.sleep(1 / DELTAS_PER_SECOND)
-            beat += 1
-            due |= self._fleet.change(self._updates)
-            if beat % DELTAS_PER_SECOND == 0:
-                await ws.send(json.dumps({"t": "beat", "n": beat, "now": time.time()}))
-            if not acked.is_set() or not due:
-                continue
-            acked.clear()
-            self._fleet.rev += 1
-            rows = [self._fleet.row(number) for number in due]
-            due = set()
-            await ws.send(
-                json.dumps({"t": "delta", "sub": sub, "from_rev": told, "rev": self._fleet.rev, "rows": rows})
-            )
-            told = self._fleet.rev
 
 
 async def main(runs: int, updates_per_second: int) -> None:
@@ -166,10 +162,10 @@ async def main(runs: int, updates_per_second: int) -> None:
         0,
         subprotocols=[SUBPROTOCOL],
         compression=None,
-        max_size=2**22,  # type: ignore[list-item]
+        max_size=FRAME_BYTES_MAX,  # type: ignore[list-item]
     ) as listening:
         print(json.dumps({"port": next(iter(listening.sockets)).getsockname()[1]}), flush=True)
-        await asyncio.Event().wait()
+        await asyncio.gather(server.live(), server.answer())
 
 
 if __name__ == "__main__":

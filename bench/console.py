@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from subprocess import PIPE, Popen
 
+from bench.console_opening import OPENINGS, opened
 from bench.result import Row, percentile, spread
 from bench.terminal import Terminal, terminal
 
@@ -27,6 +28,10 @@ CURSOR = re.compile(rb"\x1b\[(\d+);1H(?:\x1b\[[0-9;]*m)*\xe2\x96\x8c")
 SETTLE_SECONDS = 4.0
 PATIENCE_SECONDS = 30.0
 COMMAND_SECONDS = 2.0
+MEMORY_MINUTES, QUICK_MINUTES = 10.0, 0.2
+MEMORY_READINGS = 20
+FLAT_MIB = 8.0
+"""Between two sweeps of the collector it holds a few more than after one."""
 DWELL_SECONDS = 0.55
 """A kill key does nothing until its row has been under the cursor for 400 ms."""
 
@@ -45,12 +50,20 @@ class Board:
             return None
         return float(json.loads(self.process.stdout.readline())["at"])
 
+    def changes(self) -> int:
+        """How many changes of runs there were so far."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        return int(json.loads(self.process.stdout.readline())["changes"])
+
 
 @contextlib.contextmanager
 def board(runs: int, updates: int) -> Iterator[Board]:
     """A fleet, until the block ends."""
     command = [sys.executable, "-m", "bench.board_server", str(runs), str(updates)]
-    with Popen(command, stdout=PIPE, text=True) as process:
+    with Popen(command, stdin=PIPE, stdout=PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             yield Board(process, int(json.loads(process.stdout.readline())["port"]))
@@ -73,14 +86,18 @@ def console(fleet: Board, size: tuple[int, int], bytes_per_second: float | None 
             yield shown
 
 
-def run(*, is_quick: bool) -> list[Row]:
-    """The rows of this benchmark."""
+def run(*, is_quick: bool, minutes: float | None = None) -> list[Row]:
+    """The rows of this benchmark; memory is watched for `minutes`, by default for ten, or for seconds when quick."""
+    watched = (QUICK_MINUTES if is_quick else MEMORY_MINUTES) if minutes is None else minutes
     keys, kills, seconds = (30, 5, 3.0) if is_quick else (200, 30, 10.0)
     rows: list[Row] = []
     with board(RUNS, UPDATES) as fleet, console(fleet, WIDE) as shown:
         rows += _keys(shown, keys, "10,000 runs, 5,000 updates/s", 16.0)
         rows += _kills(shown, fleet, kills, "10,000 runs, 5,000 updates/s", 10.0)
-        rows += _cost(shown, seconds)
+        rows += _cost(shown, fleet, seconds)
+        rows += _memory(shown, watched)
+    with board(RUNS, UPDATES) as fleet, console(fleet, WIDE) as shown:
+        rows += _openings(shown, 6 if is_quick else 60)
     with board(RUNS, UPDATES) as fleet, console(fleet, NARROW) as shown:
         rows.append(_bytes(shown, seconds, "busy fleet", 60.0))
     with board(200, 0) as fleet, console(fleet, NARROW) as shown:
@@ -119,14 +136,37 @@ def _kills(shown: Terminal, fleet: Board, count: int, where: str, limit_ms: floa
     return [_row(what, percentile(samples, 0.99), "ms", limit_ms, {**spread(samples), "refused": refused})]
 
 
-def _cost(shown: Terminal, seconds: float) -> list[Row]:
-    before = shown.cpu_seconds()
+def _openings(shown: Terminal, count: int) -> list[Row]:
+    rows = []
+    for opening in OPENINGS:
+        samples = opened(shown, opening, count)
+        what = f"opening {opening.what}, p99, 10,000 runs, 5,000 updates/s"
+        rows.append(_row(what, percentile(samples, 0.99), "ms", 50.0, spread(samples)))
+    return rows
+
+
+def _cost(shown: Terminal, fleet: Board, seconds: float) -> list[Row]:
+    before, changes, began = shown.cpu_seconds(), fleet.changes(), time.monotonic()
     shown.rest(seconds)
-    share = 100 * (shown.cpu_seconds() - before) / seconds
+    share = 100 * (shown.cpu_seconds() - before) / (time.monotonic() - began)
+    rate = (fleet.changes() - changes) / (time.monotonic() - began)
+    return [_row("CPU of the console, same load", share, "% of a core", 25.0, {"updates_per_second": round(rate)})]
+
+
+def _memory(shown: Terminal, minutes: float) -> list[Row]:
+    """What it holds at most, and by how much the second half of the time adds to the first."""
+    halves = [[_held(shown, minutes) for _ in range(MEMORY_READINGS // 2)] for _ in range(2)]
+    growth = max(halves[1]) - max(halves[0])
+    over = f"over {minutes:g} minutes"
     return [
-        _row("CPU of the console, same load", share, "% of a core", 25.0),
-        _row("memory of the console, 10,000 runs", shown.memory_mib(), "MiB", 200.0),
+        _row(f"memory of the console, 10,000 runs, {over}", max(map(max, halves)), "MiB", 200.0),
+        _row(f"memory of the console, growth in the second half, {over}", growth, "MiB", FLAT_MIB),
     ]
+
+
+def _held(shown: Terminal, minutes: float) -> float:
+    shown.rest(60 * minutes / MEMORY_READINGS)
+    return shown.memory_mib()
 
 
 def _bytes(shown: Terminal, seconds: float, what: str, limit: float) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -40,6 +41,18 @@ class HubApi:
             query["text"] = text
         return _list(await self._get("/v1/audit", query), "entries")
 
+    async def audit_after(self, after: int, *, text: str = "") -> tuple[list[dict[str, Any]], int]:
+        """The entries after a sequence number, oldest first, and how far the hub looked. Raises: HubError."""
+        query: dict[str, Any] = {"after": after, "limit": PAGE} | ({"text": text} if text else {})
+        body = await self._get("/v1/audit", query)
+        reached = body.get("looked_to")
+        return _list(body, "entries"), reached if isinstance(reached, int) else after
+
+    async def audit_head(self) -> int:
+        """The number of the newest entry. Raises: HubError."""
+        head = (await self._get("/v1/audit", {"newest": 1, "limit": 1})).get("head")
+        return head if isinstance(head, int) else 0
+
     async def events(self, run: str, *, before: int | None) -> list[dict[str, Any]]:
         """The events of a run before a position, oldest first. Raises: HubError."""
         query: dict[str, Any] = {"tail": 1, "limit": PAGE}
@@ -56,6 +69,10 @@ class HubApi:
     async def verify(self) -> dict[str, Any]:
         """What the hub finds when it verifies its audit log. Raises: HubError."""
         return await self._get("/v1/audit/verify", {}, timeout=VERIFY_SECONDS_MAX)
+
+    async def consistency(self, since: int) -> str:
+        """The hub's proof that its audit starts with its first `since` entries, as JSON. Raises: HubError."""
+        return json.dumps(await self._get("/v1/audit/consistency", {"since": since}))
 
     async def close(self) -> None:
         """Give the connections back."""

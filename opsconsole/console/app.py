@@ -46,14 +46,13 @@ from opsconsole.console.theme import Painter, ThemeName
 from opsconsole.console.view.dwell import Dwell
 from opsconsole.console.view.frame_lines import TYPING, WRITING, banner, header, hint_line
 from opsconsole.console.view.line import Line, Tone, fit_line
-from opsconsole.console.view.outbox import Entry, Sent
+from opsconsole.console.view.outbox import Entry, answer_words
 from opsconsole.console.view.palette import Choice
 from opsconsole.console.view.ringing import Ringer
 from opsconsole.console.view.session import Outcome, Session
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.prompt import Prompt
 from opsconsole.console.widgets.row_list import RowList
-from opsconsole.domain.command import Do
 from opsconsole.domain.text import safe_line
 
 PAINTS_PER_SECOND = 30
@@ -132,6 +131,7 @@ class ConsoleApp(TerminalApp):
         self.ringer = ringer or Ringer("off")
         self.heap = heap or Heap()
         self.frames = Frames(self, self.session, clock)
+        self.tail_of_frame = self.frames.tail
         self._key_at = float("-inf")
         self._deaf = False
         self._note_until = float("inf")
@@ -207,12 +207,8 @@ class ConsoleApp(TerminalApp):
             self.say(notice.text, "bad" if notice.loud else "plain")
 
     def _answered(self, entry: Entry) -> None:
-        if entry.status is Sent.REFUSED:
-            self.say(f"{entry.command.do.value} refused: {entry.message or entry.code}", "bad")
-        elif entry.command.do is not Do.KILL:
-            took = (entry.answered_at or entry.at) - entry.at
-            what = entry.command.answer.value if entry.command.answer else entry.command.do.value
-            self.say(f"✔ {what}: {entry.hub_status or 'taken'} in {took * 1000:.0f} ms", "good")
+        if words := answer_words(entry):
+            self.say(*words)
 
     def _link_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None and isinstance(error, Exception):
@@ -299,6 +295,8 @@ class ConsoleApp(TerminalApp):
         elif self._act_on(event):
             event.stop()
             event.prevent_default()
+        elif words := self.context.keymap.nothing_here(self.view, event.key):
+            self.say(words, "dim")
 
     @property
     def _is_typing(self) -> bool:
@@ -372,7 +370,7 @@ class ConsoleApp(TerminalApp):
         if view == "takeover" and self.takeover_panel.run is not None:
             self.follow(self.takeover_panel.run)
         self._focus_view()
-        self.call_after_refresh(self.redraw)
+        self.with_new_layout(self.redraw)
 
     def _focus_view(self) -> None:
         widget = self.panels[self.view].focus_widget
@@ -421,6 +419,9 @@ class ConsoleApp(TerminalApp):
         for notice in self.session.tick(now=now):
             self.say(notice.text, "bad" if notice.loud else "warn")
         self._ring()
+        if self.session.online:
+            self.pages.second(self.session.link.epoch)
+            self.link.send(self.session.look(*self.panels[self.view].looks_at()))
         self.heap.second(now=now, still_for=now - self._key_at)
         self.frames.second()
 

@@ -10,6 +10,9 @@ from textual._compositor import ChopsUpdate
 class CellsUpdate(ChopsUpdate):
     """The same update, cut to its spans on both sides."""
 
+    tail = ""
+    """What is written behind it, in the same breath."""
+
     def render_segments(self, console: Console) -> str:
         """What to write to the terminal."""
         written: list[str] = []
@@ -24,6 +27,7 @@ class CellsUpdate(ChopsUpdate):
                 whole = left == x and right == end
                 written.append((strip if whole else strip.crop(left - x, right - x)).render(console))
                 at = (right, y)
+        written.append(self.tail)
         return "".join(written)
 
 

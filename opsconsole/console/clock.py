@@ -16,7 +16,7 @@ class Clock(Protocol):
         ...
 
     def wall(self) -> float:
-        """Unix seconds of this machine; shown only until the hub's clock is known."""
+        """Unix seconds of this machine; until the hub's clock is known, and of what is kept here."""
         ...
 
 

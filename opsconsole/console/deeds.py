@@ -168,6 +168,7 @@ class Deeds:
     def _show_audit(self) -> None:
         self._app.show_view("audit")
         self._app.pages.audit()
+        self._app.pages.compare()
 
     def _filter_audit(self) -> None:
         def done(text: str) -> None:

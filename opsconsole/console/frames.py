@@ -39,6 +39,8 @@ class Frames:
         self._key_at = float("-inf")
         self._words_due = False
         self._words_in = 0
+        self._asks = False
+        """Whether the next frame drawn is a load frame."""
 
     def key_came(self) -> None:
         """A key is about to be acted on."""
@@ -56,7 +58,13 @@ class Frames:
             self._session.keys_first_until = 0.0
             if not self.pacer.is_slow:
                 self._app.call_later(self._words)
-            self._ask_terminal()
+
+    def tail(self) -> str:
+        """What to write behind the frame about to be drawn: load frames and answers to keys ask for an answer."""
+        if not (self._asks or self._session.keys_first_until):
+            return ""
+        self._asks = False
+        return self.pacer.ask(now=self._clock.monotonic())
 
     def second(self) -> None:
         """A second has passed: everything is drawn anew, at once or soon after a key."""
@@ -72,7 +80,7 @@ class Frames:
             return
         if self._words_due and self._words_in <= 0:
             self._words()
-            self._app.call_after_refresh(self._ask_terminal)
+            self._asks = True
             return
         if self._is_quiet(now):
             return
@@ -82,14 +90,13 @@ class Frames:
             self._follow(now)
         if panel.rows is not None:
             panel.rows.slices = self.pacer.slices
-        if panel.paint():
-            self._app.call_after_refresh(self._ask_terminal)
+        self._asks = panel.paint() or self._asks
 
     def _is_quiet(self, now: float) -> bool:
         return now - self._key_at < KEY_QUIET_SECONDS
 
     def _words(self) -> None:
-        if self._words_due:
+        if self._words_due and self._app.screen_stack:  # none is left when it ends, and a timer may come after that
             self._words_due = False
             self._app.redraw()
 
@@ -103,8 +110,3 @@ class Frames:
             self._app.panels[self._app.view].refresh_rows()
         self._app.deeds.look()
         self._app.receipt.update_lines()
-
-    def _ask_terminal(self) -> None:
-        probe = self.pacer.ask(now=self._clock.monotonic())
-        if probe:
-            self._app.write_raw(probe)

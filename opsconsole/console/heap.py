@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import gc
 
-SWEEP_SECONDS = 10.0
+SWEEP_SECONDS = 60.0
 """How often all is looked at: lines painted meanwhile refer to themselves, and are freed by nothing else."""
 STILL_SECONDS = 2.0
 """Only when no key came for this long: it takes some tens of milliseconds."""
-SWEEP_SECONDS_MAX = 45.0
+SWEEP_SECONDS_MAX = 180.0
 """Then at the latest, keys or not: a busy fleet leaves a megabyte or two a second."""
+
+FRAME_BYTES_MIN = 4_096
+"""Smaller frames hold a row or two: they are left where the next collection finds them."""
 
 
 class Heap:
@@ -37,14 +40,14 @@ class Heap:
             gc.enable()
         self._on = False
 
-    def before_rows(self) -> None:
-        """Rows are about to come in: what the console itself threw away since the last ones is freed."""
-        if self._on:
+    def before_rows(self, frame_bytes: int) -> None:
+        """A frame is about to be read: what the console itself threw away since the last is freed."""
+        if self._on and frame_bytes >= FRAME_BYTES_MIN:
             gc.collect(0)
 
-    def after_rows(self) -> None:
-        """They are in, and not looked at again."""
-        if self._on:
+    def after_rows(self, frame_bytes: int) -> None:
+        """Its rows are in, and not looked at again."""
+        if self._on and frame_bytes >= FRAME_BYTES_MIN:
             gc.freeze()
 
     def second(self, *, now: float, still_for: float) -> None:

@@ -46,6 +46,15 @@ class Keymap:
         """An act by its id."""
         return next(action for action in self.actions if action.id == identifier)
 
+    def nothing_here(self, view: ViewName, key: str) -> str:
+        """What to say of a key that means something in other views only; empty for one that means nothing anywhere."""
+        if (view, key) in self.by_key or all(known != key for _, known in self.by_key):
+            return ""
+        if view == "draft":
+            keys = {name: self.action(name).key_text for name in ("send_draft", "edit_draft", "back")}
+            return f"nothing done: {keys['send_draft']} sends, {keys['edit_draft']} edits, {keys['back']} leaves it"
+        return f"{_SHOWN.get(key, key)} means nothing in this view; {self.action('show_help').key_text} lists what does"
+
 
 def _named(mark: str) -> str:
     name = unicodedata.name(mark, mark).lower().replace("-", "_").replace(" ", "_")

@@ -22,6 +22,7 @@ from opsconsole.console.clock import Clock
 from opsconsole.console.heap import Heap
 from opsconsole.console.view.ingest import is_plain
 from opsconsole.console.view.session import Outcome, Session
+from opsconsole.domain.address import is_loopback
 from opsconsole.errors import LocalProtocolError, RemoteProtocolError
 from opsconsole.protocol.connection import Connection
 from opsconsole.protocol.frames import Bye, Frame, Hello, Welcome
@@ -160,28 +161,28 @@ class HubLink:
                 self._wake.set()
                 continue
             now = self._clock.monotonic()
+            self._heap.before_rows(len(data))
             try:
                 frame = connection.receive(data, now=now)
             except RemoteProtocolError as error:
                 await socket.close(error.code, str(error)[:100])
                 return error.code, str(error)
-            if frame is not None and (ended := await self._handle(frame, now, is_plain(data))) is not None:
+            if frame is not None and (ended := await self._handle(frame, now, data)) is not None:
                 return ended
             await self._keys_first()
 
-    async def _handle(self, frame: Frame, now: float, plain: bool) -> tuple[int, str] | None:
+    async def _handle(self, frame: Frame, now: float, data: str | bytes) -> tuple[int, str] | None:
         if isinstance(frame, Welcome):
             self._failures = 0
             self._open = True
             self._told_now(Outcome(send=self._session.opened(frame, now=now)))
             return None
-        self._heap.before_rows()
-        steps = self._session.receiving(frame, now=now, plain=plain)
+        steps = self._session.receiving(frame, now=now, plain=is_plain(data))
         while True:
             try:
                 next(steps)
             except StopIteration as end:
-                self._heap.after_rows()
+                self._heap.after_rows(len(data))
                 self._told_now(end.value)
                 return (frame.code, frame.reason) if isinstance(frame, Bye) else None
             await self._keys_first()
@@ -228,11 +229,6 @@ def websocket_url(url: str) -> str:
     parts = urlsplit(url)
     scheme = {"http": "ws", "https": "wss"}.get(parts.scheme, parts.scheme)
     return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/") + PATH, "", ""))
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, for which no proxy is ever asked."""
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 def _why(error: BaseException) -> str:

@@ -11,6 +11,8 @@ from opsconsole.console.actions import ViewName
 from opsconsole.console.view.effect import Effect
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.tape import TAPE_EVENTS_MAX, Tape
+from opsconsole.console.view.witnessed import Witnessed, witnessed_words
+from opsconsole.console.witness import Witness, witnessed
 from opsconsole.domain.text import safe_line
 from opsconsole.errors import HubError, OpsconsoleError
 
@@ -25,6 +27,14 @@ class Api(Protocol):
         """Entries, oldest first."""
         ...
 
+    async def audit_after(self, after: int, *, text: str = "") -> tuple[list[dict[str, Any]], int]:
+        """Entries after one, oldest first, and how far was looked."""
+        ...
+
+    async def audit_head(self) -> int:
+        """The number of the newest entry."""
+        ...
+
     async def events(self, run: str, *, before: int | None) -> list[dict[str, Any]]:
         """Events, oldest first."""
         ...
@@ -37,6 +47,10 @@ class Api(Protocol):
         """The hub's verification of its log."""
         ...
 
+    async def consistency(self, since: int) -> str:
+        """The hub's proof that its audit starts with its first `since` entries."""
+        ...
+
     async def close(self) -> None:
         """Let go."""
         ...
@@ -45,6 +59,8 @@ class Api(Protocol):
 EFFECT_SECONDS_MAX = 15.0
 """After this long on screen, what a call would do is looked up again: the data goes on."""
 EFFECTS_KEPT_MAX = 200
+WITNESS_RESTS_SECONDS = 30
+"""Between two comparisons of which the first ended without a result."""
 LookUp = Callable[[str, Mapping[str, Any]], Effect]
 """(source, arguments) -> the effect; it blocks."""
 
@@ -67,11 +83,19 @@ class Pages:
         *,
         sources: Mapping[str, str] | None = None,
         look_up: LookUp | None = None,
+        witness: Callable[[], Witness] | None = None,
     ) -> None:
         self._make_api = make_api
         self._recorder = recorder
         self._sources = dict(sources or {})
         self._look_up = look_up
+        self._witness = witness
+        self._witnessed_of = ""
+        """The epoch of the hub whose audit was compared last."""
+        self._witness_rests = 0
+        """Seconds until a comparison that ended without a result is begun anew by itself."""
+        self._followed_of = ""
+        """The epoch of the hub whose audit is listed."""
         self._effects: dict[tuple[str, str], tuple[float, Effect]] = {}
         self._api: Api | None = None
         self._app: ConsoleApp | None = None
@@ -83,7 +107,8 @@ class Pages:
 
     def audit(self) -> None:
         """The newest audit entries, under the panel's filter."""
-        self._start("audit", lambda: self._audit(older=False))
+        if self._start("audit", lambda: self._audit(older=False)) and self._app is not None:
+            self._followed_of = self._app.session.link.epoch
 
     def older(self, view: ViewName) -> bool:
         """An older page of what the view shows; False while one is under way."""
@@ -92,8 +117,27 @@ class Pages:
         return self._start("events", self._events)
 
     def verify(self) -> None:
-        """The hub verifies its log."""
+        """The hub verifies its log, and what this console saw of it is compared."""
         self._start("verify", self._verify)
+        self.compare()
+
+    def second(self, epoch: str) -> None:
+        """A second more with the hub of this epoch: its audit is compared once, and followed while it is shown."""
+        self._witness_rests = max(0, self._witness_rests - 1)
+        if epoch != self._witnessed_of and not self._witness_rests:
+            self.compare()
+        if self._app is None or self._app.view != "audit":
+            return
+        if self._followed_of not in ("", epoch) and self._start("audit", lambda: self._audit(older=False)):
+            self._followed_of = epoch  # another start of the hub: what is listed may be of another log
+        self._start("audit newer", self._newer)
+
+    def compare(self) -> bool:
+        """Have the hub prove that its audit holds what was seen of it here; False where nothing is started."""
+        if self._witness is None or not self._start("witness", self._compare):
+            return False
+        self._running["witness"].add_done_callback(self._compared)
+        return True
 
     def record(self, run: str, *, agent: str) -> bool:
         """Pin a run as a case; False while another one is being pinned."""
@@ -132,17 +176,40 @@ class Pages:
         try:
             before = panel.oldest if older else None
             wanted = panel.text_filter
+            head = await self.api.audit_head() if wanted and not older else 0  # before: nothing comes in between unseen
             entries = await self.api.audit(before=before, text=wanted)
             while panel.text_filter != wanted:  # it was typed on meanwhile
                 wanted, older = panel.text_filter, False
+                head = await self.api.audit_head() if wanted else 0
                 entries = await self.api.audit(before=None, text=wanted)
         except HubError as error:
             panel.problem = f"not loaded: {error}"
         else:
             panel.take(entries, fresh=not older)
+            panel.seen_to = panel.seen_to if older else max(head, panel.newest or 0)
         finally:
             panel.loading = False
             panel.refresh_rows()
+
+    async def _newer(self) -> None:
+        """What was recorded since; the next second asks again, so a failure is left to what is asked for by hand."""
+        assert self._app is not None
+        panel = self._app.audit_panel
+        wanted, after = panel.text_filter, panel.seen_to
+        if after is None or panel.loading:
+            return
+        try:
+            entries, reached = await self.api.audit_after(after, text=wanted)
+        except HubError as error:
+            panel.problem = f"not followed: {error}"
+            panel.refresh_rows()
+            return
+        if (panel.text_filter, panel.seen_to) == (wanted, after) and not panel.loading:
+            panel.seen_to, was_amiss, panel.problem = reached, bool(panel.problem), ""
+            if entries:
+                panel.take(entries, fresh=False)
+            elif was_amiss:
+                panel.refresh_rows()
 
     async def _events(self) -> None:
         assert self._app is not None
@@ -215,6 +282,38 @@ class Pages:
             self._app.say(f"not recorded: {safe_line(str(error))}", "bad")
             return
         self._app.say(f"✔ recorded: {path}{f' ({remark})' if remark else ''}", "good")
+
+    async def _compare(self) -> None:
+        assert self._app is not None
+        assert self._witness is not None
+        app, epoch = self._app, self._app.session.link.epoch
+        if not app.session.audit_broken:  # what is broken stays on screen until it is proven whole
+            app.audit_panel.witnessed = Witnessed(under_way=True)
+            app.redraw()
+        found = await witnessed(self._witness, self.api, now=app.clock.wall())
+        self._witnessed_of = epoch
+        self._show_witnessed(found)
+
+    def _compared(self, task: asyncio.Task[None]) -> None:
+        """A comparison has ended; one that failed has compared nothing, and must not look as if it had."""
+        error = None if task.cancelled() else task.exception()
+        if error is not None:
+            self._witness_rests = WITNESS_RESTS_SECONDS
+            why = safe_line(f"the comparison itself failed ({type(error).__name__}: {error})")
+            self._show_witnessed(Witnessed(unproven=why))
+
+    def _show_witnessed(self, found: Witnessed) -> None:
+        assert self._app is not None
+        app = self._app
+        if found.broken:
+            app.session.audit_broken = True
+        elif found.is_kept:
+            app.session.audit_broken = False
+        if not (found.unproven and app.session.audit_broken):
+            app.audit_panel.witnessed = found
+        if not found.is_kept:
+            app.say(*witnessed_words(found, app.context.zone))
+        app.redraw()
 
     async def _verify(self) -> None:
         assert self._app is not None

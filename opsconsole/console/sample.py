@@ -231,7 +231,7 @@ _RUNS: list[dict[str, Any]] = [
             "total_ms": 41.7,
             "points": [
                 {"name": "fence", "ms": 0.4, "outcome": "no further call is let through"},
-                {"name": "gateway", "ms": 2.9, "outcome": "1 streams cut"},
+                {"name": "gateway", "ms": 2.9, "outcome": "1 stream cut"},
                 {"name": "supervisor.term", "ms": 18.2, "outcome": "3 processes ended"},
                 {"name": "supervisor.proof", "ms": 41.7, "outcome": "exit seen, tree empty"},
             ],

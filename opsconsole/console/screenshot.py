@@ -87,6 +87,12 @@ class _NoApi:
     async def audit(self, *, before: int | None = None, text: str = "") -> list[dict[str, Any]]:
         return sample_history.audit()
 
+    async def audit_after(self, after: int, *, text: str = "") -> tuple[list[dict[str, Any]], int]:
+        return [], after
+
+    async def audit_head(self) -> int:
+        return 0
+
     async def events(self, run: str, *, before: int | None) -> list[dict[str, Any]]:
         return []
 
@@ -96,6 +102,9 @@ class _NoApi:
 
     async def verify(self) -> dict[str, Any]:
         return {}
+
+    async def consistency(self, since: int) -> str:
+        return ""
 
     async def close(self) -> None:
         """Nothing is open."""

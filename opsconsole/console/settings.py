@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from opsconsole.console.view.ringing import Way
+from opsconsole.console.witness import Witness
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,8 @@ class ConsoleSettings:
     """Whether a minute of the day, of the operator's zone, is one of the quiet hours."""
     log_path: Path | None = None
     """Where a crash is written; None writes none."""
+    witness: Callable[[str], Witness] | None = None
+    """By the hub's address, what remembers the signed heads of its audit; None: nothing is compared."""
     cases: Path = Path("cases")
     """The folder that runs are pinned into; a relative one lies where the console was started."""
     title: str = "opsconsole"

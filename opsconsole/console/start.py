@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
+from functools import cache, partial
 from typing import Any
 
 from ulid import ULID
@@ -64,6 +65,7 @@ def make_app(settings: ConsoleSettings) -> ConsoleApp:
             CaseRecorder(url=settings.url, token=settings.token, folder=settings.cases),
             sources=dict(settings.previews),
             look_up=look_up,
+            witness=cache(partial(settings.witness, settings.url)) if settings.witness else None,
         ),
         kill_key=settings.kill_key,
         theme=settings.theme,

@@ -5,18 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from typing import cast
 
 from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App
 from textual.screen import Screen
 
-from opsconsole.console.cells import only_changed
+from opsconsole.console.cells import CellsUpdate, only_changed
 from opsconsole.console.terminal import watch_for_hangup
 
 log = logging.getLogger("opsconsole.console")
 log.addHandler(logging.NullHandler())
+
+
+class TerminalScreen(Screen[None]):
+    """A screen whose words are right in the first picture of a new layout: the app fills widgets of known size in."""
+
+    def __init__(self, about_to_paint: Callable[[], None]) -> None:
+        super().__init__(id="_default")
+        self._about_to_paint = about_to_paint
+
+    def _compositor_refresh(self) -> None:
+        self._about_to_paint()
+        super()._compositor_refresh()
 
 
 SWITCH_SECONDS = 0.0005
@@ -26,8 +40,32 @@ SWITCH_SECONDS = 0.0005
 class TerminalApp(App[int]):
     """What the console asks of the terminal beneath it."""
 
+    _fill_in: Callable[[], None] | None = None
+    tail_of_frame: Callable[[], str] = staticmethod(str)
+    """What to write behind the frame that is about to be drawn: nothing that is seen."""
+
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
-        super()._display(screen, only_changed(renderable))
+        shown = only_changed(renderable)
+        tail = "" if shown is None or self._batch_count else self.tail_of_frame()
+        if isinstance(shown, CellsUpdate):
+            shown.tail, tail = tail, ""
+        super()._display(screen, shown)
+        if tail:
+            self.write_raw(tail)
+
+    def with_new_layout(self, fill_in: Callable[[], None]) -> None:
+        """Have words written when the widgets have their new sizes: in time for the first picture, and once more."""
+        self._fill_in = fill_in
+        self.call_after_refresh(fill_in)
+
+    def _about_to_paint(self) -> None:
+        fill_in, self._fill_in = self._fill_in, None
+        if fill_in is not None:
+            fill_in()
+
+    def get_default_screen(self) -> Screen[object]:
+        """The only screen."""
+        return cast(Screen[object], TerminalScreen(self._about_to_paint))
 
     def leave_for_a_moment(self) -> bool:
         """Stop this process until its shell lets it go on; False where there is none."""

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import pytest
+from textual.pilot import Pilot
 
+from tests.console.quiet import wait_for_screen
 from tests.console.support import Bench, Seat
 
 OpenConsole = Callable[..., AbstractAsyncContextManager[Seat]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quiet_pilot() -> Iterator[None]:
+    """Pilots that wait for the widgets that have anything to do: half of what these tests cost."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Pilot, "_wait_for_screen", wait_for_screen)
+        yield
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from opsconsole.console import sample, sample_history
 from opsconsole.console.app import ConsoleApp
 from opsconsole.console.pages import Pages
 from opsconsole.console.view.session import Outcome, Session
+from opsconsole.console.witness import Witness
 from opsconsole.errors import HubError
 from opsconsole.protocol.frames import Command, Delta, Frame, Res, Snap, Sub, Welcome
 
@@ -97,13 +98,29 @@ class FakeApi:
         self.asked: list[tuple[Any, ...]] = []
         self.verdict: dict[str, Any] = {"ok": True, "entries": 6, "problems": []}
         self.problem: HubError | None = None
+        self.consistency_problem: Callable[[int], HubError | None] = lambda _: None
+        self.consistency_held: asyncio.Event | None = None
+        """Proofs are given once it is set."""
         self.history = sample_history.events()
+        self.followed: list[tuple[int, str]] = []
+        self.later: list[dict[str, Any]] = []
+        """What is recorded while the test runs."""
 
     async def audit(self, *, before: int | None = None, text: str = "") -> list[dict[str, Any]]:
         self.asked.append(("audit", before, text))
         if self.problem:
             raise self.problem
         return [entry for entry in sample_history.audit() if before is None or entry["seq"] < before]
+
+    async def audit_after(self, after: int, *, text: str = "") -> tuple[list[dict[str, Any]], int]:
+        self.followed.append((after, text))
+        if self.problem:
+            raise self.problem
+        found = [entry for entry in self.later if entry["seq"] > after]
+        return found, max([after, *(entry["seq"] for entry in found)])
+
+    async def audit_head(self) -> int:
+        return max(entry["seq"] for entry in sample_history.audit())
 
     async def events(self, run: str, *, before: int | None) -> list[dict[str, Any]]:
         self.asked.append(("events", run, before))
@@ -120,6 +137,14 @@ class FakeApi:
         self.asked.append(("verify",))
         return self.verdict
 
+    async def consistency(self, since: int) -> str:
+        self.asked.append(("consistency", since))
+        if self.consistency_held:
+            await self.consistency_held.wait()
+        if problem := self.consistency_problem(since):
+            raise problem
+        return f"proof since {since}"
+
     async def close(self) -> None:
         self.asked.append(("close",))
 
@@ -128,7 +153,13 @@ class Bench:
     """A console on fakes."""
 
     def __init__(
-        self, *, kill_key: str = "once", mono: bool = False, plain_ascii: bool = False, **options: Any
+        self,
+        *,
+        kill_key: str = "once",
+        mono: bool = False,
+        plain_ascii: bool = False,
+        witness: Callable[[], Witness] | None = None,
+        **options: Any,
     ) -> None:
         self.clock = FakeClock()
         self.api = FakeApi()
@@ -144,7 +175,7 @@ class Bench:
             clock=self.clock,
             zone=UTC,
             new_id=lambda: f"cmd_{next(numbers)}",
-            pages=Pages(lambda: self.api),
+            pages=Pages(lambda: self.api, witness=witness),
             kill_key=kill_key,
             mono=mono,
             plain_ascii=plain_ascii,

@@ -127,6 +127,19 @@ def test_claims_of_parentage_in_a_circle_end() -> None:
     assert board.descendants("a") == ["b"]
 
 
+def test_the_rate_of_all_runs_is_the_same_however_it_came_about() -> None:
+    board = board_of(*(run(f"r{number}", "x") for number in range(30)))
+    for rev in range(1, 40):
+        moved = [run(f"r{number}", "x", cost_per_minute_usd=0.1 * (number + rev)) for number in range(30)]
+        board.rows.delta(Delta(sub="board", from_rev=rev, rev=rev + 1, rows=moved))
+    assert board.dollars_per_minute == board_of(*moved).dollars_per_minute
+
+
+def test_a_rate_that_is_no_number_leaves_that_of_the_others() -> None:
+    board = board_of(run("a", "x", cost_per_minute_usd=float("nan")), run("b", "x", cost_per_minute_usd=0.25))
+    assert board.dollars_per_minute == 0.25
+
+
 def test_a_child_that_changes_its_parent_moves() -> None:
     board = board_of(run("p", "x"), run("q", "y"), run("c", "z", parent="p"))
     board.rows.delta(Delta(sub="board", from_rev=1, rev=2, rows=[run("c", "z", parent="q")]))

@@ -94,6 +94,19 @@ def test_everybody_is_judged_alone_and_said_in_words() -> None:
     ]
 
 
+def test_decoys_are_counted_beside_decisions_and_never_as_one() -> None:
+    caught = entry(100, "decoy.answered", ANA, answer="reject", caught=True, seconds_to_decide=1.0)
+    missed = entry(101, "decoy.answered", ANA, answer="approve", caught=False, seconds_to_decide=1.0)
+    [ana] = judges([decided(4.0, {}), caught, missed])
+    assert judge_words(ana) == "ana: 1 decision, yes 100%, median 4 s for 2 characters, caught 1 of 2 decoys"
+    assert digest_of([caught, missed], since=0.0).people == {}
+
+
+def test_who_answered_nothing_but_a_decoy_is_named_too() -> None:
+    [ana] = judges([entry(100, "decoy.answered", ANA, answer="reject", caught=True)])
+    assert judge_words(ana) == "ana: no decision, caught 1 of 1 decoy"
+
+
 NOW = datetime(2026, 3, 2, 1, 30, tzinfo=UTC).timestamp()
 
 

@@ -49,6 +49,11 @@ def test_a_silent_hub_is_said_to_be_silent() -> None:
     )
 
 
+def test_a_silent_hub_is_not_called_live() -> None:
+    assert "◌ SILENT" in text(header(online(), now=16.0, width=80))
+    assert "live" not in text(header(online(), now=16.0, width=80))
+
+
 def test_a_lost_link_says_how_old_the_data_is_and_when_it_tries_again() -> None:
     session = online()
     session.closed(now=2.0, code=1006, reason="", final=False, retry_at=17.0)
@@ -71,6 +76,26 @@ def test_a_refusal_says_what_a_person_should_do(code: int) -> None:
     words = text(banner(session, now=3.0, width=200, zone=UTC))
     assert words.startswith(f" ✖ REFUSED by the hub ({code} why): ")
     assert words.endswith("^r tries again")
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [
+        (
+            160,
+            " ✖ REFUSED by the hub: the token is not accepted, or no longer: check --token, OPSCONSOLE_TOKEN "
+            "or the operator.token file · as of 03:12:44 · ^r tries again",
+        ),
+        (100, " ✖ REFUSED (401): the token is not accepted, or no longer · as of 03:12:44 · ^r tries again"),
+        (80, " ✖ REFUSED: the token is not accepted, or no longer · as of 03:12:44"),
+        (60, " ✖ REFUSED: the token is not accepted, or no longer"),
+    ],
+    ids=["160", "100", "80", "60"],
+)
+def test_a_refusal_says_how_old_the_data_is_on_any_screen(width: int, words: str) -> None:
+    session = online()
+    session.closed(now=2.0, code=401, reason="HTTP 401", final=True, retry_at=None)
+    assert text(banner(session, now=60.0, width=width, zone=UTC)).rstrip() == words
 
 
 def test_before_the_first_welcome_it_connects_and_shows_no_age() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from opsconsole.console.heap import STILL_SECONDS, SWEEP_SECONDS, SWEEP_SECONDS_MAX, Heap
+from opsconsole.console.heap import FRAME_BYTES_MIN, STILL_SECONDS, SWEEP_SECONDS, SWEEP_SECONDS_MAX, Heap
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def forgotten() -> weakref.ref[Knot]:
 
 def test_what_the_console_threw_away_is_freed_before_rows_come_in(heap: Heap) -> None:
     knot = forgotten()
-    heap.before_rows()
+    heap.before_rows(FRAME_BYTES_MIN)
     assert knot() is None
 
 
@@ -49,7 +49,7 @@ def test_what_was_kept_with_the_rows_is_freed_when_the_keys_are_still_or_it_is_h
     heap: Heap, now: float, still_for: float, freed: bool
 ) -> None:
     knot = forgotten()
-    heap.after_rows()
+    heap.after_rows(FRAME_BYTES_MIN)
     heap.second(now=now, still_for=still_for)
     assert (knot() is None) is freed
 

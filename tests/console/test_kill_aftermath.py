@@ -11,6 +11,7 @@ from opsconsole.console.view.ingest import run_row
 from opsconsole.console.view.kill_plan import plan_lines
 from opsconsole.console.view.open_effects import OpenEffects, effects_lines, open_effects
 from opsconsole.console.view.receipt import resume_line
+from opsconsole.console.view.unread import RunReader
 from opsconsole.domain.command import Do
 from opsconsole.protocol.frames import Command
 from tests.console.conftest import OpenConsole
@@ -95,6 +96,19 @@ def test_a_plan_says_how_many_whose_and_what_they_cost() -> None:
     assert lines[-1] == "  … and 3 more"
 
 
+def test_a_plan_of_rows_that_nobody_read_is_that_of_the_same_rows_read() -> None:
+    held = {"baton": {"by": "ben", "since": NOW, "until": NOW + 60, "epoch": 1}, "pending_approvals": 2}
+    rows = [run(f"run_{at}", "sre \x07", cost_usd=at % 3, **(held if at == 4 else {})) for at in range(12)]
+    plans = []
+    for reader in (RunReader(), run_row):
+        for told in rows:
+            reader(dict(told))
+        plans.append(text(plan_lines([reader(dict(told)) for told in rows], wanted="", below=0, now=NOW)))
+    assert plans[0] == plans[1]
+    assert [line.split()[1] for line in plans[0][4:9]] == ["␇", "␇", "␇", "␇", "␇"]
+    assert [line.split()[2] for line in plans[0][4:9]] == ["11", "2", "5", "8", "1"]
+
+
 # in the console
 
 
@@ -132,6 +146,16 @@ async def test_before_all_are_killed_it_is_shown_which(console: OpenConsole) -> 
         assert "WOULD STOP 10 live runs of this hub" in seat.screen
         await seat.press("escape")
         assert ("WOULD STOP" in seat.screen, seat.link.commands) == (False, [])
+
+
+async def test_what_would_be_stopped_follows_the_fleet_once_a_second(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.rush("X")
+        seat.link.delta("board", [run("run_01KAHANGE07", "hanger", cost_usd=9_999.0)])
+        await seat.settle(0.5)
+        assert "$9,999.00" not in " ".join(text(seat.app.receipt.pane.lines))
+        await seat.settle(0.5)
+        assert "$9,999.00" in " ".join(text(seat.app.receipt.pane.lines))
 
 
 async def test_those_that_a_selector_names_are_killed_after_their_number(console: OpenConsole) -> None:

@@ -61,7 +61,7 @@ def test_a_narrow_table_keeps_status_agent_now_and_since() -> None:
 
 def test_a_wide_table_shows_every_column() -> None:
     assert [column.title for column, _ in columns_for(200)] == [
-        "STATUS", "RUN", "AGENT", "NAME", "TURNS", "TOKENS", "COST", "$/MIN", "BUDGET", "NOW", "FOR", "AGE",
+        "STATUS", "RUN", "AGENT", "NAME", "OWNER", "TURNS", "TOKENS", "COST", "$/MIN", "BUDGET", "NOW", "FOR", "AGE",
     ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from opsconsole.console import sample
 from opsconsole.console.clock import SystemClock
-from opsconsole.console.link import HubLink, is_loopback, websocket_url
+from opsconsole.console.link import HubLink, websocket_url
 from opsconsole.console.sample import run
 from opsconsole.console.view.session import LinkPhase, Session
 from opsconsole.domain.command import Do
@@ -171,7 +171,3 @@ async def test_its_own_beats_keep_a_quiet_connection() -> None:
 )
 def test_any_address_of_the_hub_will_do(url: str, address: str) -> None:
     assert websocket_url(url) == address
-
-
-def test_loopback_never_goes_through_a_proxy() -> None:
-    assert [is_loopback(host) for host in ("127.0.0.1", "localhost", "::1", "ops.example")] == [True, True, True, False]

@@ -72,6 +72,24 @@ def test_a_row_of_an_unknown_shape_is_counted_and_the_rest_is_shown() -> None:
     assert (set(rows.by_key), rows.unreadable) == ({"a"}, 1)
 
 
+def test_news_that_cannot_be_read_takes_away_what_stood_there_and_is_counted_until_it_can() -> None:
+    rows = Rows(run_row)
+    rows.snap(snap(row("a"), row("b")))
+    bad = row("a") | {"state": "dancing"}
+    rows.delta(delta(bad))
+    rows.delta(delta(bad, since=6, rev=7))
+    assert (turns(rows), rows.unreadable) == ({"b": 0}, 1)
+    rows.delta(delta(row("a", 4), since=7, rev=8))
+    assert (turns(rows), rows.unreadable) == ({"a": 4, "b": 0}, 0)
+
+
+def test_a_run_that_could_not_be_read_is_not_counted_once_it_has_gone() -> None:
+    rows = Rows(run_row)
+    rows.snap(snap(row("b"), {"key": "a", "state": "dancing"}))
+    rows.delta(delta(gone=("a",)))
+    assert (turns(rows), rows.unreadable) == ({"b": 0}, 0)
+
+
 def test_changes_are_told_with_before_and_after() -> None:
     told: list[tuple[str, int | None, int | None]] = []
     rows = Rows(run_row, lambda key, old, new: told.append((key, old and old.turns, new and new.turns)))

@@ -23,7 +23,7 @@ async def test_the_shift_is_summed_up(console: OpenConsole) -> None:
         await seat.settle()
         assert "since 20" in seat.screen
         assert "How people decided" in seat.screen
-        assert "holds" in seat.screen
+        assert "you hold triage" in seat.screen
 
 
 async def test_another_time_is_asked_for_and_a_wrong_one_refused(console: OpenConsole) -> None:

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal
 
-from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from textual.widget import Widget
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
 from opsconsole.console.controls import NotDone
-from opsconsole.console.panels.panel import Panel
+from opsconsole.console.panels.list_panel import ListPanel
 from opsconsole.console.view.alerts import Shown, alert_line, alert_text, all_alerts, heading
 from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
 from opsconsole.console.view.line import Line
 from opsconsole.console.widgets.lines import Lines
-from opsconsole.console.widgets.row_list import RowList
-from opsconsole.console.widgets.text_pane import TextPane
 from opsconsole.domain.text import safe_line
 
 LOOK_SECONDS = 0.5
@@ -26,37 +24,21 @@ KEY_QUIET_SECONDS = 0.06
 """Not gathered this soon after a cursor key: its answer is painted first."""
 
 
-class AlertsPanel(Panel):
+class AlertsPanel(ListPanel):
     """The list, and beside it the opened alert."""
 
     view: ViewName = "alerts"
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context, id="alerts")
+        super().__init__(context, id="alerts", line=self._line, empty="No detector has found anything.")
         self.heading = Lines(context.painter, id="alerts-heading", classes="one-line")
-        self.list = RowList(context.painter, self._line, id="alerts-list", empty="No detector has found anything.")
-        self.pane = TextPane(context.painter, id="alerts-text")
         self._alerts: dict[str, Shown] = {}
         self._looked_at = float("-inf")
         self._dwell = Dwell()
 
-    def compose(self) -> ComposeResult:
-        """Heading, list, text."""
-        yield self.heading
-        with Container(classes="split"):
-            yield self.list
-            with Vertical(classes="opened"):
-                yield self.pane
-
-    @property
-    def rows(self) -> RowList:
-        """The alerts."""
-        return self.list
-
-    @property
-    def text(self) -> TextPane:
-        """The opened one."""
-        return self.pane
+    def above(self) -> Iterable[Widget]:
+        """The heading."""
+        return (self.heading,)
 
     def refresh_rows(self) -> None:
         """Gather anew when that is due, then the words."""

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 
-from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from textual.widget import Widget
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
 from opsconsole.console.controls import NotDone
 from opsconsole.console.panels.deciding import Deciding
-from opsconsole.console.panels.panel import Panel
+from opsconsole.console.panels.list_panel import ListPanel
 from opsconsole.console.view.batch import Chosen, batch_lines, calls_of, identity, is_pending
 from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
 from opsconsole.console.view.effect import Effect, effect_lines
@@ -21,23 +20,19 @@ from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.view.previous_call import Previous, compared, previous_call
 from opsconsole.console.view.timeline_lines import step_line
 from opsconsole.console.widgets.lines import Lines
-from opsconsole.console.widgets.row_list import RowList
-from opsconsole.console.widgets.text_pane import TextPane
 
 LAST_STEPS = 4
 """Steps of the run before the call that are shown below it."""
 
 
-class ApprovalsPanel(Panel):
+class ApprovalsPanel(ListPanel):
     """The queue, a line that says whether a decision is possible, and the call in full."""
 
     view: ViewName = "approvals"
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context, id="approvals")
-        self.list = RowList(context.painter, self._line, id="call-list", empty="No held calls.")
+        super().__init__(context, id="approvals", line=self._line, empty="No held calls.")
         self.standing = Lines(context.painter, id="call-standing", classes="one-line")
-        self.pane = TextPane(context.painter, id="call-text")
         self._shown: str | None = None
         self._body: tuple[HeldCall, int, list[Line]] | None = None
         self._effect_lines: tuple[Effect, int, list[Line]] | None = None
@@ -61,23 +56,9 @@ class ApprovalsPanel(Panel):
             "mark_alike": self._mark_alike,
         }
 
-    def compose(self) -> ComposeResult:
-        """The queue beside or above the opened call."""
-        with Container(classes="split"):
-            yield self.list
-            with Vertical(classes="opened"):
-                yield self.standing
-                yield self.pane
-
-    @property
-    def rows(self) -> RowList:
-        """The queue."""
-        return self.list
-
-    @property
-    def text(self) -> TextPane:
-        """The opened call."""
-        return self.pane
+    def opened(self) -> Iterable[Widget]:
+        """Whether a decision is possible, and the call."""
+        return (self.standing, self.pane)
 
     def refresh_rows(self) -> None:
         """The queue's order, then the call under the cursor."""
@@ -124,6 +105,11 @@ class ApprovalsPanel(Panel):
         """The run of the call under the cursor."""
         held = self.current()
         return None if held is None else held.row.run
+
+    def looks_at(self) -> tuple[str | None, str | None]:
+        """The opened call, if there is room for it or it was opened."""
+        held = None if self.has_class("-short") and not self.has_class("-opened") else self.current()
+        return (None, None) if held is None else (held.row.run, held.key)
 
     def current_id(self) -> str | None:
         """The approval's id."""
@@ -211,7 +197,8 @@ class ApprovalsPanel(Panel):
         run = self.context.session.board.get(held.row.run)
         if self._body is None or self._body[:2] != (held, width):
             self._body = (held, width, held_call_body(held, width=width))
-        facts = held_call_facts(held, run, now=now, width=width, zone=self.context.zone)
+        looking = self.context.session.others.looking_at(approval=held.key)
+        facts = held_call_facts(held, run, now=now, width=width, zone=self.context.zone, looking=looking)
         effect = self._effect(held) if is_pending(held) else None
         found = [] if effect is None else self._looked_up(effect, width)
         before = self._against_previous(held, width)

@@ -2,55 +2,42 @@
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from collections.abc import Iterable
+
+from textual.widget import Widget
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
-from opsconsole.console.panels.panel import Panel
+from opsconsole.console.panels.list_panel import ListPanel
 from opsconsole.console.view.audit_lines import AuditEntry, audit_detail, audit_entry, audit_line
-from opsconsole.console.view.line import Line, Tone, fit_line
+from opsconsole.console.view.line import Line, Tone, fit_line, wrap_words
+from opsconsole.console.view.witnessed import Witnessed, witnessed_words
 from opsconsole.console.widgets.lines import Lines
-from opsconsole.console.widgets.row_list import RowList
-from opsconsole.console.widgets.text_pane import TextPane
 
 ENTRIES_MAX = 20_000
 """Entries kept here; the log itself is on the hub."""
 
 
-class AuditPanel(Panel):
+class AuditPanel(ListPanel):
     """Entries, newest last, and the one under the cursor in full."""
 
     view: ViewName = "audit"
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context, id="audit")
+        super().__init__(context, id="audit", line=self._line, empty="Nothing loaded yet.")
         self.text_filter = ""
         self.verified: tuple[str, Tone] = ("v verifies", "dim")
+        self.witnessed: Witnessed | None = None
+        self.seen_to: int | None = None
+        """The number up to which the hub has looked for entries to show; None before the first page."""
         self.problem = ""
         self.loading = False
         self.heading = Lines(context.painter, id="audit-heading", classes="one-line")
-        self.list = RowList(context.painter, self._line, id="audit-list", empty="Nothing loaded yet.")
-        self.pane = TextPane(context.painter, id="audit-text")
         self._entries: dict[str, AuditEntry] = {}
 
-    def compose(self) -> ComposeResult:
-        """The entries beside or above the opened one."""
-        yield self.heading
-        with Container(classes="split"):
-            yield self.list
-            with Vertical(classes="opened"):
-                yield self.pane
-
-    @property
-    def rows(self) -> RowList:
-        """The entries."""
-        return self.list
-
-    @property
-    def text(self) -> TextPane:
-        """The opened entry."""
-        return self.pane
+    def above(self) -> Iterable[Widget]:
+        """The heading."""
+        return (self.heading,)
 
     def shown_entries(self) -> list[dict[str, object]]:
         """The entries listed, in order, every text safe to show."""
@@ -83,14 +70,21 @@ class AuditPanel(Panel):
         """The heading and the opened entry."""
         filtered = f"  filter: {self.text_filter}" if self.text_filter else ""
         state = "loading " if self.loading else ""
-        words, tone = self.verified
-        head: Line = ((f" audit  {len(self.list.keys):,} entries{filtered}  {state}", "plain"), (words, tone))
+        head: Line = ((f" audit  {len(self.list.keys):,} entries{filtered}  {state}", "plain"), self.verified)
         if self.problem:
             head = (*head, (f"  {self.problem}", "bad"))
         self.heading.show([fit_line(head, max(1, self.heading.size.width))])
         entry = self._entries.get(self.list.cursor or "")
         width = max(10, self.pane.size.width - 1)
-        self.pane.show([] if entry is None else audit_detail(entry, width=width, zone=self.context.zone))
+        detail = [] if entry is None else audit_detail(entry, width=width, zone=self.context.zone)
+        self.pane.show([*self._signed(width), *detail])
+
+    def _signed(self, width: int) -> list[Line]:
+        """What became of comparing the signed head with the one pinned here: whole, however long."""
+        if self.witnessed is None:
+            return []
+        words, tone = witnessed_words(self.witnessed, self.context.zone)
+        return [((piece, tone),) for piece in wrap_words(words, width)]
 
     def do(self, action: str) -> bool:
         """Open the entry."""

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from collections.abc import Iterable
+
+from textual.widget import Widget
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
-from opsconsole.console.panels.panel import Panel
+from opsconsole.console.panels.list_panel import ListPanel
 from opsconsole.console.view.fleet import Fleet, Shed, fleet_of
 from opsconsole.console.view.fleet_lines import fleet_text, head_lines, shed_heading, shed_line
 from opsconsole.console.view.line import Line
 from opsconsole.console.widgets.lines import Lines
-from opsconsole.console.widgets.row_list import RowList
-from opsconsole.console.widgets.text_pane import TextPane
 
 COUNT_SECONDS = 1.0
 """The fleet is counted at most this often: that reads every row of the board."""
@@ -26,39 +25,22 @@ HOLD_SECONDS = 3.0
 HEAD_LINES_SHORT = 2
 
 
-class FleetPanel(Panel):
+class FleetPanel(ListPanel):
     """A head, those to shed, and what stands beside them."""
 
     view: ViewName = "fleet"
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context, id="fleet")
+        super().__init__(context, id="fleet", line=self._line, empty="No live run spends anything now.")
         self.head = Lines(context.painter, id="fleet-head")
         self.heading = Lines(context.painter, id="fleet-heading", classes="one-line")
-        self.list = RowList(context.painter, self._line, id="fleet-list", empty="No live run spends anything now.")
-        self.pane = TextPane(context.painter, id="fleet-text")
         self._fleet: Fleet | None = None
         self._shed: dict[str, Shed] = {}
         self._counted_at = float("-inf")
 
-    def compose(self) -> ComposeResult:
-        """Head, heading, list, text."""
-        yield self.head
-        yield self.heading
-        with Container(classes="split"):
-            yield self.list
-            with Vertical(classes="opened"):
-                yield self.pane
-
-    @property
-    def rows(self) -> RowList:
-        """Those to shed."""
-        return self.list
-
-    @property
-    def text(self) -> TextPane:
-        """What stands beside them."""
-        return self.pane
+    def above(self) -> Iterable[Widget]:
+        """Head and heading."""
+        return (self.head, self.heading)
 
     def refresh_rows(self) -> None:
         """Count anew when that is due, then the words."""

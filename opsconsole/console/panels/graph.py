@@ -2,60 +2,43 @@
 
 from __future__ import annotations
 
-from textual.app import ComposeResult
-from textual.containers import Container, Vertical
+from collections.abc import Iterable
+
+from textual.widget import Widget
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
 from opsconsole.console.controls import NotDone
-from opsconsole.console.panels.panel import Panel
+from opsconsole.console.panels.list_panel import ListPanel
 from opsconsole.console.view.dwell import Dwell
 from opsconsole.console.view.graph import Graph, graph_of
 from opsconsole.console.view.graph_lines import GraphRow, agent_detail, graph_rows, heading
 from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.view.told import Told, told_of
 from opsconsole.console.widgets.lines import Lines
-from opsconsole.console.widgets.row_list import RowList
-from opsconsole.console.widgets.text_pane import TextPane
 
 TOLD_MAX = 64
 """Runs of which it is remembered what their timelines told; one timeline at a time is followed."""
 
 
-class GraphPanel(Panel):
+class GraphPanel(ListPanel):
     """The graph, and the agent under the cursor in full."""
 
     view: ViewName = "graph"
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context, id="graph")
+        super().__init__(context, id="graph", line=self._line, empty="No run is chosen: 1 shows them.")
         self.run: str | None = None
         self.heading = Lines(context.painter, id="graph-heading", classes="one-line")
-        self.list = RowList(context.painter, self._line, id="graph-list", empty="No run is chosen: 1 shows them.")
-        self.pane = TextPane(context.painter, id="graph-text")
         self._graph = Graph()
         self._rows: dict[str, GraphRow] = {}
         self._told: dict[str, Told] = {}
         self._told_changes: tuple[str, int] = ("", -1)
         self._rested = Dwell()
 
-    def compose(self) -> ComposeResult:
-        """Heading, graph, agent."""
-        yield self.heading
-        with Container(classes="split"):
-            yield self.list
-            with Vertical(classes="opened"):
-                yield self.pane
-
-    @property
-    def rows(self) -> RowList:
-        """The graph."""
-        return self.list
-
-    @property
-    def text(self) -> TextPane:
-        """The agent under the cursor."""
-        return self.pane
+    def above(self) -> Iterable[Widget]:
+        """The heading."""
+        return (self.heading,)
 
     def show_run(self, run: str) -> None:
         """Show the tree that a run belongs to, with the cursor on its line."""

@@ -60,6 +60,10 @@ class Panel(Vertical):
         """The run that is under the cursor here."""
         return None
 
+    def looks_at(self) -> tuple[str | None, str | None]:
+        """The run and the approval that are open here, for the other operators to know; a list opens none."""
+        return None, None
+
     def current_id(self) -> str | None:
         """The id that `y` copies."""
         return self.current_run()

@@ -15,6 +15,8 @@ from opsconsole.console.widgets.text_pane import TextPane
 from opsconsole.protocol.rows import RunRow
 
 LINES_MAX = 14
+PLAN_SECONDS = 1.0
+"""What a kill of many would stop is worked out at most this often: every run that it would stop is looked at."""
 SHARE = 0.4
 """The most of the screen's height that it takes."""
 
@@ -30,6 +32,8 @@ class ReceiptPanel(Vertical):
         self.pane = TextPane(context.painter, id="receipt-text")
         self._effects: OpenEffects | None = None
         self._plan: tuple[list[str], str] | None = None
+        self._plan_lines: list[Line] = []
+        self._planned_at = float("-inf")
 
     def compose(self) -> ComposeResult:
         """One text in a border."""
@@ -45,7 +49,7 @@ class ReceiptPanel(Vertical):
 
     def plan(self, runs: list[str], wanted: str) -> None:
         """Show what would be stopped; `unplan` takes it away."""
-        self._plan = (runs, wanted)
+        self._plan, self._planned_at = (runs, wanted), float("-inf")
         self.add_class("-open")
         self.update_lines()
 
@@ -82,11 +86,12 @@ class ReceiptPanel(Vertical):
 
     def _planned(self) -> list[Line]:
         assert self._plan is not None
-        runs, wanted = self._plan
-        board = self.context.session.board
-        named = set(runs)
-        below = {child for run in runs for child in board.live(board.descendants(run))} - named
-        return plan_lines(self._rows(runs), wanted=wanted, below=len(below), now=self.context.hub_now())
+        (runs, wanted), now = self._plan, self.context.clock.monotonic()
+        if now - self._planned_at >= PLAN_SECONDS:
+            board, self._planned_at = self.context.session.board, now
+            below = len(board.below(runs))
+            self._plan_lines = plan_lines(board.told(runs), wanted=wanted, below=below, now=self.context.hub_now())
+        return self._plan_lines
 
     def _received(self) -> list[Line]:
         rows = self._rows(self.runs)

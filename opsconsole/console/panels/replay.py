@@ -9,7 +9,7 @@ from textual.containers import Container, Vertical
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
-from opsconsole.console.panels.panel import Panel
+from opsconsole.console.panels.list_panel import ListPanel
 from opsconsole.console.view.axis import Mark, axis_lines, held_long, marks
 from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.view.place import Place
@@ -18,27 +18,23 @@ from opsconsole.console.view.replay_lines import headline, moment_line, when_lin
 from opsconsole.console.view.tape import Tape
 from opsconsole.console.view.timeline_lines import step_detail, step_line
 from opsconsole.console.widgets.lines import Lines
-from opsconsole.console.widgets.row_list import RowList
-from opsconsole.console.widgets.text_pane import TextPane
 from opsconsole.domain.text import safe_line
 
 AXIS_FROM_LINES = 20
 """Below this height there is no room for the lanes."""
 
 
-class ReplayPanel(Panel):
+class ReplayPanel(ListPanel):
     """The moment, the lanes with the place on the tape, the steps that had begun by then, and one of them opened."""
 
     view: ViewName = "replay"
 
     def __init__(self, context: Context) -> None:
-        super().__init__(context, id="replay")
+        super().__init__(context, id="replay", line=self._line, empty="Nothing had happened yet.")
         self.run: str | None = None
         self.head: Playhead | None = None
         self.about = Lines(context.painter, id="replay-head")
         self.axis = Lines(context.painter, id="replay-axis")
-        self.list = RowList(context.painter, self._line, id="replay-list", empty="Nothing had happened yet.")
-        self.pane = TextPane(context.painter, id="replay-text")
         self._words = "no run is replayed: h on a run, or : replay ID"
         self._wanted: Place | None = None
         self._marks: list[Mark] = []
@@ -67,16 +63,6 @@ class ReplayPanel(Panel):
                 yield self.list
             with Vertical(classes="opened"):
                 yield self.pane
-
-    @property
-    def rows(self) -> RowList:
-        """The steps that had begun."""
-        return self.list
-
-    @property
-    def text(self) -> TextPane:
-        """The opened step."""
-        return self.pane
 
     def headline(self, width: int) -> Line:
         """That this is a replay."""

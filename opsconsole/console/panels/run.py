@@ -120,6 +120,10 @@ class RunPanel(Panel):
         """The run shown."""
         return self.run
 
+    def looks_at(self) -> tuple[str | None, str | None]:
+        """The run shown."""
+        return self.run, None
+
     def close_inner(self) -> bool:
         """Close the opened step, then the look."""
         if self.has_class("-opened"):
@@ -164,7 +168,8 @@ class RunPanel(Panel):
             self._heights(1, 0)
             return
         head: list[Line] = [((f" {row.agent}", "title"), (f" {row.name}  ", "strong"), (row.run, "dim"))]
-        about = summary(row, board.status(row, now), now=now, zone=self.context.zone)
+        looking = self.context.session.others.looking_at(run=row.run)
+        about = summary(row, board.status(row, now), now=now, zone=self.context.zone, looking=looking)
         head += [fit_line(((" ", "plain"), *line), width) for line in about]
         tree = [fit_line(((" ", "plain"), *member.line), width) for member in family(board, row.key, now=now)]
         short = self.has_class("-short")

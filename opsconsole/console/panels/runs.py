@@ -12,12 +12,14 @@ from opsconsole.console.context import Context
 from opsconsole.console.controls import NotDone
 from opsconsole.console.panels.panel import Panel
 from opsconsole.console.view.amounts import age
-from opsconsole.console.view.arranged import COLUMNS, URGENCY, Arrangement, arrange, column_named
+from opsconsole.console.view.arranged import COLUMNS, URGENCY, Arrangement, arrange, column_named, group_of
 from opsconsole.console.view.columns import run_line, titles
 from opsconsole.console.view.dwell import Dwell
 from opsconsole.console.view.filter import RunFilter, parse_filter
+from opsconsole.console.view.groups import Group, group_named, headed, heading_line
 from opsconsole.console.view.line import Line, Span, Tone, two_ends, wrap_words
 from opsconsole.console.view.run_summary import summary
+from opsconsole.console.view.status import Status
 from opsconsole.console.view.timeline_lines import step_line
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
@@ -53,6 +55,10 @@ class RunsPanel(Panel):
         self.counts = Lines(context.painter, id="run-counts", classes="one-line")
         self.titles = Lines(context.painter, id="run-titles", classes="one-line")
         self.side = Lines(context.painter, id="run-side", classes="side")
+        self._runs: list[str] = []
+        """What the filter lets through, in order, folded groups too; the list shows headings as well."""
+        self._groups: dict[str, Group] = {}
+        self._folded: frozenset[str] = frozenset()
         self._ordered_at = float("-inf")
         self._ordered_changes = -1
         self._wanted = (self.filter, self.arrangement)
@@ -108,6 +114,7 @@ class RunsPanel(Panel):
 
     def _group(self, text: str) -> None:
         self.arrangement = replace(self.arrangement, group=text.strip())
+        self._folded = frozenset()
         self.refresh_rows()
 
     def do(self, action: str) -> bool:
@@ -121,15 +128,23 @@ class RunsPanel(Panel):
         elif action == "next":
             self._next()
         elif action == "open":
-            if self.list.cursor is not None:
-                self.context.app.open_run(self.list.cursor)
+            self._open()
         else:
             return False
         return True
 
     def current_run(self) -> str | None:
-        """The run under the cursor."""
-        return self.list.cursor
+        """The run under the cursor; a heading is none."""
+        return None if group_named(self.list.cursor) is not None else self.list.cursor
+
+    def _open(self) -> None:
+        """Open the run, or fold the group or unfold it."""
+        name = group_named(self.list.cursor)
+        if name is not None:
+            self._folded = self._folded ^ {name}
+            self._order(self.context.clock.monotonic())
+        elif self.list.cursor is not None:
+            self.context.app.open_run(self.list.cursor)
 
     def close_inner(self) -> bool:
         """Escape clears the filter."""
@@ -139,8 +154,8 @@ class RunsPanel(Panel):
         return True
 
     def shown_live(self) -> list[str]:
-        """The runs that the table lists and that are not dead."""
-        return self.context.session.board.live(self.list.keys)
+        """The runs that the filter lets through, those of folded groups too, and that are not dead."""
+        return self.context.session.board.live(self._runs)
 
     def _due(self, now: float) -> bool:
         if (self.filter, self.arrangement) != self._wanted:
@@ -155,7 +170,12 @@ class RunsPanel(Panel):
         self._ordered_at, self._ordered_changes = now, board.changes
         self.list.empty = self._nothing()
         keys = board.order(self.filter, self.context.hub_now())
-        self.list.set_keys(keys if self.arrangement.is_plain else arrange(keys, board.rows.by_key, self.arrangement))
+        rows, by = board.rows.by_key, self.arrangement.group
+        self._runs = keys if self.arrangement.is_plain else arrange(keys, rows, self.arrangement)
+        listed, self._groups = self._runs, {}
+        if by:
+            listed, self._groups = headed(self._runs, rows, by=by, urgent=keys, folded=self._folded)
+        self.list.set_keys(listed)
 
     def _nothing(self) -> str:
         session = self.context.session
@@ -172,7 +192,7 @@ class RunsPanel(Panel):
         return self.side.display and self.side.size.width > 0
 
     def _follow_cursor(self, now: float) -> None:
-        run = self.list.cursor
+        run = self.current_run()
         self._rested.show(run, now=now)
         steady = self._has_side and self.context.session.online and self._rested.long_enough(run, now=now)
         if run is not None and steady:
@@ -195,7 +215,7 @@ class RunsPanel(Panel):
     def _left(self, now: float) -> Line:
         board = self.context.session.board
         held = now - self.list.moved_at < HOLD_SECONDS and board.changes != self._ordered_changes
-        place = f"{self.list.position + 1:,}/{len(self.list.keys):,}" if self.list.keys else "0"
+        place = self._place()
         spans: list[Span] = [(f" {place}", "dim")]
         spans.append((f"  filter: {self.filter.text}" if self.filter.text else f"  {self.arrangement.words}", "plain"))
         if self.filter.text and not self.arrangement.is_plain:
@@ -205,6 +225,12 @@ class RunsPanel(Panel):
         if board.rows.unreadable:
             spans.append((f"  {board.rows.unreadable} unreadable rows", "bad"))
         return tuple(spans)
+
+    def _place(self) -> str:
+        if self._groups:
+            groups = len(self._groups)
+            return f"{len(self._runs):,} runs in {groups:,} group{'s' if groups != 1 else ''}"
+        return f"{self.list.position + 1:,}/{len(self.list.keys):,}" if self.list.keys else "0"
 
     def _counts(self) -> Line:
         states = self.context.session.board.states
@@ -217,7 +243,8 @@ class RunsPanel(Panel):
         now = self.context.hub_now()
         status = self.context.session.board.status(row, now)
         lines: list[Line] = [((f" {row.agent} {row.name}", "title"),), ((f" {row.run}", "dim"),)]
-        for line in summary(row, status, now=now, zone=self.context.zone):
+        looking = self.context.session.others.looking_at(run=row.run)
+        for line in summary(row, status, now=now, zone=self.context.zone, looking=looking):
             text = "".join(part for part, _ in line)
             lines += [((f" {piece}", line[0][1]),) for piece in wrap_words(text, width)]
         if row.kill is not None:
@@ -235,17 +262,40 @@ class RunsPanel(Panel):
 
     def _line(self, key: str, width: int) -> Line:
         board = self.context.session.board
+        name = group_named(key)
+        if name is not None:
+            return self._heading(name, width)
         row = board.get(key)
         if row is None:
             return ((f"{key}: no longer on the board", "dim"),)
         now = self.context.hub_now()
-        return run_line(row, board.status(row, now), now=now, width=width)
+        looking = self.context.session.others.looking_at(run=key)
+        return run_line(row, board.status(row, now), now=now, width=width, looking=looking)
+
+    def _heading(self, name: str, width: int) -> Line:
+        group, board = self._groups.get(name), self.context.session.board
+        if group is None:
+            return (("no run of this group any more", "dim"),)
+
+        def status(key: str) -> Status | None:
+            row = board.get(key)
+            return None if row is None else board.status(row, self.context.hub_now())
+
+        by = self.arrangement.group
+        return heading_line(group, by=by, folded=name in self._folded, status=status, width=width)
 
     def _next(self) -> None:
-        keys = self.context.session.board.needing_me(self.list.keys)
+        keys = self.context.session.board.needing_me(self._runs)
         if not keys:
             self.context.app.say("no run needs a person now")
             return
-        places = {key: index for index, key in enumerate(self.list.keys)}
-        after = [key for key in keys if places[key] > self.list.position]
-        self.list.go((after or keys)[0])
+        places = {key: index for index, key in enumerate(self._runs)}
+        shown = self.list.keys[self.list.position :: -1] if self.list.keys else []
+        here = next((places[key] for key in shown if key in places), -1)
+        after = [key for key in keys if places[key] > here]
+        wanted = (after or keys)[0]
+        if not self.list.go(wanted):  # its group is folded
+            row = self.context.session.board.get(wanted)
+            self._folded -= {group_of(row, self.arrangement.group)} if row is not None else set()
+            self._order(self.context.clock.monotonic())
+            self.list.go(wanted)

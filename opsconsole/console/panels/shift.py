@@ -69,7 +69,7 @@ class ShiftPanel(Panel):
 
     def _word(self, count: Count) -> None:
         session, width = self.context.session, max(10, self.pane.size.width - 1)
-        here = present(session.board.rows.by_key.values(), session.queue.rows.by_key.values(), session.link.principal)
+        here = present(session.board.rows.by_key, session.queue.rows.by_key.values(), session.others)
         if self._worded != (made := (count, here, width)):
             self._worded = made
             self.pane.show(shift_lines(count, here, width=width, zone=self.context.zone))

@@ -57,6 +57,10 @@ class TakeoverPanel(Panel):
         """The run shown."""
         return self.run
 
+    def looks_at(self) -> tuple[str | None, str | None]:
+        """The run shown."""
+        return self.run, None
+
     def waiting(self) -> HeldCall | None:
         """The model call that waits for the operator's answer."""
         if self.run is None:

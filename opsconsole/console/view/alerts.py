@@ -10,6 +10,7 @@ from typing import Any
 
 from opsconsole.console.view.amounts import age, short_id, time_of_day
 from opsconsole.console.view.fence import fenced
+from opsconsole.console.view.ingest import IN_PART
 from opsconsole.console.view.line import Line, Span, Tone, fit, fit_line, width_of, wrap_words
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.rows import Alert, HubRow, RunRow
@@ -48,9 +49,14 @@ def open_alerts(row: RunRow) -> list[Alert]:
 
 
 def badge(row: RunRow) -> tuple[str, Tone] | None:
-    """How many open alerts a run has, and how bad the worst is; None where there is none."""
+    """How many open alerts a run has, and how bad the worst is; None where there is none.
+
+    That a part of its row is not shown comes before all of them.
+    """
     if not row.alerts:
         return None
+    if any(alert.kind == IN_PART for alert in row.alerts):
+        return "▲ IN PART", "bad"
     found = open_alerts(row)
     if not found:
         return None

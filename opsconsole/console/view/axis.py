@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import tzinfo
-from typing import Any
+from typing import Any, NamedTuple
 
 from opsconsole.console.view.amounts import age, time_of_day
 from opsconsole.console.view.line import Line, Span, Tone, fit, fit_line
@@ -26,8 +25,7 @@ _FAILED = ("failed", "killed")
 _REPEATED_KINDS = ("tool", "model")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mark:
+class Mark(NamedTuple):
     """Something that happened, in a lane; `seconds` is how long it took, 0 where that is not known."""
 
     lane: str

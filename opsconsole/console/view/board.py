@@ -8,37 +8,56 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from datetime import tzinfo
+from typing import NamedTuple
 
 from opsconsole.console.view.filter import RunFilter
-from opsconsole.console.view.ingest import run_row
 from opsconsole.console.view.rows import Rows
 from opsconsole.console.view.status import (
     NEEDS_ME,
     PROOF_SECONDS,
     RECENT_FAILURE_SECONDS,
     STALLED_SECONDS,
+    WORKING,
     Rank,
     Status,
     is_dead,
     is_frozen,
     status_of,
 )
+from opsconsole.console.view.unread import RunReader, at_work, read
 from opsconsole.domain.run import TERMINAL, RunState
 from opsconsole.protocol.rows import RunRow
 
+_RATE_UNITS = 1_000_000
+"""To the dollar a minute."""
 _Place = tuple[int, float, str, str, float]
 """(urgency, order within it, key, status word, hub clock at which time alone may change it)."""
+
+
+class Tally(NamedTuple):
+    """What one run counts as."""
+
+    bucket: str
+    dollars_per_minute: float
+    parent: str | None
+    is_unconfirmed: bool
+
+
+DEAD = frozenset(state.value for state in TERMINAL)
+"""What runs that are dead count as, and no others."""
+NOTHING = Tally("", 0.0, None, False)
+"""What no run counts as."""
 
 
 class Board:
     """The runs, by key."""
 
     def __init__(self, *, zone: tzinfo) -> None:
-        self.rows: Rows[RunRow] = Rows(run_row, self._changed)
+        self.rows: Rows[RunRow] = Rows(RunReader(), self._changed)
         self.states: Counter[str] = Counter()
         """Runs by what would be said of them: see `bucket`."""
-        self.dollars_per_minute = 0.0
         self.changes = 0
         """Grows with every changed row; tells whether the order may be old."""
         self.unconfirmed: set[str] = set()
@@ -48,12 +67,21 @@ class Board:
         """Hub clock when the latest frame came; set before rows are applied."""
         self._children: dict[str, set[str]] = {}
         self._places: dict[str, _Place] = {}
+        self._tallies: dict[str, Tally] = {}
+        self._rate = 0
+        """In `_RATE_UNITS`, whole numbers: however they changed, the same rows come to the same sum."""
         self._ordered: list[str] = []
         """Every run, as it was ordered last."""
 
+    @property
+    def dollars_per_minute(self) -> float:
+        """What all live runs spend."""
+        return self._rate / _RATE_UNITS
+
     def get(self, key: str | None) -> RunRow | None:
         """The row of a run, if the hub shows it."""
-        return None if key is None else self.rows.by_key.get(key)
+        row = None if key is None else self.rows.by_key.get(key)
+        return None if row is None else read(row)
 
     def status(self, row: RunRow, now: float) -> Status:
         """What is said of a run at hub time `now`."""
@@ -63,7 +91,7 @@ class Board:
         """Keys of the runs that match, most urgent first; among equals the longest waiting, then the newest run."""
         places = self._places
         for key in [key for key, place in places.items() if place[4] <= now]:
-            places[key] = self._place(self.rows.by_key[key], now)
+            places[key] = self._place(read(self.rows.by_key[key]), now)
         known = [key for key in self._ordered if key in places]
         fresh = places.keys() - set(known) if len(known) < len(places) else ()
         # sorting what was in order a second ago costs little more than looking at it
@@ -77,10 +105,20 @@ class Board:
         """Those of `keys` that wait for a person."""
         return [key for key in keys if key in self._places and self._places[key][0] in NEEDS_ME]
 
-    def live(self, keys: list[str]) -> list[str]:
+    def live(self, keys: Iterable[str]) -> list[str]:
         """Those of `keys` that are not dead."""
-        rows = ((key, self.rows.by_key.get(key)) for key in keys)
-        return [key for key, row in rows if row is not None and not is_dead(row)]
+        tallies = self._tallies
+        return [key for key in keys if key in tallies and tallies[key].bucket not in DEAD]
+
+    def below(self, keys: Sequence[str]) -> set[str]:
+        """The live runs below any of `keys`, themselves not among them."""
+        parents = [key for key in keys if self._children.get(key)]
+        return {child for key in parents for child in self.live(self.descendants(key))} - set(keys)
+
+    def told(self, keys: Iterable[str]) -> list[RunRow]:
+        """Rows of many runs, for the words and numbers in them: they are not read further."""
+        rows = self.rows.by_key
+        return [rows[key] for key in keys if key in rows]
 
     def children(self, key: str) -> list[str]:
         """The runs that this run started, oldest first."""
@@ -109,33 +147,50 @@ class Board:
             key = row.parent
         return key
 
-    def _changed(self, key: str, before: RunRow | None, after: RunRow | None) -> None:
+    def _changed(self, key: str, _before: RunRow | None, after: RunRow | None) -> None:
         self.changes += 1
-        if before is not None:
-            self._count(before, -1)
-            if before.parent is not None and (after is None or after.parent != before.parent):
-                self._children.get(before.parent, set()).discard(key)
-        self.unconfirmed.discard(key)
+        was = self._tallies.get(key, NOTHING)
         if after is None:
             self._places.pop(key, None)
+            self._tallies.pop(key, None)
+            self._recount(key, was, NOTHING)
         else:
-            self._places[key] = self._place(after, self.now)
-            self._count(after, 1)
-            if after.parent is not None:
-                self._children.setdefault(after.parent, set()).add(key)
-            if after.kill is not None and after.kill.status == "unconfirmed":
-                self.unconfirmed.add(key)
-        if not self.rows.by_key:
-            self.dollars_per_minute = 0.0
+            self._places[key], now = self._judged(after)
+            if now != was:
+                self._tallies[key] = now
+                self._recount(key, was, now)
+
+    def _judged(self, row: RunRow) -> tuple[_Place, Tally]:
+        """Where it stands and what it counts as; most of a fleet does nothing but work, and needs no closer look."""
+        plain = at_work(row)
+        if plain is not None and self.now - plain.progress_at < STALLED_SECONDS:
+            place = (int(Rank.WORKING), -plain.started_at, row.key, WORKING, plain.progress_at + STALLED_SECONDS)
+            return place, Tally(RunState.WORKING.value, plain.cost_per_minute_usd, plain.parent, False)
+        row = read(row)
+        dollars = 0.0 if row.state in TERMINAL else row.cost_per_minute_usd
+        is_unconfirmed = row.kill is not None and row.kill.status == "unconfirmed"
+        return self._place(row, self.now), Tally(bucket(row), dollars, row.parent, is_unconfirmed)
 
     def _place(self, row: RunRow, now: float) -> _Place:
         status = status_of(row, now=now, zone=self.zone)
         return (int(status.rank), _within(status, row), row.key, status.word, _until(status, row))
 
-    def _count(self, row: RunRow, by: int) -> None:
-        self.states[bucket(row)] += by
-        if row.state not in TERMINAL:
-            self.dollars_per_minute += by * row.cost_per_minute_usd
+    def _recount(self, key: str, was: Tally, now: Tally) -> None:
+        self._rate += _units(now.dollars_per_minute) - _units(was.dollars_per_minute)
+        if was.bucket != now.bucket:
+            self.states[was.bucket] -= 1
+            self.states[now.bucket] += 1
+            del self.states[NOTHING.bucket]
+        if was.parent != now.parent:
+            self._children.get(was.parent or "", set()).discard(key)
+            if now.parent is not None:
+                self._children.setdefault(now.parent, set()).add(key)
+        if was.is_unconfirmed != now.is_unconfirmed:
+            (self.unconfirmed.add if now.is_unconfirmed else self.unconfirmed.discard)(key)
+
+
+def _units(dollars_per_minute: float) -> int:
+    return round(dollars_per_minute * _RATE_UNITS) if math.isfinite(dollars_per_minute) else 0
 
 
 def bucket(row: RunRow) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from opsconsole.console.view.alerts import badge
 from opsconsole.console.view.amounts import age, bar, count, money, of_cap, rate, short_id
 from opsconsole.console.view.line import Align, Line, Span, Tone, fit
+from opsconsole.console.view.presence import names
 from opsconsole.console.view.status import Status
 from opsconsole.domain.run import TERMINAL
 from opsconsole.protocol.rows import RunRow
@@ -85,6 +86,10 @@ def _age(row: RunRow, _status: Status, now: float) -> Span:
     return age(end - row.started_at), "dim"
 
 
+def _owner(row: RunRow, _status: Status, _now: float) -> Span:
+    return row.owner, "dim"
+
+
 def _name(row: RunRow, _status: Status, _now: float) -> Span:
     return row.name, "dim"
 
@@ -94,6 +99,7 @@ _COLUMNS = (
     Column(title="RUN", width=8, priority=1, align="left", cell=_run),
     Column(title="AGENT", width=12, priority=0, align="left", cell=_agent),
     Column(title="NAME", width=18, priority=8, align="left", cell=_name),
+    Column(title="OWNER", width=10, priority=9, align="left", cell=_owner),
     Column(title="TURNS", width=8, priority=3, align="right", cell=_turns),
     Column(title="TOKENS", width=6, priority=6, align="right", cell=_tokens),
     Column(title="COST", width=9, priority=2, align="right", cell=_cost),
@@ -133,12 +139,14 @@ def titles(width: int) -> str:
     return " ".join(fit(column.title, cells, column.align) for column, cells in columns_for(width))
 
 
-def run_line(row: RunRow, status: Status, *, now: float, width: int) -> Line:
-    """One row of the table in exactly `width` cells."""
+def run_line(row: RunRow, status: Status, *, now: float, width: int, looking: Sequence[str] = ()) -> Line:
+    """One row of the table in exactly `width` cells; `looking` are others who have the run open."""
     spans: list[Span] = []
     gap = ""
     for column, cells in columns_for(width):
         text, tone = column.cell(row, status, now)
+        if looking and column.title == "NOW":
+            text = f"◉ {names(looking)}  {text}"
         spans.append((gap + fit(text, cells, column.align), tone))
         gap = " "
     return tuple(spans)

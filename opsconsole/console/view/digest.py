@@ -85,7 +85,9 @@ def digest_of(entries: Iterable[Mapping[str, Any]], *, since: float, complete: b
         cost_usd=sum(_number(entry.get("cost_usd")) for entry in ended),
         acts=Counter({act.partition(".")[2]: kinds[act] for act in _ACTS if kinds[act]}),
         amiss=Counter({kind: kinds[kind] for kind in _AMISS if kinds[kind]}),
-        people=Counter(name for entry in taken if (name := operator_of(entry))),
+        people=Counter(
+            name for entry in taken if (name := operator_of(entry)) and not _text(entry, "kind").startswith("decoy.")
+        ),
         notes=tuple(_notes(taken)),
         complete=complete,
     )

@@ -16,11 +16,11 @@ SILENT_SECONDS = 15.0
 """The hub says something at least every ten seconds; after this long without, the screen says so."""
 
 _ADVICE: dict[int, str] = {
-    401: "the token is not accepted: check --token, OPSCONSOLE_TOKEN or the operator.token file",
+    401: "the token is not accepted, or no longer: check --token, OPSCONSOLE_TOKEN or the operator.token file",
     403: "this token may not watch runs: a role of observer or above is needed",
     426: "hub and console speak different versions: install the same version of both",
     Close.PROTOCOL_ERROR: "hub and console misunderstand each other: install the same version of both and report it",
-    Close.UNAUTHORISED: "the token was revoked or is not accepted: get a new one (opsconsole tokens create)",
+    Close.UNAUTHORISED: "the token has expired or was revoked: get a new one (opsconsole tokens create)",
     Close.SUPERSEDED: "another console took this session's place",
     Close.FORBIDDEN: "this token may not do that: a role of observer or above is needed",
     Close.VERSION: "hub and console speak different versions: install the same version of both",
@@ -31,7 +31,7 @@ def header(session: Session, *, now: float, width: int, demo: bool = False) -> L
     """The first line: whether it is live, how many wait, what it costs."""
     board, queue = session.board, session.queue
     hub_now = session.clock.at(now if session.online or not session.link.ever else session.link.heard_at)
-    live: Span = (" ● live ", "good") if session.online else (" ✖ OFFLINE ", "alarm")
+    live = _live(session, now)
     name = " opsconsole" + (" DEMO DATA" if demo else "")
     left: Line = ((name, "title"), live)
     who: Line = ((f"{session.link.principal} ({session.link.role}) ", "dim"),) if session.link.principal else ()
@@ -43,6 +43,8 @@ def header(session: Session, *, now: float, width: int, demo: bool = False) -> L
         waiting = [(f" ◆ {len(queue.pending)} waiting{waited} ", "ask")]
     if board.unconfirmed:
         waiting.insert(0, (f" ✖ {len(board.unconfirmed)} KILL UNCONFIRMED ", "alarm"))
+    if session.audit_broken:
+        waiting.insert(0, (" ✖ AUDIT CHANGED ", "alarm"))
     spent = max(0.0, board.dollars_per_minute)
     money: Line = ((f" ${spent:.2f}/min", "plain"),)
     runs: Line = ((f" {len(board.rows.by_key):,} runs ", "plain"),)
@@ -64,6 +66,12 @@ def header(session: Session, *, now: float, width: int, demo: bool = False) -> L
     return fit_line((*waiting, live), width)
 
 
+def _live(session: Session, now: float) -> Span:
+    if not session.online:
+        return " ✖ OFFLINE ", "alarm"
+    return (" ● live ", "good") if now - session.link.heard_at < SILENT_SECONDS else (" ◌ SILENT ", "alarm")
+
+
 def banner(session: Session, *, now: float, width: int, zone: tzinfo) -> Line | None:
     """The whole-width warning about the link; None when there is nothing to warn of."""
     link = session.link
@@ -77,11 +85,7 @@ def banner(session: Session, *, now: float, width: int, zone: tzinfo) -> Line | 
             return fit_line(((f" ▲ {alarm}", "alarm"),), width) if alarm else None
         return fit_line(((f" ▲ the hub has been silent for {age(silent)}: what is shown may be old", "alarm"),), width)
     if link.phase is LinkPhase.REFUSED:
-        advice = _ADVICE.get(link.code, "it says not to try again")
-        words = (
-            f" ✖ REFUSED by the hub ({link.code}{' ' + link.reason if link.reason else ''}): {advice} · ^r tries again"
-        )
-        return fit_line(((words, "alarm"),), width)
+        return _refused(session, width=width, zone=zone)
     again = "" if link.retry_at is None else f" · retry in {age(max(0.0, link.retry_at - now) + 0.99)}"
     if not link.ever:
         why = f": {link.reason}" if link.reason else ""
@@ -93,6 +97,25 @@ def banner(session: Session, *, now: float, width: int, zone: tzinfo) -> Line | 
         ((f" ✖ OFFLINE {old} · as of {frozen}{waiting}{again}", "alarm"),),
         ((f" ✖ OFFLINE {old} · as of {frozen}{waiting}", "alarm"),),
     )
+    return fit_line(first_that_fits(lines, width), width)
+
+
+def _refused(session: Session, *, width: int, zone: tzinfo) -> Line:
+    """The hub wants nothing of this console any more: why, what to do, and how old what is shown is."""
+    link = session.link
+    advice = _ADVICE.get(link.code, "it says not to try again")
+    said = "" if link.reason in ("", f"HTTP {link.code}") else f" {link.reason}"
+    frozen = time_of_day(session.clock.at(link.heard_at), zone)
+    old = f" · as of {frozen}" if link.ever else ""
+    brief = advice.partition(":")[0]
+    candidates = (
+        f" ✖ REFUSED by the hub ({link.code}{said}): {advice}{old} · ^r tries again",
+        f" ✖ REFUSED by the hub: {advice}{old} · ^r tries again",
+        f" ✖ REFUSED ({link.code}): {brief}{old} · ^r tries again",
+        f" ✖ REFUSED: {brief}{old}",
+        f" ✖ REFUSED: {brief}",
+    )
+    lines: tuple[Line, ...] = tuple(((words, "alarm"),) for words in candidates)
     return fit_line(first_that_fits(lines, width), width)
 
 

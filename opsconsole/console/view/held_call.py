@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import tzinfo
 from typing import Any
 
@@ -14,6 +14,7 @@ from opsconsole.console.view.highlight import argument_spans
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.line import Line, Span, Tone, cut, fit, fit_line, width_of, wrap_words
 from opsconsole.console.view.offers import offers
+from opsconsole.console.view.presence import have, names
 from opsconsole.console.view.timeline_lines import pretty
 from opsconsole.domain.approval import SETTLED, ApprovalStatus, Delivery
 from opsconsole.domain.text import safe, safe_line
@@ -82,8 +83,10 @@ def held_call_body(held: HeldCall, *, width: int) -> list[Line]:
     return lines
 
 
-def held_call_facts(held: HeldCall, run: RunRow | None, *, now: float, width: int, zone: tzinfo) -> list[Line]:
-    """Risk, rule, run and the digest that a decision is bound to."""
+def held_call_facts(
+    held: HeldCall, run: RunRow | None, *, now: float, width: int, zone: tzinfo, looking: Sequence[str] = ()
+) -> list[Line]:
+    """Risk, rule, run, who else has it open, and the digest that a decision is bound to."""
     row = held.row
     risk, tone = _RISKS[row.risk]
     lines: list[Line] = [
@@ -101,11 +104,13 @@ def held_call_facts(held: HeldCall, run: RunRow | None, *, now: float, width: in
     who = f"{safe_line(row.agent)} {short_id(row.run)}"
     if run is not None:
         who += f"  {run.turns} turns  {money(run.cost_usd, known=run.cost_known)}  up {age(now - run.started_at)}"
-        if run.link != "live":
+        if run.link != "live" and row.status not in SETTLED:
             lines.append(((f"LINK  {run.link}: a decision will be delivered when the run is back", "warn"),))
     lines.append((("RUN   ", "dim"), (who, "plain")))
     if row.claimed_by:
         lines.append(((f"CLAIM {safe_line(row.claimed_by)} looks at it, or was asked to", "hold"),))
+    if looking:
+        lines.append(((f"OPEN  {names(looking)} {have(looking)} it open too", "hold"),))
     asked = f"asked {time_of_day(row.requested_at, zone)}  {row.digest}"
     lines += [
         (("BOUND " if index == 0 else "      ", "dim"), (part, "dim"))

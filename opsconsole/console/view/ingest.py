@@ -24,6 +24,12 @@ _WORDLESS = frozenset({int, float, bool, NoneType})
 """What needs no look: names of our own, and values that hold no text. A row has dozens, and changes all the time."""
 
 
+_MAY_BE_LEFT_OUT = frozenset({"labels", "caps", "models", "waiting", "points", "alerts", "held_by"})
+"""Not a kill or a takeover: without them a run that needs a person would be shown as one that does not."""
+IN_PART = "row"
+"""The kind of the alert on a row that is shown in part only; the hub gives it too, to rows that it had to shorten."""
+
+
 class BadRow(ValueError):
     """The hub sent a row that this version cannot read; the console says so and goes on."""
 
@@ -53,12 +59,28 @@ def is_plain(data: str | bytes) -> bool:
 
 
 def run_row(raw: dict[str, Any], plain: bool = False) -> RunRow:
-    """A run's row with every text safe on one line; of a `plain` frame they are, unless too long. Raises: BadRow."""
+    """A run's row with every text safe on one line; of a `plain` frame they are, unless too long.
+
+    A table or list in it that cannot be read is left out, and a critical alert of the kind `row` says so.
+    Raises: BadRow, where what cannot be read may be what is amiss with the run.
+    """
     is_safe = plain and all(len(item) <= CELL_CHARS_MAX for item in raw.values() if type(item) is str)
+    told = raw if is_safe else one_line(raw)
     try:
-        return RunRow.model_validate(raw if is_safe else one_line(raw))
+        return RunRow.model_validate(told)
     except ValidationError as error:
+        return _in_part(told, error)
+
+
+def _in_part(told: dict[str, Any], error: ValidationError) -> RunRow:
+    unread = {str(part["loc"][0]) for part in error.errors(include_url=False, include_input=False) if part["loc"]}
+    if not unread or not unread <= _MAY_BE_LEFT_OUT:
         raise BadRow(_first(error)) from None
+    mark = {"id": f"{told['key']}:row", "kind": IN_PART, "level": "critical", "at": told["progress_at"]}
+    alerts = [] if "alerts" in unread else told.get("alerts", [])
+    known = {name: value for name, value in told.items() if name not in unread}
+    text = f"this console cannot read its {', '.join(sorted(unread))}"
+    return RunRow.model_validate(known | {"alerts": [*alerts, mark | {"text": text}]})
 
 
 def held_call(raw: dict[str, Any], plain: bool = False) -> HeldCall:
@@ -74,12 +96,12 @@ def held_call(raw: dict[str, Any], plain: bool = False) -> HeldCall:
 def one_line(value: Any, depth: int = 0) -> Any:
     """`value` with every text, keys too, safe on one line."""
     if isinstance(value, str):
-        return _line(value)
+        return safe_cell(value)
     if isinstance(value, dict):
         if depth >= DEPTH_MAX:
             return TOO_DEEP
         return {
-            key if key in _FIELDS else _line(str(key)): item if type(item) in _WORDLESS else _inner(item, depth)
+            key if key in _FIELDS else safe_cell(str(key)): item if type(item) in _WORDLESS else _inner(item, depth)
             for key, item in value.items()
         }
     if isinstance(value, list):
@@ -95,7 +117,8 @@ def _inner(item: Any, depth: int) -> Any:
     return one_line(item, depth + 1) if kind is dict or kind is list else item
 
 
-def _line(text: str) -> str:
+def safe_cell(text: str) -> str:
+    """`text` safe on one line; most of it is already."""
     return text if text.isascii() and text.isprintable() and len(text) <= CELL_CHARS_MAX else safe_line(text)
 
 

@@ -20,6 +20,8 @@ READ_CHARS_PER_SECOND = 50.0
 GLANCE_CHARS = 60
 """What is taken in at a glance."""
 _YES = frozenset({"approve", "edit"})
+_DECISIONS = ("approval.decided", "approval.voted")
+_DECOY = "decoy.answered"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +37,10 @@ class Judge:
     hasty: int
     """Yes, faster than the arguments can be read."""
     answers: Counter[str]
+    decoys: int = 0
+    """Made-up calls that were answered; they are not among the decisions."""
+    caught: int = 0
+    """Of those, refused."""
 
     @property
     def yes_share(self) -> float:
@@ -46,7 +52,7 @@ def judges(entries: Iterable[Mapping[str, Any]]) -> list[Judge]:
     """Everybody who decided, most decisions first."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for entry in entries:
-        if entry.get("kind") in ("approval.decided", "approval.voted") and (name := operator_of(entry)):
+        if entry.get("kind") in (*_DECISIONS, _DECOY) and (name := operator_of(entry)):
             found.setdefault(name, []).append(entry)
     return sorted((_judge(name, own) for name, own in found.items()), key=lambda one: (-one.decided, one.name))
 
@@ -54,13 +60,20 @@ def judges(entries: Iterable[Mapping[str, Any]]) -> list[Judge]:
 def judge_words(judge: Judge) -> str:
     """`ana: 14 decisions, yes 86 %, median 41 s for 320 characters, 2 hasty`."""
     hasty = f", {judge.hasty} HASTY (yes faster than it can be read)" if judge.hasty else ""
+    decoys = (
+        f", caught {judge.caught} of {judge.decoys} decoy{'' if judge.decoys == 1 else 's'}" if judge.decoys else ""
+    )
+    if not judge.decided:
+        return f"{judge.name}: no decision{decoys}"
     return (
         f"{judge.name}: {judge.decided} decision{'' if judge.decided == 1 else 's'}, yes {judge.yes_share:.0%}, "
-        f"median {judge.median_seconds:.0f} s for {judge.median_chars:.0f} characters{hasty}"
+        f"median {judge.median_seconds:.0f} s for {judge.median_chars:.0f} characters{hasty}{decoys}"
     )
 
 
-def _judge(name: str, entries: list[Mapping[str, Any]]) -> Judge:
+def _judge(name: str, everything: list[Mapping[str, Any]]) -> Judge:
+    entries = [entry for entry in everything if entry.get("kind") in _DECISIONS]
+    decoys = [entry for entry in everything if entry.get("kind") == _DECOY]
     answers = Counter(str(entry.get("answer", "")) for entry in entries)
     sizes = [_chars(entry) for entry in entries]
     waits = [_seconds(entry) for entry in entries]
@@ -74,9 +87,11 @@ def _judge(name: str, entries: list[Mapping[str, Any]]) -> Judge:
         decided=len(entries),
         yes=sum(answers[answer] for answer in _YES),
         median_seconds=median(timed) if timed else 0.0,
-        median_chars=median(sizes),
+        median_chars=median(sizes) if sizes else 0.0,
         hasty=hasty,
         answers=answers,
+        decoys=len(decoys),
+        caught=sum(entry.get("caught") is True for entry in decoys),
     )
 
 

@@ -13,7 +13,7 @@ from opsconsole.console.view.ingest import BadRow, one_line
 from opsconsole.console.view.line import Line, Tone
 from opsconsole.console.view.rows import Rows
 from opsconsole.protocol.rates import LimitRow
-from opsconsole.protocol.rows import HubRow
+from opsconsole.protocol.rows import HubRow, Present
 
 OLD_SECONDS = 60.0
 """A gateway tells at least every ten seconds; what is older is not shown as if it held."""
@@ -35,6 +35,11 @@ class HubShown:
     def limits(self) -> list[LimitRow]:
         """What gateways tell of the providers' limits."""
         return [limit for row in self.rows.by_key.values() for limit in row.limits]
+
+    @property
+    def present(self) -> list[Present]:
+        """Who is connected, this console too."""
+        return [one for row in self.rows.by_key.values() for one in row.present]
 
     @property
     def policy(self) -> str:

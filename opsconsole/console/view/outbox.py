@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from opsconsole.console.view.line import Tone
 from opsconsole.domain.command import Do
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.frames import Command, Res
@@ -22,6 +23,10 @@ ANSWER_SECONDS_MAX = 120.0
 """How long an unanswered command is sent again after reconnects; later, only the rows tell what became of it."""
 KEPT_MAX = 200
 """Settled commands that are remembered for receipts."""
+
+
+DECOY = "decoy"
+"""What the hub calls an answer to a held call that was made up."""
 
 
 class Sent(StrEnum):
@@ -55,6 +60,20 @@ class Entry:
     def id(self) -> str:
         """The command's id."""
         return self.command.cmd
+
+
+def answer_words(entry: Entry) -> tuple[str, Tone] | None:
+    """What to say of the hub's answer, and how loud; None of a kill, which has a receipt."""
+    command = entry.command
+    if entry.status is Sent.REFUSED:
+        return f"{command.do.value} refused: {entry.message or entry.code}", "bad"
+    if command.do is Do.KILL:
+        return None
+    what = command.answer.value if command.answer else command.do.value
+    if entry.hub_status == DECOY:
+        return f"{what}: {entry.message}", "ask"
+    took = (entry.answered_at or entry.at) - entry.at
+    return f"✔ {what}: {entry.hub_status or 'taken'} in {took * 1000:.0f} ms", "good"
 
 
 @dataclass(slots=True)

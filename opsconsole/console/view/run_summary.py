@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import tzinfo
 
 from opsconsole.console.view.amounts import age, bar, count, money, of_cap, time_of_day
 from opsconsole.console.view.line import Line, Span, Tone
+from opsconsole.console.view.presence import names
 from opsconsole.console.view.status import Status
 from opsconsole.domain.run import TERMINAL
 from opsconsole.protocol.rows import Alert, PointRow, RunRow
@@ -17,7 +19,7 @@ RUNWAY_SHORT_SECONDS = 600.0
 _LINK_TONES: dict[str, Tone] = {"live": "good", "stale": "warn", "lost": "bad", "detached": "dim"}
 
 
-def summary(row: RunRow, status: Status, *, now: float, zone: tzinfo) -> list[Line]:
+def summary(row: RunRow, status: Status, *, now: float, zone: tzinfo, looking: Sequence[str] = ()) -> list[Line]:
     """The head of a run's page, most important first."""
     lines: list[Line] = [
         (
@@ -31,6 +33,8 @@ def summary(row: RunRow, status: Status, *, now: float, zone: tzinfo) -> list[Li
     if row.baton is not None:
         left = age(row.baton.until - now)
         lines.append(((f"◉ taken over by {row.baton.by}, {left} left, epoch {row.baton.epoch}", "hold"),))
+    if looking:
+        lines.append(((f"◉ open too: {names(looking)}", "hold"),))
     lines += _runway(row, now, zone)
     lines += [_alert(alert, age(now - alert.at)) for alert in _shown_alerts(row)]
     lines.append(_points(row.points, now))

@@ -14,6 +14,7 @@ from opsconsole.console.view.board import Board
 from opsconsole.console.view.hub_clock import HubClock
 from opsconsole.console.view.limits import HubShown
 from opsconsole.console.view.outbox import CommandOutbox, Entry
+from opsconsole.console.view.presence import Others, others
 from opsconsole.console.view.queue import Queue
 from opsconsole.console.view.rows import Applied, Rows, Steps, at_once
 from opsconsole.console.view.timeline import Timeline
@@ -27,6 +28,7 @@ from opsconsole.protocol.frames import (
     Delta,
     Err,
     Frame,
+    Look,
     Res,
     Snap,
     Sub,
@@ -96,6 +98,10 @@ class Session:
         """Grows with everything that may change a pixel."""
         self.keys_first_until = 0.0
         """Monotonic time until which a key waits for its paint: rows are taken in after it."""
+        self.looks_at: tuple[str | None, str | None] = (None, None)
+        """The run and the approval that are open here, as the hub was told."""
+        self.audit_broken = False
+        """The hub's audit was found not to hold what this console saw of it."""
         self._tail_sub = ""
         self._tails = 0
 
@@ -103,6 +109,11 @@ class Session:
     def online(self) -> bool:
         """Whether the hub's welcome has come and the connection still stands."""
         return self.link.phase is LinkPhase.ONLINE
+
+    @property
+    def others(self) -> Others:
+        """Who else is here, and what they have open."""
+        return others(self.hub.present, self.link.principal, self.looks_at)
 
     def opened(self, welcome: Welcome, *, now: float) -> list[Frame]:
         """The hub greeted: subscribe (or resume), and send what is owed."""
@@ -124,6 +135,7 @@ class Session:
             frames.append(self._resume(HUB_SUB, self.hub.rows, welcome.epoch))
         if self.timeline is not None:
             frames.append(self._tail(self.timeline, welcome.epoch))
+        self.looks_at = (None, None)  # a new connection is told anew
         return frames
 
     def received(self, frame: Frame, *, now: float, plain: bool = False) -> Outcome:
@@ -183,6 +195,13 @@ class Session:
             if self.online:
                 frames.append(self._tail(self.timeline, self.link.epoch))
         return frames
+
+    def look(self, run: str | None, approval: str | None) -> list[Frame]:
+        """This run, or this approval of it, is open here now: the other operators may know."""
+        if not self.online or self.looks_at == (run, approval):
+            return []
+        self.looks_at = (run, approval)
+        return [Look(run=run, approval=approval)]
 
     def tick(self, *, now: float) -> list[Notice]:
         """Once a second: what has waited too long."""

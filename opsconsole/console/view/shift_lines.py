@@ -13,23 +13,43 @@ from opsconsole.console.view.fence import fenced
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.judges import Judge, judge_words, judges
 from opsconsole.console.view.line import Line, Tone, wrap_words
+from opsconsole.console.view.presence import Others, have, is_one_of_them
 from opsconsole.domain.approval import ApprovalStatus
 from opsconsole.domain.text import safe_line
-from opsconsole.protocol.rows import RunRow
+from opsconsole.protocol.rows import Present, RunRow
 
 PRESENT_MAX = 50
 """Lines about who looks at what."""
 
 
-def present(rows: Iterable[RunRow], calls: Iterable[HeldCall], me: str) -> list[str]:
-    """Who holds or looks at what now, by takeovers and claims; the hub knows of no other looking."""
-    held = [f"{_name(row.baton.by, me)} holds {row.agent} {short_id(row.run)}" for row in rows if row.baton is not None]
+def present(rows: Mapping[str, RunRow], calls: Iterable[HeldCall], others: Others) -> list[str]:
+    """Who holds, has claimed or has open what now; those who are here without it, last."""
+    me = others.me
+    held = [
+        f"{_does(row.baton.by, me, 'hold')} {row.agent} {short_id(row.run)}"
+        for row in rows.values()
+        if row.baton is not None
+    ]
     claimed = [
-        f"{_name(call.row.claimed_by, me)} looks at {call.row.tool} of {call.row.agent} {short_id(call.row.run)}"
+        f"{_does(call.row.claimed_by, me, 'look')} at {call.row.tool} of {call.row.agent} {short_id(call.row.run)}"
         for call in calls
         if call.row.claimed_by and call.row.status is ApprovalStatus.PENDING
     ]
-    return [*held, *claimed][:PRESENT_MAX]
+    opened = [
+        f"{others.name(one)} {have([others.name(one)])} {_opened(one, rows)} open" for one in others.present if one.run
+    ]
+    idle = [
+        f"{others.name(one)} {'is' if is_one_of_them(others.name(one)) else 'are'} here"
+        for one in others.present
+        if not one.run
+    ]
+    return [*held, *claimed, *opened, *idle][:PRESENT_MAX]
+
+
+def _opened(one: Present, rows: Mapping[str, RunRow]) -> str:
+    row = rows.get(one.run or "")
+    what = "a held call of " if one.approval else ""
+    return f"{what}{row.agent if row else 'run'} {short_id(one.run or '')}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +73,7 @@ def shift_lines(count: Count, here: Iterable[str], *, width: int, zone: tzinfo) 
     lines = _wrapped(digest_line(digest, day_and_time(digest.since, zone)), width, "strong")
     for detail in digest_details(digest):
         lines += _wrapped("  " + detail, width, "alarm" if detail.startswith("!") else "plain")
-    lines += _section("Now", here, width, "nobody has claimed or taken over anything")
+    lines += _section("Now", here, width, "nobody else is here, and nothing is claimed or taken over")
     meter = [judge_words(judge) for judge in count.people]
     lines += _section("How people decided", meter, width, "nobody decided anything")
     lines += [(), (("Notes", "title"),)]
@@ -67,7 +87,7 @@ def _note(note: Note, width: int, zone: tzinfo) -> list[Line]:
 
 
 def _section(title: str, words: Iterable[str], width: int, nothing: str) -> list[Line]:
-    found = [line for text in words for line in _wrapped("  " + text, width, "plain")]
+    found = [(("  ", "plain"), *line) for text in words for line in _wrapped(text, width - 2, "plain")]
     return [(), ((title, "title"),), *(found or [(("  " + nothing, "dim"),)])]
 
 
@@ -75,5 +95,5 @@ def _wrapped(text: str, width: int, tone: Tone) -> list[Line]:
     return [((piece, tone),) for piece in wrap_words(text, width)]
 
 
-def _name(name: str | None, me: str) -> str:
-    return "you" if name == me else safe_line(name or "")
+def _does(name: str | None, me: str, verb: str) -> str:
+    return f"you {verb}" if name == me else f"{safe_line(name or '')} {verb}s"

@@ -39,6 +39,8 @@ class Rank(IntEnum):
     ENDED = 13
 
 
+WORKING = "working"
+"""The word for a run that does nothing but work."""
 NEEDS_ME = frozenset(rank for rank in Rank if rank <= Rank.STALLED)
 """What `n` jumps to."""
 
@@ -65,7 +67,7 @@ _ENDS: dict[RunState, tuple[str, str, Tone]] = {
 }
 _ACTIVE: dict[RunState, tuple[str, str, Tone, Rank]] = {
     RunState.SUBMITTED: ("○", "submitted", "dim", Rank.WORKING),
-    RunState.WORKING: ("●", "working", "good", Rank.WORKING),
+    RunState.WORKING: ("●", WORKING, "good", Rank.WORKING),
     RunState.IDLE: ("○", "idle", "dim", Rank.WORKING),
     RunState.INPUT_REQUIRED: ("◆", "input", "ask", Rank.INPUT),
     RunState.AUTH_REQUIRED: ("◆", "auth", "ask", Rank.INPUT),

@@ -1,0 +1,44 @@
+"""How long it takes to open things on a console under load: an approval, a run of ten thousand events, dialogs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from bench.terminal import Terminal
+
+REST_SECONDS = 0.4
+"""Between two keys: closer ones are taken for typing."""
+PATIENCE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """A key that opens something, what shows that it was painted, and the keys that lead back to the runs."""
+
+    what: str
+    key: str
+    painted: re.Pattern[bytes]
+    back: tuple[str, ...]
+
+
+OPENINGS = (
+    Opening("an approval", "2", re.compile(rb"run_sql"), ("1",)),
+    Opening("a run of 10,000 events", "\r", re.compile(rb"http_get"), ("1",)),
+    Opening("the palette", ":", re.compile(rb"show_approvals|approvals"), ("\x1b",)),
+    Opening("the question of kill all", "X", re.compile(rb"kill"), ("\x1b",)),
+    Opening("help", "?", re.compile(rb"most urgent first"), ("\x1b",)),
+)
+
+
+def opened(shown: Terminal, opening: Opening, count: int) -> list[float]:
+    """Milliseconds from the key until it was painted, each time."""
+    samples = []
+    for _ in range(count):
+        shown.rest(REST_SECONDS)
+        pressed = shown.press(opening.key)
+        samples.append(1_000 * shown.seconds_until(opening.painted, pressed, PATIENCE_SECONDS))
+        for key in opening.back:
+            shown.rest(REST_SECONDS)
+            shown.press(key)
+    return samples
