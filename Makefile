@@ -4,6 +4,8 @@
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
+# Tests start this code as hundreds of processes: each would compile it anew where bytecode may not be kept.
+export PYTHONDONTWRITEBYTECODE :=
 .PHONY: help demo test fuzz bench lint types docs docs-check screenshots runtime dev clean
 
 help: ## list these commands
@@ -13,8 +15,8 @@ help: ## list these commands
 demo: runtime ## start a hub, six demo agents and the console on them
 	@.venv/bin/opsconsole demo
 
-test: dev ## run every test, three files at a time: most of them wait for processes
-	$(PY) -m pytest -n 3 --dist loadfile
+test: dev ## run every test, three files at a time: most of them wait for processes, and the slow begin first
+	$(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 fuzz: dev ## search every fuzz target for a minute with hypothesis, and one with atheris where it is installed in .venv
 	$(PY) -m tests.fuzz

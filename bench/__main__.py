@@ -39,6 +39,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="Shorter and less exact; results.json is left alone.")
     parser.add_argument("--seconds", type=float, help="How long chaos lasts [30].")
     parser.add_argument("--seed", type=int, help="The seed of chaos [1].")
+    parser.add_argument("--minutes", type=float, help="How long the console's memory is watched [10].")
     given = parser.parse_args()
     given.names = [SHORT.get(name, name) for name in given.names]
     unknown = set(given.names) - set(NAMES)
@@ -52,6 +53,7 @@ def main() -> int:
         print(f"{name} …", file=sys.stderr, flush=True)
         loads[name] = load_average()
         extra = {"seconds": given.seconds, "seed": given.seed} if name == "chaos" else {}
+        extra |= {"minutes": given.minutes} if name == "console" else {}
         rows += importlib.import_module(f"bench.{name}").run(**options, **extra)
     print(table(rows))
     if not given.quick:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import DEVNULL, Popen
+from subprocess import Popen
 from tempfile import TemporaryDirectory
 
 import psutil
 
-START_SECONDS = 30.0
-STOP_SECONDS = 30.0
-HUB = ("-m", "opsconsole.cli", "hub", "--port", "0", "--no-gateway")
+from bench.listening import listening
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,35 +53,5 @@ def hub_process(data_dir: Path | None = None, settings: Mapping[str, str] | None
     """A hub on a free port of loopback, in a fresh directory unless one is given; `settings` are its variables."""
     with TemporaryDirectory(prefix="opsconsole-bench-") as fresh:
         directory = data_dir or Path(fresh)
-        (directory / "hub.json").unlink(missing_ok=True)
-        arguments = [sys.executable, *HUB, "--data-dir", str(directory)]
-        with (directory / "hub.out").open("wb") as out:
-            environment = {**os.environ, **(settings or {})}
-            process = Popen(arguments, stdin=DEVNULL, stdout=out, stderr=out, env=environment)
-            try:
-                yield HubProcess(url=_url(directory, process), data_dir=directory, process=process)
-            finally:
-                _end(process)
-
-
-def _end(process: Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        process.wait(STOP_SECONDS)
-    finally:
-        process.kill()
-
-
-def _url(directory: Path, process: Popen[bytes]) -> str:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise RuntimeError(f"the hub ended with {process.returncode}: {(directory / 'hub.out').read_text()}")
-        try:
-            url: str = json.loads((directory / "hub.json").read_text())["url"]
-            urllib.request.urlopen(f"{url}/readyz", timeout=1.0).close()
-            return url
-        except (OSError, ValueError):
-            time.sleep(0.02)
-    raise TimeoutError("the hub did not come up")
+        with listening("hub", directory, "--no-gateway", settings=settings or {}) as (process, url):
+            yield HubProcess(url=url, data_dir=directory, process=process)

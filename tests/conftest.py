@@ -1,11 +1,19 @@
-"""What the whole suite starts with: its order, signals as a terminal gives them, and no clock on an example."""
+"""What the whole suite starts with: order, names and heap, signals as in a terminal, and no clock on an example."""
 
 from __future__ import annotations
 
+import gc
+import hashlib
 import signal
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+ID_CHARS_MAX = 100
+"""Of one parameter in a test's name, which goes into reports, the environment and logs again and again."""
+
+RARELY = (50_000, 20, 20)
+"""Allocations, then looks, between looks for garbage: a console's start makes a great deal that stays."""
 
 settings.register_profile("opsconsole", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("opsconsole")  # a machine at work elsewhere is no reason to fail; timings belong to bench/
@@ -17,6 +25,25 @@ def pytest_configure() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Run what is marked slow last, so that a plain mistake shows within seconds."""
-    items.sort(key=lambda item: item.get_closest_marker("slow") is not None)
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """A long text is named by its length and digest."""
+    if not isinstance(val, str | bytes) or len(val) <= ID_CHARS_MAX:
+        return None
+    content = val if isinstance(val, bytes) else val.encode("utf-8", "surrogatepass")
+    return f"{argname}-{len(val)}-{hashlib.sha256(content).hexdigest()[:8]}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Alone, what is slow runs last: a plain mistake should show soon. Among workers it runs first: none ends late."""
+
+    def is_slow(item: pytest.Item) -> bool:
+        return item.get_closest_marker("slow") is not None
+
+    items.sort(key=is_slow, reverse=hasattr(config, "workerinput"))
+
+
+def pytest_collection_finish() -> None:
+    """What was imported and collected stays to the end: each full collection would look it over for half a second."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*RARELY)

@@ -19,6 +19,7 @@ from opsconsole.cli.grants import AskedGrant, give_grant, grant_options
 from opsconsole.cli.options import duration, json_option, shared_options
 from opsconsole.cli.resolve import one_approval
 from opsconsole.config import Settings
+from opsconsole.console.view.outbox import DECOY
 from opsconsole.domain.command import Role
 from opsconsole.errors import OpsconsoleError
 from opsconsole.protocol.limits import ARGS_BYTES_MAX
@@ -163,7 +164,20 @@ def _decide(
         if told.get("status") == "voted":  # others have to agree first
             _take_back(client, granted)
             granted = None
+        if told.get("status") == DECOY:
+            _take_back(client, granted)
+            return _told_decoy(told, cmd, row, answer, as_json)
         return _told(client, cmd, told, row, answer, timeout, as_json, granted)
+
+
+def _told_decoy(told: dict[str, Any], cmd: str, row: dict[str, Any], answer: str, as_json: bool) -> Exit:
+    """Says that the call was made up: there is nothing to wait for."""
+    if as_json:
+        found = {"cmd": cmd, "approval": row["approval"], "run": row["run"], "answer": answer}
+        output.echo_json(found | {"status": DECOY, "message": told.get("message", "")})
+    else:
+        output.echo(f"{answer}: {output.cell(told.get('message'), 400)}")
+    return Exit.OK
 
 
 def _take_back(client: HubClient, granted: str | None) -> None:

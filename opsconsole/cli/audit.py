@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TextIO
 
 import click
 
 from opsconsole.cli import output
+from opsconsole.cli.audit_pins import PINS_FILE, AuditWitness, Pins
 from opsconsole.cli.audit_source import open_source
+from opsconsole.cli.client import HubClient, connect
 from opsconsole.cli.exits import Exit
 from opsconsole.cli.options import json_option, shared_options
 from opsconsole.config import Settings
+from opsconsole.console.clock import local_zone
+from opsconsole.console.view.witnessed import Witnessed, witnessed_words
+from opsconsole.domain.command import Role
 from opsconsole.errors import CommandFailed
 from opsconsole.protocol.audit_words import audit_words, kind_of
 from opsconsole_storage.proofs import ConsistencyProof, InclusionProof
@@ -140,6 +147,46 @@ def checkpoint(settings: Settings) -> None:
     """Print the latest signed checkpoint; keep it elsewhere, and nobody can cut the record unnoticed."""
     with open_source(settings) as source:
         click.echo(source.checkpoint(), nl=False)
+
+
+@audit.command()
+@click.option("--forget", is_flag=True, help="Trust whatever head the hub shows next, as if none had been seen.")
+@json_option
+@shared_options
+def pinned(settings: Settings, as_json: bool, forget: bool) -> Exit:
+    """Have the hub prove that its record holds what was seen from here, and pin its newest signed head; 8 if not."""
+    pins = Pins(settings.data_dir / PINS_FILE)
+    with connect(settings, Role.OPERATOR) as client:
+        try:
+            if forget:
+                return _forget(pins, client.url, as_json)
+            found = _witnessed(AuditWitness(pins, client.url), client)
+        except OSError as error:
+            raise CommandFailed(f"{PINS_FILE} cannot be written: {error.strerror}", code="storage_failed") from None
+    if as_json:
+        output.echo_json({"hub": client.url, "ok": found.is_kept, **asdict(found)})
+    else:
+        output.echo(witnessed_words(found, local_zone())[0])
+    return Exit.OK if found.is_kept else Exit.UNVERIFIED
+
+
+def _forget(pins: Pins, hub: str, as_json: bool) -> Exit:
+    was_there = pins.forget(hub)
+    if as_json:
+        output.echo_json({"hub": hub, "forgotten": was_there})
+    else:
+        output.echo(f"forgotten: the head seen of {hub}" if was_there else f"no head of {hub} was pinned")
+    return Exit.OK
+
+
+def _witnessed(witness: AuditWitness, client: HubClient) -> Witnessed:
+    try:
+        proof = client.get("audit", "consistency", since=witness.since())
+    except CommandFailed as refused:
+        if refused.code != "conflict":
+            return witness.unproven(f"the hub gives no proof ({refused})")
+        proof = client.get("audit", "consistency", since=0)  # it is shorter: how long it is now is signed
+    return witness.compare(json.dumps(proof), now=time.time())
 
 
 def _check_proof(path: Path, public_key: Path | None) -> Exit:

@@ -162,7 +162,7 @@ class AuditOverHttp:
         return json.dumps(self._client.get("audit", str(seq), "proof"), indent=2)
 
     def consistency(self, size: int) -> str:
-        raise CommandFailed("--since reads the files: run this on the hub's machine, without --hub", code="bad_request")
+        return json.dumps(self._client.get("audit", "consistency", since=size), indent=2)
 
     def checkpoint(self) -> str:
         return str(self._client.get("audit", "checkpoint").get("checkpoint", ""))

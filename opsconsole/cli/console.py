@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +18,7 @@ from opsconsole.cli.options import shared_options
 from opsconsole.config import Settings
 from opsconsole.console.keymap import keymap
 from opsconsole.console.surroundings import is_in_browser
+from opsconsole.console.witness import Witness
 from opsconsole.domain.command import Role
 
 
@@ -40,7 +43,21 @@ def open_console(settings: Settings) -> int:
     from opsconsole.console.start import run_console
 
     log_path = settings.data_dir / "logs" / "console.log"
-    return run_console(ConsoleSettings(url=settings.hub, token=token, log_path=log_path, **looks(settings)))
+    witness = remembering(None if is_in_browser(os.environ) else settings.data_dir)
+    return run_console(
+        ConsoleSettings(url=settings.hub, token=token, log_path=log_path, witness=witness, **looks(settings))
+    )
+
+
+def remembering(directory: Path | None) -> Callable[[str], Witness]:
+    """What makes the memory of a hub's signed heads, in this directory; None: for as long as the process lives."""
+
+    def make(hub: str) -> Witness:
+        from opsconsole.cli.audit_pins import PINS_FILE, AuditWitness, Pins  # loads the checking of signatures
+
+        return AuditWitness(Pins(None if directory is None else directory / PINS_FILE), hub)
+
+    return make
 
 
 def looks(settings: Settings) -> dict[str, Any]:

@@ -29,6 +29,18 @@ timeout_option = click.option(
 )
 
 
+def on_runs(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds RUN..., --reason, --timeout, --json and the shared options."""
+    options = (
+        shared_options,
+        json_option,
+        timeout_option,
+        click.option("--reason", "note", help="Why, for the audit."),
+        click.argument("runs", nargs=-1, required=True, metavar="RUN..."),
+    )
+    return functools.reduce(lambda made, option: option(made), options, function)
+
+
 def cap_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Options that together become the keyword `caps`; None where none is given."""
 
@@ -146,23 +158,15 @@ def _act(settings: Settings, do: str, runs: tuple[str, ...], timeout: float, as_
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--reason", "note", help="Why, for the audit.")
-@timeout_option
-@json_option
-@shared_options
+@on_runs
 def pause(settings: Settings, runs: tuple[str, ...], timeout: float, as_json: bool, **body: Any) -> Exit:
     """Hold runs at their next step."""
     return _act(settings, "pause", runs, timeout, as_json, **body)
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
 @cap_options
-@click.option("--reason", "note", help="Why, for the audit.")
-@timeout_option
-@json_option
-@shared_options
+@on_runs
 def resume(
     settings: Settings,
     runs: tuple[str, ...],
@@ -180,22 +184,14 @@ def resume(
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--reason", "note", help="Why, for the audit.")
-@timeout_option
-@json_option
-@shared_options
+@on_runs
 def freeze(settings: Settings, runs: tuple[str, ...], timeout: float, as_json: bool, **body: Any) -> Exit:
     """Stop the processes of a run where they are (needs `opsconsole run`)."""
     return _act(settings, "freeze", runs, timeout, as_json, **body)
 
 
 @click.command()
-@click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option("--reason", "note", help="Why, for the audit.")
-@timeout_option
-@json_option
-@shared_options
+@on_runs
 def thaw(settings: Settings, runs: tuple[str, ...], timeout: float, as_json: bool, **body: Any) -> Exit:
     """Let the processes of a frozen run go on."""
     return _act(settings, "thaw", runs, timeout, as_json, **body)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from opsconsole.cli.console import looks
+from opsconsole.cli.console import looks, remembering
 from opsconsole.config import load
 from opsconsole.console.keymap import keymap
 from opsconsole.demo.launch import run_demo
@@ -28,4 +28,5 @@ def demo(context: click.Context, port: int, no_console: bool, keep: bool, data_d
     chosen = load({"config": outer.get("config")}) if console else None
     if chosen is not None:
         keymap(chosen.console.keys)
-    return run_demo(data_dir=data_dir, port=port, console=console, keep=keep, chosen=looks(chosen) if chosen else {})
+    shown = {**looks(chosen), "witness": remembering(None)} if chosen else {}
+    return run_demo(data_dir=data_dir, port=port, console=console, keep=keep, chosen=shown)

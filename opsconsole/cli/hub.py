@@ -81,6 +81,7 @@ def hub_settings(settings: Settings) -> HubSettings:
         allowed_origins=server.allowed_origins,
         checkpoint_copy=server.checkpoint_copy,
         events_days=server.events_days,
+        decoys_per_day=server.decoys_per_day,
         cost_usd=limits.cost_usd,
         turns=limits.turns,
         tokens=limits.tokens,

@@ -22,13 +22,17 @@ NOTE_CHARS = 400
 @click.command()
 @click.argument("run")
 @click.argument("text", metavar="TEXT|@FILE|-")
+@json_option
 @shared_options
-def note(settings: Settings, run: str, text: str) -> None:
+def note(settings: Settings, run: str, text: str, as_json: bool) -> None:
     """Leave a note on a run, also on one that has ended; the agent does not read it."""
     with connect(settings, Role.OPERATOR) as client:
         found = one_run(client, run)
-        client.command("annotate", run=found, text=words(text, "TEXT"))
-    output.echo(f"noted on {found}")
+        cmd = client.command("annotate", run=found, text=words(text, "TEXT"))
+    if as_json:
+        output.echo_json({"cmd": cmd, "do": "annotate", "run": found, "status": "recorded"})
+    else:
+        output.echo(f"noted on {found}")
 
 
 @click.command()

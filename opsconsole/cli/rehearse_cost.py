@@ -13,7 +13,8 @@ from opsconsole.hub.desk.principal import Principal
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.prices import PriceList
 from opsconsole.policy.redaction import masker
-from opsconsole.protocol.frames import EventFrame, Hello, HelloRun, decode
+from opsconsole.protocol.coding import decode
+from opsconsole.protocol.frames import EventFrame, Hello, HelloRun
 
 FRAMES = 150
 EVENTS_A_FRAME = 4

@@ -10,9 +10,9 @@ import click
 from opsconsole.cli import output
 from opsconsole.cli.options import shared_options
 from opsconsole.config import Settings
+from opsconsole.domain.address import is_loopback
 from opsconsole.errors import CannotStart
 
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -27,7 +27,7 @@ def web(settings: Settings, host: str, port: int, tls_cert: Path | None, tls_key
     """Open the console in a browser, behind a token of the hub."""
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together")
-    if host not in LOOPBACK and tls_cert is None and not insecure:
+    if not is_loopback(host) and tls_cert is None and not insecure:
         raise click.UsageError(
             f"{host} is reached by others, and a token must not travel in the clear: give --tls-cert and --tls-key, "
             "or --insecure where a proxy on this machine does TLS"

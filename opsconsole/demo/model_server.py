@@ -6,7 +6,7 @@ import json
 import os
 import random
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Lock
@@ -26,6 +26,9 @@ BODY_BYTES_MAX = 8_388_608
 REMEMBERED_FAULTS = 4_096
 """Requests whose first attempt has failed; the oldest are forgotten."""
 
+REQUESTS_PER_MINUTE = 600
+"""What it says that it allows; six agents ask for a small part of it, and the refusals in the scripts are played."""
+
 CONNECTION_SECONDS_MAX = 120.0
 """An idle kept-alive connection is closed after this long."""
 
@@ -40,6 +43,7 @@ class ModelServer(ThreadingHTTPServer):
         self.pace = pace
         self._failed: OrderedDict[str, None] = OrderedDict()
         self._lock = Lock()
+        self._asked: deque[float] = deque(maxlen=REQUESTS_PER_MINUTE)
 
     @property
     def url(self) -> str:
@@ -59,6 +63,20 @@ class ModelServer(ThreadingHTTPServer):
             if len(self._failed) > REMEMBERED_FAULTS:
                 self._failed.popitem(last=False)
         return status
+
+    def allowance(self) -> dict[str, str]:
+        """The headers that say how many requests are left of this minute's, this one counted."""
+        now = time.monotonic()
+        with self._lock:
+            self._asked.append(now)
+            while now - self._asked[0] > 60.0:
+                self._asked.popleft()
+            used = len(self._asked)
+        return {
+            "x-ratelimit-limit-requests": str(REQUESTS_PER_MINUTE),
+            "x-ratelimit-remaining-requests": str(REQUESTS_PER_MINUTE - used),
+            "x-ratelimit-reset-requests": f"{60.0 * used / REQUESTS_PER_MINUTE:.3f}s",
+        }
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that went away in the middle of an answer is no event: killed agents do."""
@@ -91,22 +109,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, request: dict[str, Any]) -> None:
         conversation = read(request["messages"], agent=str((request.get("metadata") or {}).get("agent", "")))
-        status = self.server.fault(request, conversation)
+        status, allowance = self.server.fault(request, conversation), self.server.allowance()
         if status is not None:
-            self._send(status, problem(status, "the scripted model fails here on purpose"), {"Retry-After": "1"})
+            fault = problem(status, "the scripted model fails here on purpose")
+            self._send(status, fault, {"Retry-After": "1", **allowance})
             return
         seconds = random.Random(fingerprint(request)).uniform(*LATENCY_SECONDS) * self.server.pace
         if request.get("stream"):
-            self._stream(answer(conversation), request, seconds)
+            self._stream(answer(conversation), request, seconds, allowance)
         else:
             time.sleep(seconds)
-            self._send(200, completion(answer(conversation), request, created=int(time.time())))
+            self._send(200, completion(answer(conversation), request, created=int(time.time())), allowance)
 
-    def _stream(self, reply: Reply, request: dict[str, Any], seconds: float) -> None:
+    def _stream(self, reply: Reply, request: dict[str, Any], seconds: float, allowance: Mapping[str, str]) -> None:
         parts = list(chunks(reply, request, created=int(time.time())))
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Transfer-Encoding", "chunked")
+        for name, value in allowance.items():
+            self.send_header(name, value)
         self.end_headers()
         for part in parts:
             self._chunk(b"data: " + json.dumps(part).encode() + b"\n\n")

@@ -43,6 +43,8 @@ PURE_MODULES = [
         "opsconsole/protocol",
         "opsconsole/gateway/dialect",
         "opsconsole/gateway/flow",
+        "opsconsole/hub/desk",
+        "opsconsole/console/view",
     )
 ]
 

@@ -13,7 +13,7 @@ import httpx
 
 from tests.support.hub import eventually, free_port
 
-START_SECONDS = 30.0
+START_SECONDS = 60.0
 
 SERVE = """
 import sys

@@ -17,7 +17,8 @@ import httpx
 
 Found = TypeVar("Found")
 PROGRAM = (sys.executable, "-m", "opsconsole.cli")
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
+"""On a machine that does much else; what comes is seen at once all the same."""
 
 
 def until(look: Callable[[], Found | None], what: str) -> Found:
@@ -101,8 +102,9 @@ class Machine:
 
     def get(self, path: str, **query: Any) -> dict[str, Any]:
         token = (self.data_dir / "operator.token").read_text().strip()
+        headers = {"Authorization": f"Bearer {token}"}
         answer = httpx.get(
-            f"{self.url}/v1/{path}", params=query, headers={"Authorization": f"Bearer {token}"}, trust_env=False
+            f"{self.url}/v1/{path}", params=query, headers=headers, trust_env=False, timeout=PATIENCE_SECONDS
         )
         answer.raise_for_status()
         document: dict[str, Any] = answer.json()
@@ -124,7 +126,7 @@ class Machine:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
 
@@ -148,10 +150,10 @@ class Machine:
                 process.send_signal(signal.SIGTERM)
         for process in self.started:
             try:
-                process.communicate(timeout=10)
+                process.communicate(timeout=PATIENCE_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.communicate()
         if self.hub is not None and self.hub.poll() is None:
             self.hub.terminate()
-            self.hub.wait(20)
+            self.hub.wait(PATIENCE_SECONDS)

@@ -31,6 +31,26 @@ def test_an_approval_quotes_the_digest_of_the_call_it_showed(cli: Run, hub: Fake
     assert sent(hub) == {"answer": "approve", "digest": "sha256:shown", "note": "checked"}
 
 
+def test_an_answer_to_a_decoy_says_that_it_was_one_and_waits_for_nothing(cli: Run, hub: FakeHub) -> None:
+    hub.result = {
+        "ok": True,
+        "status": "decoy",
+        "message": "that was a DECOY, and nothing was behind it: you caught it",
+    }
+    done = cli("reject", APPROVAL, "--reason", "no", "--timeout", "5s")
+    assert done.exit_code == 0
+    assert done.stdout.endswith("reject: that was a DECOY, and nothing was behind it: you caught it\n")
+    assert json.loads(cli("reject", APPROVAL, "--reason", "no", "--json").stdout)["status"] == "decoy"
+
+
+def test_a_grant_on_a_decoy_is_told_as_the_answer_and_nothing_is_left_to_revoke(cli: Run, hub: FakeHub) -> None:
+    hub.result = {"ok": True, "status": "decoy", "message": "that was a DECOY: it had to be refused, and nothing ran"}
+    done = cli("approve", APPROVAL, "--grant-uses", "3", "--grant-for", "30m")
+    assert done.exit_code == 0
+    assert done.stdout.endswith("approve: that was a DECOY: it had to be refused, and nothing ran\n")
+    assert [one["do"] for one in hub.commands] == ["grant", "decide"]
+
+
 def test_a_given_digest_is_sent_as_it_is_and_nothing_is_shown(cli: Run, hub: FakeHub) -> None:
     done = cli("approve", APPROVAL, "--digest", "sha256:older")
     assert sent(hub) == {"answer": "approve", "digest": "sha256:older"}

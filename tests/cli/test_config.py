@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from opsconsole.config import SETTINGS, ConsoleOptions, KillSettings, LimitSettings, ServerSettings, hub_url, load
+from opsconsole.config import (
+    SETTINGS,
+    ConsoleOptions,
+    KillSettings,
+    LimitSettings,
+    ServerSettings,
+    Settings,
+    hub_url,
+    load,
+)
 from opsconsole.errors import ConfigError
 
 
@@ -158,3 +168,11 @@ def test_a_limit_is_a_real_number(word: str) -> None:
     else:
         with pytest.raises(ConfigError, match=r"limits\.cost_usd"):
             settings(environ)
+
+
+def test_every_field_of_the_settings_has_a_row() -> None:
+    tables = {one.name for one in fields(Settings) if is_dataclass(getattr(settings(), one.name))} - {"prices"}
+    within = {f"{table}.{one.name}" for table in tables for one in fields(getattr(settings(), table))}
+    plain = {one.name for one in fields(Settings)} - tables - {"source"}
+    outside = {"console.keys": "keys", "console.previews": "previews"}
+    assert {outside.get(name, name) for name in within | plain} == {setting.key for setting in SETTINGS}

@@ -202,3 +202,10 @@ def test_a_whole_id_names_its_own_run(cli: Run, hub: FakeHub, run: str) -> None:
     hub.runs = {run: run_row(run) for run in ("run_abc_1", "run_abc", "nightly")}
     cli("pause", run)
     assert [command["run"] for command in hub.commands] == [run]
+
+
+def test_a_note_says_as_json_which_command_left_it(cli: Run, hub: FakeHub) -> None:
+    told = json.loads(cli("note", RUN, "looked at it", "--json").stdout)
+    sent = hub.commands[0]
+    assert (sent["do"], sent["run"], sent["text"]) == ("annotate", RUN, "looked at it")
+    assert told == {"cmd": sent["cmd"], "do": "annotate", "run": RUN, "status": "recorded"}

@@ -7,13 +7,15 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 
 from opsconsole import __version__
 from opsconsole.cli.exits import MEANINGS
-from opsconsole.cli.program import COMMANDS
+from opsconsole.cli.program import COMMANDS, Program
 from tests.cli.conftest import Run
 from tests.cli.fake_hub import TOKEN, FakeHub, run_row
 
@@ -45,6 +47,10 @@ def test_help_lists_every_command_and_exit_code(bare: Run) -> None:
     assert [code for code in MEANINGS if f"\n  {int(code)} " not in words] == []
 
 
+WITHOUT_JSON = {"console", "hub", "gateway", "run", "web", "demo", "notify run", "notify test"}
+"""They serve, or show what is no text."""
+WITHOUT_JSON |= {"audit checkpoint", "audit prove", "audit export"}
+"""What they print has a form of its own, which is read elsewhere."""
 LIGHT = [name for name in COMMANDS if name not in ("hub", "run", "demo", "console")]
 
 
@@ -53,6 +59,23 @@ def test_every_command_explains_itself(bare: Run, name: str) -> None:
     done = bare(name, "--help")
     assert done.exit_code == 0
     assert COMMANDS[name][1].split(" ")[0] in done.stdout
+
+
+def leaves(name: str, command: click.Command | None) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for inner, one in command.commands.items():
+            yield from leaves(f"{name} {inner}", one)
+    elif command is not None:
+        yield name, command
+
+
+def test_every_command_that_tells_something_tells_it_as_json_too() -> None:
+    program, context = Program("opsconsole"), click.Context(Program("opsconsole"))
+    found = dict(leaf for name in COMMANDS for leaf in leaves(name, program.get_command(context, name)))
+    without = {
+        name for name, one in found.items() if "--json" not in {opt for param in one.params for opt in param.opts}
+    }
+    assert without == WITHOUT_JSON
 
 
 def test_the_version_is_the_packages(bare: Run) -> None:
@@ -149,7 +172,7 @@ def test_ctrl_c_ends_a_waiting_kill_with_130_and_one_line(hub: FakeHub) -> None:
 
     hub._get = get  # type: ignore[method-assign]
     process = spawn("kill", "run_A", OPSCONSOLE_HUB=hub.url, OPSCONSOLE_TOKEN=TOKEN)
-    out, err = process.communicate(timeout=30)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (130, b"")
     assert err.strip() == b"opsconsole: interrupted"
 

@@ -17,10 +17,10 @@ from opsconsole.sdk.journal import Journal
 from opsconsole.sdk.order import Order
 from opsconsole.supervisor.command import Commands, kill_points
 from opsconsole.supervisor.leftovers import receipt_event
+from opsconsole.supervisor.processes import ProcessInfo
 from opsconsole.supervisor.receipts import Exit, FreezeReceipt, KillReceipt, ResourceUse, Step
 from opsconsole.supervisor.report import POINT, SupervisorRun, exit_json
 from opsconsole.supervisor.supervise import judged
-from opsconsole.supervisor.tree import ProcessInfo
 
 KILL = Order(cmd="cmd_1", cseq=1, do=Do.KILL, by="ada", text="runaway")
 

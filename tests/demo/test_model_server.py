@@ -13,7 +13,7 @@ import openai
 import pytest
 
 from opsconsole.demo.model_client import ModelClient
-from opsconsole.demo.model_server import BODY_BYTES_MAX, ModelServer
+from opsconsole.demo.model_server import BODY_BYTES_MAX, REQUESTS_PER_MINUTE, ModelServer
 
 MESSAGES: list[Any] = [{"role": "user", "content": "Stock question 1"}]
 
@@ -92,6 +92,15 @@ def test_a_scripted_fault_is_a_rate_limit_once(client: openai.OpenAI) -> None:
         ask(client, "looper", turns(5))
     assert caught.value.response.headers["Retry-After"] == "1"
     assert ask(client, "looper", turns(5)).choices[0].message.tool_calls
+
+
+def test_an_answer_says_how_many_requests_are_left_whether_refused_or_given(server: ModelServer) -> None:
+    headers, left = {"Authorization": "Bearer demo"}, []
+    for stream in (False, True):
+        body = {"model": "m", "messages": [{"role": "user", "content": "hello"}], "stream": stream}
+        answer = httpx.post(f"{server.url}/chat/completions", json=body, headers=headers, trust_env=False)
+        left.append(int(answer.headers["x-ratelimit-remaining-requests"]))
+    assert left == [REQUESTS_PER_MINUTE - 1, REQUESTS_PER_MINUTE - 2]
 
 
 def test_a_scripted_fault_may_be_the_servers(client: openai.OpenAI) -> None:

@@ -27,7 +27,7 @@ from opsconsole.sdk import connect
 from opsconsole.sdk.settings import agent_url
 from tests.support.hub import RunningHub, running_hub
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 PLAIN_RUN = "shop-1"
 T = TypeVar("T")
 Decide = Callable[[dict[str, Any]], dict[str, Any]]

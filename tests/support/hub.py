@@ -24,8 +24,8 @@ from opsconsole.hub.service import Service
 from opsconsole.hub.settings import HubSettings, ShellLimits
 from opsconsole_storage import Store
 
-PATIENCE_SECONDS = 10.0
-"""How long a test waits for what must come."""
+PATIENCE_SECONDS = 60.0
+"""How long a test waits for what must come, on a machine that does much else."""
 
 SERVE = """
 import sys
@@ -76,6 +76,7 @@ class RunningHub:
         headers = {"Authorization": f"Bearer {token}"}
         options = {"subprotocols": ["opsconsole.v1"], "additional_headers": headers, "max_size": 2**21} | options
         options |= {"compression": None, "proxy": None, "max_queue": None, "close_timeout": 1.0}
+        options = {"open_timeout": PATIENCE_SECONDS} | options
         async with connect(f"{self.ws_url}{path}", **options) as raw:
             yield Socket(raw)
 
