@@ -19,7 +19,7 @@ from opsconsole.domain.run import FENCED, HELD
 from opsconsole.domain.tool_call import CALL_ENDED, CallKind, CallStatus
 from opsconsole.hub.desk import breaker_acts, budgets, costs, leases, limits, verdicts
 from opsconsole.hub.desk.effects import Effect, Effects, Send
-from opsconsole.hub.desk.state import GATEWAY, Call, Reserve, Run
+from opsconsole.hub.desk.state import GATEWAY, LEASE, Call, Reserve, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.interface import Limits, tripped
 from opsconsole.protocol.frames import TurnLease
@@ -131,7 +131,7 @@ def leave(run: Run, point: str) -> None:
     nothing behind, nobody will tell what they used: what they had reserved counts."""
     for name, reserve in run.reserved.items():
         call = run.calls.get(name)
-        if name.startswith(leases.PREFIX) or (call is not None and call.point == GATEWAY):
+        if name.startswith(LEASE) or (call is not None and call.point == GATEWAY):
             if point != GATEWAY:
                 continue
             costs.charge_lost(run, reserve)

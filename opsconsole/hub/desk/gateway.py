@@ -10,7 +10,7 @@ from opsconsole.domain.command import Do, Role
 from opsconsole.hub.desk.effects import Close as CloseConnection
 from opsconsole.hub.desk.effects import Effects, Send
 from opsconsole.hub.desk.principal import Principal
-from opsconsole.hub.desk.state import GATEWAY, Run, Side
+from opsconsole.hub.desk.state import GATEWAY, LEASE, Run, Side
 from opsconsole.hub.desk.world import Session, World
 from opsconsole.protocol.frames import Err
 from opsconsole.protocol.limits import Close
@@ -56,7 +56,8 @@ def claim(world: World, run: Run, session: Session, now: float) -> Effects:
 def side_of(run: Run, do: Do) -> Side:
     """Who is to carry a command out: a live point that claims to can do it better than the gateway can.
 
-    The end of a takeover is told to whom its beginning was.
+    The end of a takeover is told to whom its beginning was. A gateway that was given turns ahead takes over itself:
+    it would not ask, and so not hear of a takeover by another.
     """
     if do is Do.RELEASE:
         return run.steered_by
@@ -65,8 +66,14 @@ def side_of(run: Run, do: Do) -> Side:
     able = [point for point in run.points.values() if BY_ONE_SIDE[do] in point.caps]
     gateways = [point for point in able if point.name == GATEWAY]
     others = [point for point in able if point.name != GATEWAY]
+    if do is Do.TAKEOVER and gateways and gateways[0].link == "live" and any(map(_is_lease, run.reserved)):
+        return "gateway"
     is_gateways = gateways and not any(point.link == "live" for point in others)
     return "gateway" if is_gateways and (gateways[0].link == "live" or not others) else "others"
+
+
+def _is_lease(reservation: str) -> bool:
+    return reservation.startswith(LEASE)
 
 
 def is_alone(run: Run) -> bool:

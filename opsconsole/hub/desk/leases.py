@@ -2,15 +2,18 @@
 
 A lease is a reservation: a small part of what is left of the run's limits, for a moment. It is given only while nothing
 holds the run, and ends at the gateway with whatever stops or holds it, because that is pushed. Near a limit there is
-none, and every turn asks.
+none, and every turn asks; nor is there one where a takeover would be told to another point than the gateway, which
+would then go on under it.
 """
 
 from __future__ import annotations
 
+from opsconsole.domain.command import Do
 from opsconsole.domain.run import FENCED, HELD
 from opsconsole.domain.tool_call import CallKind
 from opsconsole.hub.desk import budgets
-from opsconsole.hub.desk.state import GATEWAY, Call, Reserve, Run
+from opsconsole.hub.desk.gateway import side_of
+from opsconsole.hub.desk.state import GATEWAY, LEASE, Call, Reserve, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.frames import TurnLease
 
@@ -20,8 +23,6 @@ GRACE_SECONDS = 1.0
 """What its last turns used is told by then; the reservation ends after it."""
 RETURN_SECONDS = 5.0
 """The same from the return of a gateway that was away: what it has to tell comes first."""
-PREFIX = "lease "
-"""How the names of leases begin, which no id of a call does."""
 SHARE = 8
 """One part in so many of what is left of each limit."""
 TURNS_MIN = 4
@@ -33,7 +34,7 @@ def offer(world: World, run: Run, call: Call, now: float) -> TurnLease | None:
     """A lease to go with this turn's allow, its reservation made; None where each turn is to ask."""
     if call.kind is not CallKind.MODEL_CALL or call.point != GATEWAY or call.reserve is None:
         return None
-    if budgets.is_bound(world, run):
+    if budgets.is_bound(world, run) or side_of(run, Do.TAKEOVER) == "others":
         return None
     if run.baton or run.tripped or run.state in HELD or run.state in FENCED or not world.policy.passes_turns:
         return None
@@ -41,7 +42,7 @@ def offer(world: World, run: Run, call: Call, now: float) -> TurnLease | None:
     if lease is None:
         return None
     run.leases += 1
-    name = f"{PREFIX}{run.leases}"
+    name = f"{LEASE}{run.leases}"
     run.reserved[name] = Reserve(usd=lease.usd, tokens=lease.tokens or 0)
     world.at(now + LEASE_SECONDS + GRACE_SECONDS, "lease", f"{run.id} {name}")
     return lease
@@ -56,7 +57,7 @@ def is_untold(run: Run) -> bool:
 def resume(world: World, run: Run, now: float) -> None:
     """A gateway speaks again: once it has told what its turns used, leases from before are over."""
     for name in run.reserved:
-        if name.startswith(PREFIX):
+        if name.startswith(LEASE):
             world.at(now + RETURN_SECONDS, "lease", f"{run.id} {name}")
 
 

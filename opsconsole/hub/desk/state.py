@@ -19,6 +19,8 @@ from opsconsole.protocol.rows import Alert, Baton, LinkStatus
 
 GATEWAY = "gateway"
 """The point between agents and their models; a token of that role has no other, and no other token has it."""
+LEASE = "lease "
+"""How the names of reservations for turns that were let go ahead begin, which no id of a call does."""
 RETIRED_KEPT_MAX = 64
 """Generations of a point remembered, so that an old process does not come back; each is one restart of it."""
 

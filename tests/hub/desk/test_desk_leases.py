@@ -124,3 +124,19 @@ def test_whatever_a_gateway_does_with_its_leases_no_limit_is_passed(steps: list[
             agent.tool(call, "completed")
     assert used <= 1_000
     assert office.row(RUN).state in ("working", "paused")
+
+
+def test_a_run_whose_takeover_another_point_is_told_has_no_lease() -> None:
+    office, agent = office_with(tokens=10_000)
+    office.agent()
+    turn(agent, "m1", tokens=10)
+    assert lease_of(agent, "m1") is None
+
+
+def test_a_takeover_while_turns_go_ahead_is_told_to_the_gateway_though_the_agent_can_take_it() -> None:
+    office, agent = office_with(tokens=10_000)
+    turn(agent, "m1", tokens=10)
+    assert lease_of(agent, "m1") is not None
+    sdk = office.agent()
+    office.operator().ask("takeover", run=RUN)
+    assert ([one.do for one in agent.told("takeover")], sdk.told("takeover")) == (["takeover"], [])
