@@ -13,8 +13,8 @@ from opsconsole.hub.desk.principal import Principal
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.prices import PriceList
 from opsconsole.policy.redaction import masker
-from opsconsole.protocol.coding import decode
-from opsconsole.protocol.frames import EventFrame, Hello, HelloRun
+from opsconsole.protocol.frames import Hello, HelloRun
+from opsconsole.protocol.quick import EVENT_FRAMES, read
 
 FRAMES = 150
 EVENTS_A_FRAME = 4
@@ -36,9 +36,9 @@ def _round() -> float:
     frames = [_frame(number) for number in range(FRAMES)]
     began = time.process_time()
     for number, data in enumerate(frames):
-        frame = decode(data, "agent_to_hub")
+        frame = read(data, "agent_to_hub")
         now = 2.0 + number
-        if isinstance(frame, EventFrame):
+        if isinstance(frame, EVENT_FRAMES):
             for effect in desk.agent_frame(_CONN, frame, data, now):
                 if isinstance(effect, Store):
                     desk.stored(effect.token, number + 1, now)

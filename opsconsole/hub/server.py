@@ -31,8 +31,9 @@ from opsconsole.hub.subscriptions import RowFeed
 from opsconsole.hub.tails import Tails
 from opsconsole.hub.waiters import Waiters
 from opsconsole.policy.interface import Policy
-from opsconsole.protocol.frames import Command, EventFrame, Frame, Hello, Res
+from opsconsole.protocol.frames import Command, Frame, Hello, Res
 from opsconsole.protocol.limits import Close as CloseCode
+from opsconsole.protocol.quick import EVENT_FRAMES
 from opsconsole_storage import Store as Storage
 
 ASKED_MAX = 10_000
@@ -146,7 +147,7 @@ class Hub:
     def agent_frame(self, conn: str, frame: Frame, data: bytes) -> None:
         """A point says something. While the disk refuses events they are left in its journal."""
         self.counts.frames[frame.t] += 1
-        if isinstance(frame, EventFrame):
+        if isinstance(frame, EVENT_FRAMES):
             if self.recorder.events_problem:
                 self.counts.frames_dropped += 1
                 self._dropped.add(conn)

@@ -18,6 +18,7 @@ from opsconsole.hub.settings import ShellLimits
 from opsconsole.protocol.connection import Connection, Phase, Side
 from opsconsole.protocol.frames import Bye, Frame
 from opsconsole.protocol.limits import SUBPROTOCOL, Close
+from opsconsole.protocol.quick import read
 
 FRAMES_A_TURN = 32
 """Frames handled before the loop may serve others: one chunk of the socket can hold thousands."""
@@ -56,7 +57,7 @@ class Session(ABC):
         self.conn = conn
         self.principal = principal
         self.limits = limits
-        self.connection = Connection(self.side, now=now, beat_seconds=limits.beat_seconds)
+        self.connection = Connection(self.side, now=now, beat_seconds=limits.beat_seconds, read=read)
         self.outgoing = Outgoing(self.connection, wire.send, limits.outgoing_frames_max)
         self.said_bye = False
         self.frames_received = 0

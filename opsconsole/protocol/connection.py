@@ -9,6 +9,7 @@ what the frames mean. The caller moves bytes and gives the time (monotonic secon
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Literal
 
@@ -54,8 +55,17 @@ _ALWAYS = (Bye,)
 class Connection:
     """One end of one WebSocket."""
 
-    def __init__(self, side: Side, *, now: float, beat_seconds: float = BEAT_SECONDS) -> None:
+    def __init__(
+        self,
+        side: Side,
+        *,
+        now: float,
+        beat_seconds: float = BEAT_SECONDS,
+        read: Callable[[str | bytes, Direction], Frame | None] = decode,
+    ) -> None:
         self.side = side
+        self._read = read
+        self._received = _RECEIVES[side]
         self.phase = Phase.OPENING
         self.beat_seconds = beat_seconds
         self.peer_clock_offset_seconds: float | None = None
@@ -76,7 +86,7 @@ class Connection:
         if self.phase is Phase.CLOSED:
             raise LocalProtocolError("received on a closed connection")
         try:
-            frame = decode(data, _RECEIVES[self.side])
+            frame = self._read(data, self._received)
             self._heard_at = now
             if frame is not None:
                 self._check_received(frame)

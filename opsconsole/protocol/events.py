@@ -30,11 +30,12 @@ LabelName = Annotated[str, Field(max_length=LABEL_NAME_CHARS_MAX)]
 Label = Annotated[str, Field(max_length=LABEL_CHARS_MAX)]
 
 
-def _measured(value: float | None) -> float | None:
+def measured(value: float | None) -> float | None:
+    """The length of time, or None for what is none."""
     return value if value is not None and math.isfinite(value) and value >= 0 else None
 
 
-Duration = Annotated[float | None, AfterValidator(_measured)]
+Duration = Annotated[float | None, AfterValidator(measured)]
 """What is no length of time is read as unknown: it stands in timelines that are stored."""
 Capability = Literal["hold", "pause", "inject", "takeover", "kill_cooperative", "kill_process", "freeze"]
 """What a point can do to its run; the console offers nothing that no point can do."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from hypothesis import strategies as st
+
 EVENTS: dict[str, dict[str, Any]] = {
     "run": {
         "seq": 1,
@@ -119,3 +121,10 @@ FRAMES: dict[str, dict[str, dict[str, Any]]] = {
     },
 }
 """direction -> frame type -> a sample."""
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+"""Whatever JSON has, not deep."""

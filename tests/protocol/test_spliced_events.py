@@ -13,6 +13,7 @@ from opsconsole.errors import RemoteProtocolError
 from opsconsole.protocol.coding import decode, encoded_events, spliced_events
 from opsconsole.protocol.events import parse_timeline
 from opsconsole.protocol.frames import EventFrame
+from opsconsole.protocol.quick import EVENT_FRAMES, read
 from tests.protocol import samples
 
 NOTE = '{"seq":1,"ts":1.0,"type":"note","text":"%s"}'
@@ -22,10 +23,12 @@ HEAD = '{"t":"event","run":"run_1","gen":"g1",'
 def stored(data: str) -> bytes:
     """What is stored of a frame."""
     raw = data.encode()
-    frame = decode(raw, "agent_to_hub")
+    frame, quick = decode(raw, "agent_to_hub"), read(raw, "agent_to_hub")
     assert isinstance(frame, EventFrame)
+    assert isinstance(quick, EVENT_FRAMES)
     body = spliced_events(raw, frame)
     assert is_believed(body, frame)
+    assert spliced_events(raw, quick) == body
     return body
 
 
@@ -104,14 +107,7 @@ def test_no_arrangement_of_keys_stores_what_was_not_believed(pieces: list[str]) 
     assert is_believed(spliced_events(data.encode(), frame), frame)
 
 
-VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-(10**20), 10**20) | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=8,
-)
-
-
-@given(VALUES, st.booleans())
+@given(samples.JSON_VALUES, st.booleans())
 def test_any_data_of_an_event_is_stored_as_it_was_believed(value: Any, is_ascii: bool) -> None:
     event = samples.EVENTS["note"] | {"data": {"value": value}}
     data = json.dumps(samples.FRAMES["agent_to_hub"]["event"] | {"events": [event]}, ensure_ascii=is_ascii)

@@ -26,7 +26,7 @@ from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.state import Point, Run
 from opsconsole.hub.desk.world import Session, World, merged
 from opsconsole.policy.redaction import may_hold_secret
-from opsconsole.protocol.coding import encoded_events, spliced_events
+from opsconsole.protocol.coding import spliced_events
 from opsconsole.protocol.events import Event, RunEvent
 from opsconsole.protocol.frames import (
     Ack,
@@ -43,6 +43,7 @@ from opsconsole.protocol.frames import (
     Welcome,
 )
 from opsconsole.protocol.limits import Close
+from opsconsole.protocol.quick import EVENT_FRAMES
 
 
 def hello(world: World, conn: str, principal: Principal, hello: Hello, now: float) -> Effects:
@@ -85,7 +86,7 @@ def frame(world: World, conn: str, frame: Frame, data: bytes, now: float) -> Eff
 
 
 def _on_frame(world: World, session: Session, frame: Frame, data: bytes, now: float) -> Effects:
-    if isinstance(frame, EventFrame):
+    if isinstance(frame, EVENT_FRAMES):
         return _events(world, session, frame, data, now)
     if isinstance(frame, Ack):
         return _journalled(world, session, frame)
@@ -195,7 +196,7 @@ def _store(world: World, run: Run, point: Point, first: int, last: int, body: by
 
 
 def _body(world: World, frame: EventFrame, fresh: Sequence[Event], data: bytes) -> bytes:
-    body = spliced_events(data, frame) if len(fresh) == len(frame.events) else encoded_events(fresh)
+    body = spliced_events(data, frame, left_out=len(frame.events) - len(fresh))
     return records.masked_body(body, world.mask) if may_hold_secret(body) else body
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 from opsconsole.domain.command import Role
 from opsconsole.domain.ids import is_sealed
@@ -40,6 +40,7 @@ from opsconsole.protocol.events import (
     UnknownEvent,
     UsageEvent,
 )
+from opsconsole.protocol.quick import TOOL_EVENTS, either
 
 LEASE_SECONDS_MAX = 86_400.0
 """A day: no promise to stop by itself is worth waiting longer for."""
@@ -58,12 +59,12 @@ def fold(world: World, run: Run, point: Point, events: Sequence[Event], now: flo
 
 def _latest_readings(events: Sequence[Event]) -> Sequence[Event]:
     """The events of one frame without readings that a later one of the same frame replaces: they are cumulative."""
-    told = [event for event in events if type(event) is UsageEvent]
+    told = [cast(UsageEvent, event) for event in events if type(event) in _READINGS]
     if len(told) < 2:
         return events
     last = {(event.model, event.served_model, event.provider): event.seq for event in told}
     replaced = {event.seq for event in told}.difference(last.values())
-    return [event for event in events if type(event) is not UsageEvent or event.seq not in replaced]
+    return [event for event in events if type(event) not in _READINGS or event.seq not in replaced]
 
 
 def new_run(world: World, run_id: str, principal: Principal, now: float) -> Run:
@@ -222,7 +223,7 @@ def _fold_note(world: World, run: Run, point: Point, event: NoteEvent, now: floa
     return []
 
 
-_FOLDS: dict[type[Any], Callable[[World, Run, Point, Any, float], Effects]] = {
+_FOLD_OF_MODEL: dict[type[Any], Callable[[World, Run, Point, Any, float], Effects]] = {
     RunEvent: _fold_run,
     StateEvent: _fold_state,
     ToolEvent: calls.report,
@@ -231,15 +232,18 @@ _FOLDS: dict[type[Any], Callable[[World, Run, Point, Any, float], Effects]] = {
     NoteEvent: _fold_note,
 }
 """An event of a type that is not known, or that did not validate, is kept and nothing follows."""
+_FOLDS = {kind: fold_one for model, fold_one in _FOLD_OF_MODEL.items() for kind in either(model)}
+_READINGS = either(UsageEvent)
+_AFTER_END = tuple(
+    kind for model in (StateEvent, RunEvent, MessageEvent, UsageEvent, NoteEvent) for kind in either(model)
+)
 
 
 def _may_follow_end(event: Event) -> bool:
     """What may truthfully arrive after the end: exit reports, last readings and words, the ends of calls."""
-    if isinstance(event, StateEvent):
-        return True
-    if isinstance(event, ToolEvent):
+    if isinstance(event, TOOL_EVENTS):
         return event.status in CALL_ENDED
-    return isinstance(event, RunEvent | MessageEvent | UsageEvent | NoteEvent | UnknownEvent)
+    return isinstance(event, (*_AFTER_END, UnknownEvent))
 
 
 def _zombie(world: World, run: Run, event: Event, now: float) -> Effects:
@@ -250,7 +254,7 @@ def _zombie(world: World, run: Run, event: Event, now: float) -> Effects:
     first = not run.zombie and run.proof is not Proof.PROCESS
     run.zombie = run.zombie or first
     refusal = (
-        outcomes.refuse_dead(world, run, event, now) if isinstance(event, ToolEvent) and not world.replaying else []
+        outcomes.refuse_dead(world, run, event, now) if isinstance(event, TOOL_EVENTS) and not world.replaying else []
     )
     if not first:
         return refusal

@@ -49,7 +49,7 @@ def shown(world: World, run: Run, event: MessageEvent | ToolEvent) -> None:
     if history is None:
         return
     texts: tuple[str | None, ...] = ()
-    if isinstance(event, ToolEvent):
+    if event.type == "tool":
         texts = (event.result, event.error)
     elif event.role in _SHOWN_TO_IT:
         texts = (event.text, event.append)

@@ -15,6 +15,7 @@ from opsconsole.hub.desk.world import World
 from opsconsole.policy.redaction import redact
 from opsconsole.protocol.events import Event, ToolEvent
 from opsconsole.protocol.frames import PointCommand
+from opsconsole.protocol.quick import TOOL_EVENTS
 
 RESULT_CHARS_MAX = 2_000
 """Of a call's result, in the audit and on the approval's row."""
@@ -77,7 +78,7 @@ def note_offline(world: World, run: Run, call: Call, now: float) -> Effects:
 
 def refuse_dead(world: World, run: Run, event: Event, now: float) -> Effects:
     """A proposal of a run that has ended."""
-    if not isinstance(event, ToolEvent) or not event.gate or event.status is not CallStatus.PROPOSED:
+    if not isinstance(event, TOOL_EVENTS) or not event.gate or event.status is not CallStatus.PROPOSED:
         return []
     frame = PointCommand(
         cmd=verdict_id(run.id, event.id),
