@@ -45,7 +45,7 @@ class AgentSession(Session):
         return True
 
     def _handle(self, frame: Frame, data: bytes) -> None:
-        if isinstance(frame, Hello):
+        if type(frame) is Hello:
             self.principal = replace(self.principal, client=frame.client or self.principal.client)
             self._is_known = True
             self._hub.agent_hello(self.conn, self.principal, frame)

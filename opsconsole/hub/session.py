@@ -159,7 +159,7 @@ class Session(ABC):
         early = max(self._frames.take(1.0, now), self._volume.take(len(data), now))
         if frame is None or not await self._calm(early, frame):
             return
-        if isinstance(frame, Bye):
+        if type(frame) is Bye:
             self.said_bye = True
             self._why = frame.reason or "said bye"
         self._handle(frame, data)

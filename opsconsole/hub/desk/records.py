@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import MISSING, Field, dataclass, fields, replace
+from operator import attrgetter
 from typing import Any
 
+import msgspec
+from msgspec import defstruct, json
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
@@ -39,11 +42,27 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
 }
 
 
+def _default(one: Field[Any]) -> tuple[Any, ...]:
+    """The default of a dataclass's field, as a struct declares it; nothing for one that has none."""
+    if one.default_factory is not MISSING:
+        return (msgspec.field(default_factory=one.default_factory),)
+    return () if one.default is MISSING else (one.default,)
+
+
 _LEFT_OUT: dict[str, Any] = {
-    "run": {"latest": True, "open_calls": True, "calls": {"__all__": {"args", "edited", "input_schema"}}},
+    "run": {"latest", "open_calls", "calls"},
     "receipt": {"waiting"},
 }
-"""Not kept: arguments of open calls, which only memory ever holds unmasked, and what is worked out from the rest."""
+"""Not kept: what is worked out from the rest; the calls of a run, which are most of its record, are put in apart."""
+_CALL_FIELDS = [one for one in fields(Call) if one.name not in {"args", "edited", "input_schema"}]
+"""Arguments are not kept: only memory ever holds them unmasked."""
+_SavedCall = defstruct(
+    "SavedCall",
+    [(one.name, Any, *_default(one)) for one in _CALL_FIELDS],
+    omit_defaults=True,
+    gc=False,
+)
+_values_of_call = attrgetter(*(one.name for one in _CALL_FIELDS))
 
 
 ADDRESSES = frozenset({"id", "parent", "verdict", "digest", "command", "restored_from"})
@@ -127,7 +146,12 @@ def _body(world: World, kind: str, key: str) -> bytes | None:
     body = _ADAPTERS[kind].dump_json(record, exclude=_LEFT_OUT.get(kind), exclude_defaults=True)
     if kind == "run":
         world.runs[key].watched = None
+        body = body[:-1] + b',"calls":' + _calls(record) + b"}"
     return body
+
+
+def _calls(run: Run) -> bytes:
+    return json.encode({key: _SavedCall(*_values_of_call(call)) for key, call in run.calls.items()})
 
 
 def _masked(command: OpenCommand, mask: Masker) -> OpenCommand:

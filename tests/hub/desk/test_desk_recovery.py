@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import fields, replace
 from typing import Any
 
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from opsconsole.domain.command import Role
+from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
 from opsconsole.hub.desk.desk import Desk
 from opsconsole.hub.desk.effects import Record, Store
 from opsconsole.hub.desk.principal import Principal
+from opsconsole.hub.desk.state import Call, Reserve
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
 from opsconsole.protocol.frames import Welcome
@@ -579,3 +582,52 @@ def test_a_refusal_that_only_names_a_run_by_that_word_makes_no_command_void() ->
     operator.ask("resume", run="was_recorded")
     assert office.storage.facts("command.refused")[-1]["run"] == "was_recorded"
     assert office.recovered()._world.void == set()
+
+
+FULL_CALL = Call(
+    id="c1",
+    kind=CallKind.MODEL_CALL,
+    tool="gpt",
+    status=CallStatus.RUNNING,
+    since=1.5,
+    gate=True,
+    args={"token": "secret"},
+    call_digest="sha256:1",
+    edited_digest="sha256:2",
+    edited={"token": "other"},
+    agent_reason="why",
+    read_only_claimed=True,
+    risk_claimed=Risk.HIGH,
+    ttl_seconds=9.5,
+    target="other",
+    point="gateway",
+    reserve=Reserve(tokens=7, usd=0.25),
+    server="files",
+    annotations={"readOnlyHint": True},
+    input_schema={"type": "object"},
+    schema_change="DROP TABLE t",
+    approval="apr_1",
+    verdict="vrd_1",
+    permitted=True,
+    counted=True,
+    embeds=True,
+    unpermitted=True,
+    held="pause",
+    asked=True,
+    is_seen=True,
+    seen_digest="1234",
+)
+
+
+def test_a_call_is_kept_whole_but_for_what_only_memory_may_hold() -> None:
+    office = Office()
+    office.agent()
+    office.desk._world.runs[RUN].calls["c1"] = FULL_CALL
+    office.save_records()
+    loaded = office.recovered()._world.runs[RUN].calls["c1"]
+    assert loaded == replace(FULL_CALL, args=None, edited=None, input_schema=None)
+
+
+def test_every_field_of_a_call_is_in_the_one_that_is_kept_whole() -> None:
+    plain = Call(id="", kind=CallKind.TOOL_CALL, tool="", status=CallStatus.PROPOSED, since=0.0)
+    assert [one.name for one in fields(Call) if getattr(FULL_CALL, one.name) == getattr(plain, one.name)] == []
