@@ -73,7 +73,16 @@ def test_an_unknown_price_is_never_shown_as_the_whole_cost() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "shown"),
-    [(-5, "0s"), (59, "59s"), (60, "1m00"), (599, "9m59"), (600, "10m"), (7_500, "2h05"), (273_600, "3d04")],
+    [
+        (-5, "0s"),
+        (59, "59s"),
+        (60, "1m00"),
+        (599, "9m59"),
+        (600, "10m"),
+        (7_500, "2h05"),
+        (273_600, "3d04"),
+        (1e307, "999d+"),
+    ],
 )
 def test_ages_take_five_cells_at_most(seconds: float, shown: str) -> None:
     assert age(seconds) == shown

@@ -7,6 +7,7 @@ from datetime import datetime, tzinfo
 _MINUTE = 60
 _HOUR = 3_600
 _DAY = 86_400
+_DAYS_MAX = 999
 _LATEST = 253_370_764_800.0
 """The year 9999 begins: no calendar has much more, in any zone."""
 
@@ -34,7 +35,7 @@ def count(number: int) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long, in at most five cells: 41s, 3m50, 2h05, 3d04; never negative (clocks differ)."""
+    """How long, in at most five cells: 41s, 3m50, 2h05, 3d04, 999d+; never negative (clocks differ)."""
     whole = max(0, int(seconds))
     if whole < _MINUTE:
         return f"{whole}s"
@@ -44,7 +45,10 @@ def age(seconds: float) -> str:
         return f"{whole // _MINUTE}m"
     if whole < _DAY:
         return f"{whole // _HOUR}h{whole % _HOUR // _MINUTE:02d}"
-    return f"{whole // _DAY}d{whole % _DAY // _HOUR:02d}"
+    days = whole // _DAY
+    if days < 100:
+        return f"{days}d{whole % _DAY // _HOUR:02d}"
+    return f"{days}d" if days <= _DAYS_MAX else f"{_DAYS_MAX}d+"
 
 
 def time_of_day(at: float, zone: tzinfo) -> str:

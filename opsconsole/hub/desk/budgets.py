@@ -29,6 +29,8 @@ LATENCY_MS_MAX = 7 * 86_400_000.0
 """A week; what is said to have taken longer is no measure of a call."""
 TICK_SECONDS = 10.0
 """How often wall clocks and breakers that end by themselves are looked at."""
+RUNWAY_SECONDS_MAX = 366 * 86_400.0
+"""A year."""
 RECORD = "breakers"
 
 
@@ -279,7 +281,7 @@ def show(world: World, run: Run, row: RunRow, now: float) -> RunRow:
 
 
 def _soonest(world: World, run: Run, row: RunRow, now: float) -> tuple[float, str] | None:
-    """(seconds, words) of the cap that is reached first."""
+    """(seconds, words) of the cap that is reached first, if that is within a year: further off it says nothing."""
     found: list[tuple[float, str]] = []
     cap, pace = run.limits.cost_usd, row.cost_per_minute_usd
     if cap is not None and pace > 0 and row.cost_usd < cap:
@@ -289,7 +291,8 @@ def _soonest(world: World, run: Run, row: RunRow, now: float) -> tuple[float, st
         ways = breakers.runways(run.id, now)
         if ways and ways[0][1].seconds is not None:
             found.append((ways[0][1].seconds, f"the {ways[0][1].cap_text} of {ways[0][0]}"))
-    return min(found, default=None)
+    first = min(found, default=None)
+    return first if first is not None and first[0] <= RUNWAY_SECONDS_MAX else None
 
 
 def record(world: World) -> dict[str, Any]:

@@ -33,6 +33,14 @@ FLEET = 'id = "all"\nper = "fleet"\ntrip = { cost_usd = 1.0 }'
 RATE = 'id = "rate"\nper = "run"\ntrip = { tool_calls_per_minute = 3 }\nresume = "2m"'
 
 
+LIFTED = {
+    "breaker": "day",
+    "account": "day/agent/bot",
+    "caps": {"cost_usd": 3.0},
+    "written": {"cost_usd": 1.0},
+}
+
+
 def gateway(office: Office, run: str, agent: str = "bot") -> Agent:
     return office.agent(run, point="gateway", caps=CAPS, agent=agent)
 
@@ -113,7 +121,7 @@ def test_one_decision_raises_the_cap_and_lets_the_run_go_on() -> None:
     (entry,) = office.storage.facts("run.resume")
     assert (entry["caps"]["cost_usd"], entry["note"], entry["lifted"]) == (
         *(3.0, "month end"),
-        [{"breaker": "day", "account": "day/agent/bot", "caps": {"cost_usd": 3.0}}],
+        [LIFTED],
     )
     spend(agent, 3.1)
     assert office.row("run_0").held_by == ["day"]
@@ -246,6 +254,41 @@ def test_a_budget_is_retuned_for_a_reason_and_on_record() -> None:
     assert (states(office, "run_0"), office.storage.facts("budget.changed")[0]["note"]) == (["working"], "launch day")
 
 
+def change_policy(office: Office, *breakers: str) -> None:
+    office.step(lambda now: office.desk.change_policy(policy(*breakers), "", now))
+
+
+@pytest.mark.parametrize("restarts", [0, 1, 2])
+def test_a_file_that_is_written_stricter_later_wins_over_a_cap_that_a_person_raised(restarts: int) -> None:
+    office = capped(DAY)
+    agent = office.agent("run_0", agent="bot")
+    assert office.operator().ask("budget", account="day/agent/bot", caps={"cost_usd": 9.0}, note="launch day").ok
+    spend(agent, 1.2)
+    for _ in range(restarts):
+        office.save_records()
+        office.restart()
+    assert (states(office, "run_0"), office.desk.budgets(office.now)[0]["cap"]) == (["working"], 9.0)
+    change_policy(office, DAY.replace("1.0", "0.5"))
+    assert (states(office, "run_0"), office.desk.budgets(office.now)[0]["cap"]) == (["pausing"], 0.5)
+
+
+def test_a_stricter_file_that_was_written_while_the_hub_was_away_wins_too() -> None:
+    office = capped(DAY)
+    spend(office.agent("run_0", agent="bot"), 0.2)
+    assert office.operator().ask("budget", account="day/agent/bot", caps={"cost_usd": 9.0}, note="launch day").ok
+    office.policy = policy(DAY.replace("1.0", "0.5"))
+    office.restart()
+    assert office.desk.budgets(office.now)[0]["cap"] == 0.5
+
+
+def test_a_budget_that_is_set_below_what_was_used_pauses_at_once_and_says_what_it_was() -> None:
+    office = capped(DAY)
+    spend(office.agent("run_0", agent="bot"), 0.7)
+    assert office.operator().ask("budget", account="day/agent/bot", caps={"cost_usd": 0.5}, note="enough").ok
+    assert (states(office, "run_0"), office.row("run_0").held_by) == (["pausing"], ["day"])
+    assert office.storage.facts("budget.changed")[0]["before"] == {"cost_usd": 1.0}
+
+
 def test_a_retuned_budget_lets_all_go_on_that_it_held() -> None:
     office = capped(DAY)
     for run in ("run_0", "run_1"):
@@ -325,6 +368,15 @@ def test_the_run_s_own_cap_has_a_runway() -> None:
     spend(office.agent("run_0"), 1.0)
     row = office.row("run_0")
     assert (row.runway, row.runway_at) == ("its $10.00 cap", office.now + 9 * 60)
+
+
+def test_a_price_next_to_nothing_gives_nobody_a_runway_without_end() -> None:
+    office = capped(FLEET)
+    agent, other = office.agent("run_0"), "run_1"
+    office.agent(other)
+    agent.usage(model="secret-model", turns=1, input_tokens=10, cost_usd=1e-305)
+    office.pass_time(1)
+    assert [(row.runway, row.runway_at) for row in (office.row("run_0"), office.row(other))] == [("", None)] * 2
 
 
 def test_another_policy_keeps_what_was_counted() -> None:
