@@ -15,7 +15,6 @@ from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
 from opsconsole.domain.usage import Usage
 from opsconsole.protocol.limits import (
-    BATCH_EVENTS_MAX,
     CAPS_MAX,
     LABEL_CHARS_MAX,
     LABEL_NAME_CHARS_MAX,
@@ -230,11 +229,12 @@ TimelineEvent = Annotated[
 ]
 """What a run's timeline holds."""
 
-_AGENT_EVENTS: TypeAdapter[list[Any]] = TypeAdapter(Annotated[list[AgentEvent], Field(max_length=BATCH_EVENTS_MAX)])
-_TIMELINE_EVENTS: TypeAdapter[list[Any]] = TypeAdapter(list[TimelineEvent])
-_AGENT_EVENT: TypeAdapter[Any] = TypeAdapter(AgentEvent)
-_TIMELINE_EVENT: TypeAdapter[Any] = TypeAdapter(TimelineEvent)
-_RAW_EVENTS: TypeAdapter[list[dict[str, Any]]] = TypeAdapter(list[dict[str, Any]])
+_ON_USE = ConfigDict(defer_build=True)
+"""A process that reads no timeline does not make their readers."""
+_TIMELINE_EVENTS: TypeAdapter[list[Any]] = TypeAdapter(list[TimelineEvent], config=_ON_USE)
+_AGENT_EVENT: TypeAdapter[Any] = TypeAdapter(AgentEvent, config=_ON_USE)
+_TIMELINE_EVENT: TypeAdapter[Any] = TypeAdapter(TimelineEvent, config=_ON_USE)
+_RAW_EVENTS: TypeAdapter[list[dict[str, Any]]] = TypeAdapter(list[dict[str, Any]], config=_ON_USE)
 
 Event = (
     RunEvent | StateEvent | MessageEvent | ToolEvent | UsageEvent | NoteEvent | LinkEvent | CommandEvent | UnknownEvent
