@@ -45,7 +45,7 @@ class Runway:
     @property
     def cap_text(self) -> str:
         """The cap in words."""
-        within = "" if self.window == "total" else f" a {self.window}"
+        within = "" if self.window == "total" else f" {'an' if self.window == 'hour' else 'a'} {self.window}"
         return f"{shown_amount(self.what, self.limit)} cap{within}"
 
     def text(self, zone: tzinfo = UTC) -> str:
@@ -67,7 +67,7 @@ class Runway:
     def _full(self) -> str:
         if self.seconds is None:
             return ""
-        return f", full in {_lasting(self.seconds)}" if self.seconds else ", full"
+        return f", full in {lasting(self.seconds)}" if self.seconds else ", full"
 
     def _at(self, zone: tzinfo) -> str:
         seconds = self.seconds or 0.0
@@ -102,5 +102,6 @@ def shown_amount(what: str, amount: float, *, is_pace: bool = False) -> str:
     return f"{amount:,.{1 if is_pace and amount < 10 else 0}f} {NAMES.get(what, what)}"
 
 
-def _lasting(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:.0f} min"
+def lasting(seconds: float) -> str:
+    """A length of time, in seconds while they matter."""
+    return f"{seconds:.0f} s" if seconds < 90 else f"{seconds / 60:,.0f} min"

@@ -99,7 +99,7 @@ def make_notice(
 
 
 def told_reached(cap: Cap, used: float) -> str:
-    within = "" if cap.window == "total" else f" in a {cap.window}"
+    within = "" if cap.window == "total" else f" in {'an' if cap.window == 'hour' else 'a'} {cap.window}"
     return f"{shown_amount(cap.what, used)} of {shown_amount(cap.what, cap.limit)}{within}"
 
 

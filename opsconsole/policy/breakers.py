@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
+from opsconsole.policy.breaker_caps import SetCaps
 from opsconsole.policy.breaker_latency import Latencies
-from opsconsole.policy.breaker_runway import Runway
+from opsconsole.policy.breaker_runway import Runway, lasting
 from opsconsole.policy.breaker_values import (
     COUNTED,
     Admission,
@@ -51,8 +52,7 @@ class Breakers:
         self._subjects: dict[str, Subject] = {}
         self._trips: dict[tuple[str, str], Notice] = {}
         self._warned: set[tuple[str, str, str]] = set()
-        self._raised: dict[tuple[str, str, str], float] = {}
-        """Breaker, account, limit -> the cap that a person set."""
+        self._set = SetCaps()
         self._callers: dict[str, str] = {}
         """Reservation -> run."""
         self._latencies = Latencies()
@@ -64,6 +64,7 @@ class Breakers:
     def replace_rules(self, rules: Sequence[BreakerRule]) -> None:
         """Other rules from now on; what was counted for a breaker of the same id and scope goes on."""
         self._rules = {rule.id: rule for rule in rules}
+        self._set.rewrite({rule.id: rule.trip for rule in rules})
         self._known.clear()
         self._trips = {key: trip for key, trip in self._trips.items() if key[0] in self._rules}
 
@@ -82,13 +83,9 @@ class Breakers:
         for rule, account in self._about(subject) if subject else ():
             own = f"{rule.id}/run/{run}"
             self._trips.pop((rule.id, own), None)
-            self._forget_raised(rule, own)
+            self._set.forget(rule.id, own, rule.trip)
             if rule.scope == "run":
                 self._close(rule, account)
-
-    def _forget_raised(self, rule: BreakerRule, account: str) -> None:
-        for name in rule.trip:
-            self._raised.pop((rule.id, account, name), None)
 
     def _close(self, rule: BreakerRule, account: str) -> None:
         for place in (account, *(f"{account}/{tool}" for tool in (*self._tools.pop(account, ()), OTHER_TOOLS))):
@@ -201,25 +198,22 @@ class Breakers:
             StillReached: without a higher cap it would trip at once.
         """
         trip = self._trips[breaker, account]
-        before = {name: self._raised.get((breaker, account, name)) for name in caps or {}}
-        for name in caps or {}:
-            self.set_cap(breaker, account, name, (caps or {})[name])
-        if reached := self._still(breaker, account, at):
-            for name, value in before.items():
-                self._put_back((breaker, account, name), value)
+        if reached := self.still_held(breaker, account, at, caps or {}):
             raise StillReached(reached)
+        for name, value in (caps or {}).items():
+            self.set_cap(breaker, account, name, value)
         return self._resume(trip, f"{breaker}: resumed", at)
 
     def still_held(self, breaker: str, account: str, at: float, caps: Mapping[str, float]) -> str | None:
         """Why `resume` with these caps would be refused, in words, or None; nothing changes."""
-        before = {name: self._raised.get((breaker, account, name)) for name in caps}
+        before = self._set.kept((breaker, account, name) for name in caps)
         for name, value in caps.items():
             self.set_cap(breaker, account, name, value)
         try:
             return self._still(breaker, account, at)
         finally:
-            for name, old in before.items():
-                self._put_back((breaker, account, name), old)
+            self._set.put_back(before)
+            self._known.clear()
 
     def put_trip(self, trip: Notice) -> None:
         """A trip that is on record holds its runs, whatever was counted."""
@@ -230,12 +224,36 @@ class Breakers:
         """A resume that is on record: the trip is over, whatever was counted."""
         self._trips.pop((breaker, account), None)
 
-    def set_cap(self, breaker: str, account: str, limit: str, value: float) -> None:
-        """A person sets another cap for one account. Raises: KeyError where the breaker has no such limit."""
-        if limit not in self._rules[breaker].trip:
-            raise KeyError(limit)
-        self._raised[breaker, account, limit] = value
+    def set_cap(self, breaker: str, account: str, limit: str, value: float, written: float | None = None) -> None:
+        """A person sets another cap for one account, when the file said `written`; None: what it says now.
+
+        It holds until the file says something stricter of this limit.
+        Raises: KeyError where the breaker has no such limit.
+        """
+        now_written = self._rules[breaker].trip[limit]
+        then = now_written if written is None else written
+        self._set.set((breaker, account, limit), value, then=then, written=now_written)
         self._known.clear()
+
+    def caps_of(self, breaker: str, account: str) -> dict[str, float]:
+        """What caps an account now, by limit; nothing where there is no such breaker."""
+        written = self.limits_of(breaker)
+        return {name: self._set.limit(breaker, account, name, limit) for name, limit in written.items()}
+
+    def recheck(self, at: float, account: str | None = None) -> list[Notice]:
+        """What other caps make of what was used already: of one account, or of all."""
+        found: list[Notice] = []
+        for subject in self._subjects.values():
+            accounts = {cap.account for _, cap in self._caps(subject)}
+            if account is None or account in accounts:
+                found += self._check(subject, at)
+                if account is not None:
+                    break
+        return found
+
+    def counts_in(self, run: str, account: str) -> bool:
+        """Whether what this run uses is counted in an account."""
+        return account in (place for _, place in self._about(self._subjects[run]))
 
     def holding(self, run: str) -> list[Notice]:
         """The trips that hold a run now."""
@@ -319,7 +337,7 @@ class Breakers:
 
     def _caps_of(self, rule: BreakerRule, account: str, tool: str = "") -> Iterable[Cap]:
         for name, limit in rule.trip.items():
-            limit = self._raised.get((rule.id, account, name), limit)
+            limit = self._set.limit(rule.id, account, name, limit)
             if name in COUNTED:
                 yield Cap(account=account, what=name, window=rule.window, limit=limit, name=name)
             elif name == SAME_TOOL:
@@ -353,12 +371,12 @@ class Breakers:
         return found
 
     def _wall_clock(self, subject: Subject, at: float) -> Iterable[Notice]:
-        for rule, _ in self._about(subject):
+        for rule in (rule for rule, _ in self._about(subject) if "wall_clock" in rule.trip):
             account = f"{rule.id}/run/{subject.run}"
-            limit = self._raised.get((rule.id, account, "wall_clock"), rule.trip.get("wall_clock"))
+            limit = self._set.limit(rule.id, account, "wall_clock", rule.trip["wall_clock"])
             lasted = at - subject.started_at
-            if limit is not None and lasted >= limit and (rule.id, account) not in self._trips:
-                text = f"runs for {lasted / 60:,.0f} min of {limit / 60:,.0f} min"
+            if lasted >= limit and (rule.id, account) not in self._trips:
+                text = f"runs for {lasting(lasted)} of {lasting(limit)}"
                 yield self._trip(rule, account, "wall_clock", text, at)
 
     def _still(self, breaker: str, account: str, at: float) -> str | None:
@@ -372,7 +390,7 @@ class Breakers:
         if trip.limit != "wall_clock":
             return None
         subject = self._subjects.get(account.removeprefix(f"{breaker}/run/"))
-        limit = self._raised.get((breaker, account, "wall_clock"), rule.trip.get("wall_clock", 0.0))
+        limit = self.caps_of(breaker, account).get("wall_clock", 0.0)
         return trip.text if subject and at - subject.started_at >= limit else None
 
     def _unpriced(self, subject: Subject, amount: Amount, at: float) -> Iterable[Notice]:
@@ -398,20 +416,13 @@ class Breakers:
         self._latencies.forget(trip.account)
         return make_notice(Note.RESUME, trip.breaker, trip.account, trip.limit, text, at)
 
-    def _put_back(self, key: tuple[str, str, str], value: float | None) -> None:
-        self._known.clear()
-        if value is None:
-            self._raised.pop(key, None)
-        else:
-            self._raised[key] = value
-
     def dump(self) -> dict[str, Any]:
         """Windows, reservations, trips and raised caps as JSON values; the runs are told again by `started`."""
         return {
             "ledger": self._ledger.dump(),
             "trips": [asdict(one) for one in self._trips.values()],
             "warned": [list(one) for one in self._warned],
-            "raised": [[*key, value] for key, value in self._raised.items()],
+            "raised": self._set.dump(),
             "callers": self._callers,
             "tools": {account: sorted(tools) for account, tools in self._tools.items()},
             **self._latencies.dump(),
@@ -427,7 +438,7 @@ class Breakers:
                 notice = Notice(**{**trip, "note": Note(trip["note"])})
                 breakers._trips[notice.breaker, notice.account] = notice
         breakers._warned = {(rule, account, limit) for rule, account, limit in state["warned"]}
-        breakers._raised = {(rule, account, limit): float(value) for rule, account, limit, value in state["raised"]}
+        breakers._set = SetCaps.load(state["raised"], {rule.id: rule.trip for rule in rules})
         breakers._callers = {str(id): str(run) for id, run in state["callers"].items()}
         breakers._latencies = Latencies.load(state)
         breakers._tools = {str(account): set(map(str, tools)) for account, tools in state.get("tools", {}).items()}

@@ -78,6 +78,10 @@ class ToolCall:
     """The MCP server that offered the tool, where that is known."""
     annotations: Mapping[str, Any] = field(default_factory=dict)
     """What the server said of the tool."""
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    """The JSON Schema of the arguments as it was told with the run's first call of the tool; empty where none was."""
+    made_up: bool = False
+    """The model called it although it was offered no tool of that name."""
     decision: Decision | None = None
     """What the policy said then; None where it was never asked."""
     rule: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from opsconsole.domain.digest import NotCanonical, call_digest
@@ -16,7 +17,11 @@ from opsconsole.policy.detectors.watch import Detectors
 from opsconsole.policy.file.policy import FilePolicy
 from opsconsole.policy.file.settings import DetectorSettings
 from opsconsole.policy.interface import Policy, Verdict
+from opsconsole.policy.price_list import window_of
 from opsconsole.scenario.case import Message, Scenario, ToolCall, Turn
+
+MODELS_KEPT_MAX = 256
+"""Whose windows are kept ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +39,8 @@ class Watch:
 
     def __init__(self, scenario: Scenario, policy: Policy) -> None:
         settings = policy.detectors if isinstance(policy, FilePolicy) else DetectorSettings()
+        self._has_facts = isinstance(policy, FilePolicy)
+        """Else those that were kept tell what is wrong in a call."""
         self.alarms: list[Alarm] = []
         self.pausing: Alarm | None = None
         """The first that pauses the run."""
@@ -58,6 +65,7 @@ class Watch:
                 served_model=step.served_model,
                 input_tokens=step.input_tokens,
                 output_tokens=step.output_tokens,
+                window=_window(step),
                 cost_usd=step.cost_usd,
             )
         )
@@ -72,13 +80,14 @@ class Watch:
             self._show(Handoff(**place, source=self._scenario.agent, target=step.target))
             return
         about: dict[str, Any] = {"call": step.id, "tool": step.tool, "args_digest": _digest(step)}
-        facts = step.facts if verdict is None else verdict.facts
+        facts = verdict.facts if verdict is not None and self._has_facts else step.facts
         self._show(
             CallProposed(
                 **place,
                 **about,
                 args_count=len(step.args),
                 args_chars=chars_of(step.args),
+                unknown_tool=step.made_up,
                 **wrong_in(facts),
             )
         )
@@ -104,6 +113,17 @@ class Watch:
             self.alarms.append(alarm)
             if pauses and self.pausing is None:
                 self.pausing = alarm
+
+
+def _window(step: Turn) -> int:
+    """Tokens that the model holds; what is more than that is another's window, or no one turn."""
+    window = _window_of(step.served_model or step.model)
+    return window if step.input_tokens <= window else 0
+
+
+@lru_cache(maxsize=MODELS_KEPT_MAX)
+def _window_of(model: str) -> int:
+    return window_of("", model)
 
 
 def _digest(step: ToolCall) -> str:

@@ -6,7 +6,8 @@ import json
 import math
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, TypeVar, get_args
@@ -16,8 +17,10 @@ from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
 from opsconsole.errors import ConfigError
 from opsconsole.policy.file.lines import line_of, places
 from opsconsole.policy.file.problem import Problem, Problems
+from opsconsole.policy.file.settings import DetectorSettings
 from opsconsole.policy.file.table import Table
 from opsconsole.policy.interface import Decision
+from opsconsole.policy.rules.engine import nearest
 from opsconsole.policy.rules.pattern import Pattern
 from opsconsole.scenario.case import (
     CALLS_MAX,
@@ -44,6 +47,7 @@ MATCHING_CHARS_MAX = 2_000
 TURNS_MAX = 100_000
 _STEPS = re.compile(r"(?m)^\[\[steps\]\]")
 CLAIMS = tuple(str(claim) for claim in Claim)
+DETECTORS = tuple(one.name for one in fields(DetectorSettings) if one.name != "pause")
 WORDS_OF_CALLS = frozenset({Claim.ASKS_BEFORE, Claim.DENIES, Claim.NEVER_CALLS})
 """Claims about calls, which may be told apart by what their arguments hold."""
 
@@ -115,7 +119,7 @@ def _scenario(top: Table, where: Mapping[tuple[str | int, ...], int]) -> Scenari
         state=top.text("state"),
         steps_left_out=top.whole("steps_left_out", 0, least=0),
         expectations=tuple(_expectation(table, where) for table in top.tables("expect", EXPECTATIONS_MAX)),
-        steps=tuple(_step(table) for table in top.tables("steps", STEPS_MAX)),
+        steps=tuple(_told([_step(table) for table in top.tables("steps", STEPS_MAX)])),
     )
     top.close()
     return found
@@ -161,6 +165,8 @@ def _value(table: Table, claim: Claim) -> str | int | float:
     value = table.text(claim)
     if claim is Claim.VERDICTS and table.has(claim) and value not in (NO_WEAKER, THE_SAME):
         table.add(claim, f"give '{NO_WEAKER}' or '{THE_SAME}' (than those that were recorded)")
+    if claim is Claim.DETECTS and table.has(claim) and value not in DETECTORS:
+        table.add(claim, f"unknown detector {value}; {nearest(value, list(DETECTORS))}")
     return value
 
 
@@ -177,6 +183,19 @@ def _pattern(table: Table, name: str) -> str:
 
 
 # -- what happened -----------------------------------------------------------------------------------------------------
+
+
+def _told(steps: list[Step]) -> Iterator[Step]:
+    """Each call with the schema that was told last of its tool: it stands with the first one only."""
+    known: dict[str, Mapping[str, Any]] = {}
+    for step in steps:
+        if not isinstance(step, ToolCall) or step.made_up:
+            yield step
+        elif step.schema:
+            known[step.tool] = step.schema
+            yield step
+        else:
+            yield replace(step, schema=known.get(step.tool, {}))
 
 
 def _step(table: Table) -> Step:
@@ -241,6 +260,8 @@ def _call(table: Table, kind: CallKind) -> ToolCall:
         risk=_word(table, "risk", Risk),
         server=_maybe(table, "server"),
         annotations=_json(table, "annotations"),
+        schema=_json(table, "schema"),
+        made_up=table.boolean("made_up", False),
         decision=_word(table, "decision", Decision),
         rule=table.text("rule"),
         facts=_json(table, "facts"),

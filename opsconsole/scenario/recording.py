@@ -62,6 +62,8 @@ class Recorder:
         self._usage: dict[tuple[str, str], Usage] = {}
         self._own_costs: dict[str, float] = {}
         self._decided: dict[str, dict[str, Any]] = {}
+        self._tools: dict[str, dict[str, Any]] = {}
+        """Tool -> what was last told of it, which holds for its later calls."""
         self._started: float | None = None
         self._starter: str | None = None
         self._policy = ""
@@ -136,6 +138,7 @@ class Recorder:
         if not isinstance(known, ToolCall):
             tool = event.name or event.kind
             known = ToolCall(at=at, id=event.id, tool=tool, args=event.args or {}, kind=event.kind)
+            known = replace(known, **self._told_of(tool, event))
             if self._latest is not None:
                 self._latest.calls.append(key)
         changes: dict[str, Any] = {"status": advance_call(known.status, event.status)}
@@ -148,6 +151,11 @@ class Recorder:
         result = event.error if event.error is not None else event.result
         changes |= {"result": result} if result is not None else {}
         self._steps[key] = replace(known, **changes)
+
+    def _told_of(self, tool: str, event: ToolEvent) -> dict[str, Any]:
+        if event.input_schema is not None or event.offered is not None:
+            self._tools[tool] = {"schema": event.input_schema or {}, "made_up": event.offered is False}
+        return self._tools.get(tool, {})
 
     def _used(self, event: UsageEvent) -> None:
         """The difference to the reading before is the latest turn's."""

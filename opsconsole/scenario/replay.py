@@ -8,7 +8,7 @@ the first finding of a detector that pauses: what comes after it would have wait
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -178,7 +178,7 @@ def judged(scenario: Scenario, policy: Policy, step: ToolCall, memory: Memory) -
         server=step.server,
         annotations=step.annotations,
         starter=scenario.starter,
-        history=memory.history,
+        history=replace(memory.history, tool_schema=step.schema) if step.schema else memory.history,
     )
     hidden = masked_arguments(step.args)
     if not hidden or step.kind is not CallKind.TOOL_CALL or not isinstance(policy, FilePolicy):

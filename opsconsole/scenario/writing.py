@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -19,8 +20,9 @@ def written(scenario: Scenario) -> str:
     parts = [HEAD, *_header(scenario)]
     for expectation in scenario.expectations:
         parts += ["", "[[expect]]", *_lines(_expectation(expectation))]
+    told: dict[str, Mapping[str, Any]] = {}
     for step in scenario.steps:
-        parts += ["", "[[steps]]", *_lines(_step(step))]
+        parts += ["", "[[steps]]", *_lines(_step(_brief(step, told)))]
     return "\n".join(parts) + "\n"
 
 
@@ -40,6 +42,14 @@ def _header(scenario: Scenario) -> Iterator[str]:
             "steps_left_out": scenario.steps_left_out,
         }
     )
+
+
+def _brief(step: Step, told: dict[str, Mapping[str, Any]]) -> Step:
+    """The step without a schema that an earlier call of its tool has told; `told` remembers them."""
+    if not isinstance(step, ToolCall):
+        return step
+    known, told[step.tool] = told.get(step.tool), step.schema
+    return replace(step, schema={}) if known == step.schema else step
 
 
 def _expectation(one: Expectation) -> dict[str, Any]:
@@ -90,6 +100,8 @@ def _call(step: ToolCall, at: float) -> dict[str, Any]:
         risk=None if step.risk is None else str(step.risk),
         server=step.server,
         annotations=step.annotations,
+        schema=step.schema,
+        made_up=step.made_up,
         decision=None if step.decision is None else str(step.decision),
         rule=step.rule,
         facts=step.facts,
@@ -105,7 +117,7 @@ def _held(**fields: Any) -> dict[str, Any]:
     """The fields, with `args` and `facts` as JSON text where TOML cannot hold them."""
     found: dict[str, Any] = {}
     for name, value in fields.items():
-        if name in ("args", "facts", "annotations") and not _is_toml(value):
+        if name in ("args", "facts", "annotations", "schema") and not _is_toml(value):
             found[f"{name}_json"] = json_text(value)
         else:
             found[name] = value

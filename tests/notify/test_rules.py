@@ -40,6 +40,38 @@ def test_a_held_call_is_told_with_its_run_its_arguments_and_why() -> None:
     )
 
 
+def test_a_held_call_says_whose_decision_it_waits_for_and_whose_does_not_count() -> None:
+    quorums = [{"approvers": 2, "group": "finance", "people": ["dee", "eli", "fay"]}]
+    message = message_of(asked() | {"quorums": quorums, "not_by": ["dee"]})
+    assert message is not None
+    assert message.body.endswith(": changes the schema (asks 2 of finance, not dee)")
+
+
+def test_a_policy_that_fails_otherwise_is_another_message() -> None:
+    first, second, again = (
+        message_of({"kind": "policy.rejected", "problems": [problem]}) for problem in ("line 3", "line 9", "line 3")
+    )
+    assert first is not None
+    assert second is not None
+    assert (first.about == second.about, first == again) == (False, True)
+
+
+@pytest.mark.parametrize("kind", ["breaker.tripped", "limit.tripped"])
+def test_what_trips_again_at_a_raised_cap_is_another_message(kind: str) -> None:
+    entry = {"kind": kind, "account": "day/agent/bot", "run": "run_1", "breaker": "day"}
+    told = [message_of(entry | {"reached": reached}) for reached in ("$2.05 of $2", "$3.07 of $3")]
+    assert len({one.about for one in told if one}) == 2
+
+
+@pytest.mark.parametrize(("severity", "is_told", "is_told_of_all"), [("trip", True, True), ("warn", False, True)])
+def test_alerts_are_told_when_they_trip_or_all_of_them_where_wanted(
+    severity: str, is_told: bool, is_told_of_all: bool
+) -> None:
+    entry = {"kind": "alert.raised", "alert": "alr_1", "severity": severity, "text": "stall"}
+    told = (message_of(entry) is not None, message_of(entry, warnings=True) is not None)
+    assert told == (is_told, is_told_of_all)
+
+
 @pytest.mark.parametrize("kind", ["login", "run.started", "call.outcome", "token.created", "nonsense"])
 def test_what_needs_nobody_is_no_message(kind: str) -> None:
     assert message_of({"kind": kind, "run": "run_1"}) is None
@@ -87,6 +119,17 @@ def test_a_critical_message_passes_a_rate_that_is_used_up() -> None:
     throttle = Throttle(per_minute=1)
     loud = said("kill", Urgency.CRITICAL)
     assert throttle.admit([said("a"), said("b"), loud], now=0, minute_of_day=NOON) == [said("a"), loud]
+
+
+def test_a_flood_of_critical_messages_is_cut_at_thrice_the_rate_and_told_even_at_night() -> None:
+    throttle = Throttle(per_minute=2, quiet=QuietHours.parse("22:00-07:00"))
+    flood = [said(str(number), Urgency.CRITICAL) for number in range(100)]
+    assert throttle.admit(flood, now=0, minute_of_day=NIGHT) == flood[:6]
+    (later,) = throttle.admit([], now=60, minute_of_day=NIGHT)
+    assert (later.body, later.urgency) == (
+        "94 critical messages were kept back by the rate; the console has them all.",
+        Urgency.CRITICAL,
+    )
 
 
 @pytest.mark.parametrize(

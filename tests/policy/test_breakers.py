@@ -69,7 +69,9 @@ def test_what_leaves_the_window_counts_no_more(within: str, seconds: float) -> N
     made = breakers(rule(Per.AGENT, within=within))
     assert spend(made, "r1", 2) == []
     assert spend(made, "r1", at=seconds * 1.05) == []
-    assert spend(made, "r1", 2, at=seconds * 1.06) == [("trip", f"$3 of $3 in a {within}")]
+    assert spend(made, "r1", 2, at=seconds * 1.06) == [
+        ("trip", "$3 of $3 in an hour" if within == "hour" else "$3 of $3 in a day")
+    ]
 
 
 def test_rates_count_calls_of_the_last_minute_and_of_the_same_tool() -> None:
@@ -198,6 +200,51 @@ def test_tools_that_are_one_too_many_trip_together() -> None:
     told = [made.use("r1", CALL, 0.0, f"tool{number}") for number in range(TOOLS_MAX + 3)]
     assert [len(one) for one in told] == [0] * (TOOLS_MAX + 2) + [1]
     assert [one.account for one in made.holding("r2")] == ["cap/agent/bot"]
+
+
+@pytest.mark.parametrize(
+    ("set_to", "written", "holds"),
+    [(9.0, 3.0, 9.0), (9.0, 2.0, 2.0), (9.0, 5.0, 5.0), (1.0, 5.0, 1.0), (1.0, 0.5, 0.5), (9.0, 20.0, 9.0)],
+)
+def test_a_cap_that_a_person_set_holds_until_the_file_says_otherwise_then_the_stricter(
+    set_to: float, written: float, holds: float
+) -> None:
+    made = breakers(rule(Per.AGENT))
+    made.set_cap("cap", "cap/agent/bot", "cost_usd", set_to)
+    made = Breakers.load([rule(Per.AGENT)], json.loads(json.dumps(made.dump())))
+    assert made.caps_of("cap", "cap/agent/bot") == {"cost_usd": set_to}
+    made.replace_rules([rule(Per.AGENT, trip={"cost_usd": written})])
+    assert made.caps_of("cap", "cap/agent/bot") == {"cost_usd": holds}
+
+
+def test_a_cap_that_a_stricter_file_has_ended_does_not_come_back_with_the_file_of_before() -> None:
+    made = breakers(rule(Per.AGENT))
+    made.set_cap("cap", "cap/agent/bot", "cost_usd", 9.0)
+    for written in (1.0, 3.0):
+        made.replace_rules([rule(Per.AGENT, trip={"cost_usd": written})])
+        assert made.caps_of("cap", "cap/agent/bot") == {"cost_usd": written}
+
+
+def test_a_cap_of_an_older_record_holds_until_the_file_changes() -> None:
+    state = breakers().dump() | {"raised": [["cap", "cap/agent/bot", "cost_usd", 9.0], ["gone", "a", "turns", 9.0]]}
+    made = Breakers.load([rule(Per.AGENT)], state)
+    assert made.caps_of("cap", "cap/agent/bot") == {"cost_usd": 9.0}
+    made.replace_rules([rule(Per.AGENT, trip={"cost_usd": 2.0})])
+    assert made.caps_of("cap", "cap/agent/bot") == {"cost_usd": 2.0}
+
+
+@pytest.mark.parametrize("account", ["cap/agent/bot", None])
+def test_a_cap_below_what_was_used_trips_when_it_is_looked_at(account: str | None) -> None:
+    made = breakers(rule(Per.AGENT))
+    spend(made, "r1", 2)
+    made.set_cap("cap", "cap/agent/bot", "cost_usd", 1.0)
+    assert [(one.note, one.text) for one in made.recheck(1.0, account)] == [(Note.TRIP, "$2 of $1")]
+    assert (held(made), made.recheck(1.0, account)) == (["r1", "r2"], [])
+
+
+def test_a_wall_clock_of_seconds_is_told_in_seconds() -> None:
+    made = breakers(rule(trip={"wall_clock": 8.0}))
+    assert made.tick(11.0)[0].text == "runs for 11 s of 8 s"
 
 
 def test_nothing_of_a_run_alone_is_kept_once_it_is_over() -> None:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from opsconsole.domain.usage import Usage
 from opsconsole.gateway.dialect import anthropic_writing, chat_told, responses_writing
 from opsconsole.gateway.dialect.interface import Counts
-from opsconsole.gateway.told import billed
 from opsconsole.policy.prices import Billed, Priced, PriceList, Prices
 from opsconsole.sdk.usage import TurnUsage, added
 
@@ -36,7 +35,7 @@ def anthropic(**usage: Any) -> Counts:
 
 
 def usd(provider: str, model: str, counts: Counts) -> float | None:
-    return PRICES.turn(provider, billed(counts, counts.output_tokens), model).usd
+    return PRICES.turn(provider, counts, model).usd
 
 
 THOUGHT = {

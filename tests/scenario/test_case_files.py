@@ -66,6 +66,7 @@ SCENARIO = Scenario(
             risk=Risk.HIGH,
             server="warehouse",
             annotations={"readOnlyHint": True},
+            schema={"type": "object", "default": None},
             decision=Decision.ASK,
             rule="sql",
             facts={"sql": {"writes": True, "unknown": []}},
@@ -75,6 +76,8 @@ SCENARIO = Scenario(
             left_out=9,
             duration_ms=12.5,
         ),
+        ToolCall(at=2.5, id="c2", tool="run_sql", args={}, schema={"type": "object", "default": None}),
+        ToolCall(at=2.6, id="c3", tool="no_tool", args={}, made_up=True),
         ToolCall(at=3.0, id="h1", tool="handoff", args={}, kind=CallKind.HANDOFF, target="other"),
     ),
 )
@@ -82,6 +85,10 @@ SCENARIO = Scenario(
 
 def without_lines(scenario: Scenario) -> Scenario:
     return replace(scenario, expectations=tuple(replace(one, line=None) for one in scenario.expectations))
+
+
+def test_the_schema_of_a_tool_stands_with_its_first_call_only() -> None:
+    assert written(SCENARIO).count("schema_json") == 1
 
 
 def test_a_case_file_is_read_back_as_it_was_written() -> None:
@@ -144,6 +151,7 @@ HEAD = 'version = 1\nagent = "a"\n'
         (HEAD + "[[expect]]\nverdicts = 'strict'", "line 4: expect[1].verdicts: give 'no weaker' or 'the same'"),
         (HEAD + "[[expect]]\nstops_by_turn = 0", "line 4: expect[1].stops_by_turn: give a whole number"),
         (HEAD + "[[expect]]\nstops_by_turn = 3\nmatching = 'x'", "line 5: expect[1].matching: unknown key"),
+        (HEAD + "[[expect]]\ndetects = 'lop'", "expect[1].detects: unknown detector lop; did you mean loop?"),
         (HEAD + "[[steps]]\nkind = 'call'", "line 4: steps[1].kind: give one of message, turn, tool_call, handoff"),
         (HEAD + "[[steps]]\nkind = 'tool_call'", "line 3: steps[1]: tool is missing"),
         (HEAD + "[[steps]]\nkind = 'tool_call'\ntool = 'x'\nargs = 3", "line 6: steps[1].args: give a table"),

@@ -228,3 +228,19 @@ def test_the_first_verdict_on_a_call_is_the_policys() -> None:
     audit = (held("c1", "pay"), refused("c1", "pay", rule="late"))
     (call,) = told(proposed("c1", "pay", n=1), audit=audit).calls
     assert (call.decision, call.rule) == (Decision.ASK, "default:ask")
+
+
+def test_what_was_told_of_a_tool_with_its_first_call_holds_for_its_later_ones() -> None:
+    schema = {"type": "object"}
+    scenario = told(
+        begun(),
+        proposed("call_1", "look") | {"input_schema": schema},
+        proposed("call_2", "look"),
+        proposed("call_3", "ghost") | {"offered": False},
+        proposed("call_4", "ghost"),
+        over(),
+    )
+    assert [(call.schema, call.made_up) for call in scenario.calls] == [
+        *[(schema, False)] * 2,
+        *[({}, True)] * 2,
+    ]

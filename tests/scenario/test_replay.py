@@ -150,3 +150,37 @@ def test_the_agents_own_words_ground_nothing() -> None:
 def test_the_same_case_gives_the_same_twice() -> None:
     scenario = case(said("go"), turn(), sql("SELECT 1"), sql("DROP TABLE x"), turn())
     assert replay(scenario, SQL) == replay(replace(scenario), SQL)
+
+
+CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+CHECKED = policy(rules='[facts]\nschema = { tool = "*" }\n')
+
+
+def alarms(*steps: object, under: object = SQL) -> list[tuple[str, str]]:
+    return [(one.detector, one.text) for one in replay(case(*steps), under).alarms]  # type: ignore[arg-type]
+
+
+def test_a_context_that_fills_up_is_found_again() -> None:
+    assert alarms(replace(turn(), input_tokens=115_000)) == [
+        ("context", "context 90% full (115,000 of 128,000 tokens)")
+    ]
+    assert alarms(replace(turn(), input_tokens=1_500_000), turn()) == []
+
+
+def test_arguments_against_the_schema_that_was_told_are_found_again() -> None:
+    wrong = call("lookup", args={"city": 7}, schema=CITY)
+    assert alarms(wrong, under=CHECKED) == [
+        ("parameters", 'lookup: against its schema: city: 7 is not of type "string"')
+    ]
+    assert alarms(replace(wrong, schema={}), under=CHECKED) == []
+
+
+def test_a_tool_that_the_model_made_up_is_found_again() -> None:
+    assert alarms(call("ghost", made_up=True)) == [("parameters", "ghost: no such tool")]
+
+
+def test_without_a_policy_file_the_facts_that_were_kept_tell_what_was_wrong() -> None:
+    kept = {"sql": {"unknown_tables": ["userz"], "unclear": False}}
+    assert alarms(sql("SELECT 1 FROM userz", facts=kept), under=DefaultPolicy()) == [
+        ("parameters", "run_sql: unknown names: userz")
+    ]

@@ -7,19 +7,14 @@ from statistics import median
 from typing import Any, ClassVar
 
 from opsconsole.policy.detectors.bounded import kept
-from opsconsole.policy.detectors.finding import NOTHING, Finding, Severity
+from opsconsole.policy.detectors.finding import NOTHING, Finding, SettingsOf, Severity
 from opsconsole.policy.detectors.observation import Seen, TurnEnded
+from opsconsole.policy.file.settings import BurnSettings
 
 HOUR_SECONDS = 3_600
 HOURS_KEPT = 7 * 24
 USUAL_HOURS_MIN = 8
 """Hours in which the agent spent anything, before those that are judged."""
-CHRONIC_HOURS = 3
-"""Whole hours in a row."""
-RATIO = 1.5
-"""Of the usual hour: less than a spike, which other limits see."""
-USD_MIN = 0.10
-"""An hour; nobody is woken for less."""
 USD_MAX = 1e6
 """Of one turn; what is beyond it is no amount."""
 AGENTS_MAX = 1_000
@@ -30,7 +25,8 @@ class Burn:
 
     watches: ClassVar[tuple[type[Seen], ...]] = (TurnEnded,)
 
-    def __init__(self) -> None:
+    def __init__(self, settings_of: SettingsOf[BurnSettings]) -> None:
+        self.settings_of = settings_of
         self._agents: dict[str, dict[int, float]] = {}
         """Agent -> hour since the epoch -> dollars."""
 
@@ -50,20 +46,21 @@ class Burn:
         return self._judge(seen, hours, hour)
 
     def _judge(self, seen: TurnEnded, hours: dict[int, float], hour: int) -> Sequence[Finding]:
-        first = hour - CHRONIC_HOURS
+        settings = self.settings_of(seen.agent)
+        first = hour - settings.hours
         lately = [hours.get(one, 0.0) for one in range(first, hour)]
         before = [usd for one, usd in hours.items() if one < first]
         if len(before) < USUAL_HOURS_MIN:
             return NOTHING
         usual = median(before)
-        if min(lately) <= max(USD_MIN, RATIO * usual):
+        if min(lately) <= max(settings.minimum_usd, settings.ratio * usual):
             return NOTHING
-        mean = sum(lately) / CHRONIC_HOURS
+        mean = sum(lately) / settings.hours
         return (
             Finding(
                 detector="burn",
                 severity=Severity.WARN,
-                text=f"chronic burn: {seen.agent} spent ${mean:,.2f} an hour for {CHRONIC_HOURS} hours, "
+                text=f"chronic burn: {seen.agent} spent ${mean:,.2f} an hour for {settings.hours} hours, "
                 f"its usual is ${usual:,.2f}",
                 key=f"burn:{seen.agent}:{hour // 24}",
                 runs=(seen.run,),

@@ -27,8 +27,9 @@ def wrong_in(facts: object) -> Wrong:
     """What the facts of a call, whatever their shape, say is wrong in it."""
     if not facts or not isinstance(facts, Mapping):
         return NOTHING_WRONG
+    checked = {name: fact for name, fact in facts.items() if isinstance(fact, Mapping) and not fact.get("unclear")}
     return Wrong(
-        schema_errors=_texts(facts, "errors"),
+        schema_errors=_texts(checked, "errors"),  # of an unclear one they say why nothing was checked
         unknown_names=_texts(facts, "unknown_tables", "unknown_columns"),
         ungrounded=_texts(facts, "ungrounded"),
     )

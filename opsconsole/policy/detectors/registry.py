@@ -70,5 +70,5 @@ REGISTRY: tuple[Entry, ...] = (
     Entry(name="drift", scope="fleet", make=_of_fleet(Drift, "drift")),
     Entry(name="rate_limit", scope="fleet", make=_of_fleet(RateLimit, "rate_limit")),
     Entry(name="retries", scope="fleet", make=_of_fleet(Retries, "retries")),
-    Entry(name="burn", scope="fleet", make=lambda settings_of: Burn()),
+    Entry(name="burn", scope="fleet", make=_of_fleet(Burn, "burn")),
 )

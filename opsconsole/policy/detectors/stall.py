@@ -27,7 +27,7 @@ from opsconsole.policy.detectors.observation import (
     WaitEnded,
     WaitHeard,
 )
-from opsconsole.policy.detectors.waits import Wait, Waits, line
+from opsconsole.policy.detectors.waits import Wait, Waits, line, names
 from opsconsole.policy.file.settings import StallSettings
 
 WAITS_MAX = 20_000
@@ -55,6 +55,8 @@ class Stall:
         self._sent: dict[tuple[str, str], float] = {}
         """From whom to whom a message is on its way, and since when."""
         self._closed: dict[str, float] = {}
+        self._gone: dict[str, str] = {}
+        """Of those that are closed, the agent that each was; only to be told."""
 
     def observe(self, seen: Seen) -> Sequence[Finding]:
         """Looks at waits; whatever a run does is a sign of its life."""
@@ -84,6 +86,8 @@ class Stall:
     def _close(self, seen: Closed) -> Sequence[Finding]:
         who = seen.who or seen.run
         put(self._closed, who, seen.at, NAMES_MAX)
+        if who == seen.run and seen.agent:
+            put(self._gone, who, seen.agent, NAMES_MAX)
         self._alive.pop(who, None)
         for wait in list(self._waits.of(who)):
             self._waits.remove(wait.id)
@@ -111,8 +115,8 @@ class Stall:
         cycle = self._waits.cycle(wait)
         if not cycle or any(self._is_open(one, at) for one in cycle):
             return NOTHING
-        names = [one.waiter for one in cycle]
-        first = names.index(min(names))
+        waiters = [one.waiter for one in cycle]
+        first = waiters.index(min(waiters))
         cycle = cycle[first:] + cycle[:first]
         evidence = {"line": line(cycle, at, is_cycle=True), "cycle": [one.waiter for one in cycle]}
         key = f"deadlock:{':'.join(sorted(one.id for one in cycle))}"
@@ -133,7 +137,8 @@ class Stall:
         if (wait.on, wait.waiter) in self._sent and at - closed <= GRACE_SECONDS:
             return NOTHING
         evidence = {"line": line([wait], at), "closed_at": closed}
-        text = f"orphan: {wait.waiter} waits for {wait.on}, which is gone"
+        waiter, gone = names([wait])[wait.waiter], self._gone.get(wait.on, wait.on)
+        text = f"orphan: {waiter} waits for {gone}, which is gone"
         return self._found(Severity.TRIP, text, f"orphan:{wait.id}", [wait], evidence)
 
     def _stalled(self, wait: Wait, at: float) -> Sequence[Finding]:
@@ -149,7 +154,7 @@ class Stall:
         if wait.kind is Waited.MESSAGE and (len(chain) > 1 or not self._is_silent(wait, at)):
             return NOTHING  # what it waits for waits itself, and is looked at by itself, or it is busy
         behind = self._behind(wait)
-        told = f"; {len(behind)} more wait for {wait.waiter}" if behind else ""
+        told = f"; {len(behind)} more wait for {names([wait])[wait.waiter]}" if behind else ""
         evidence = {"line": line([wait], at), "silent_seconds": round(at - wait.heard), "behind": behind}
         return self._found(Severity.WARN, f"stall: {evidence['line']}{told}", f"stall:{wait.id}", [wait], evidence)
 

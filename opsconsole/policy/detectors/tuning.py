@@ -14,6 +14,7 @@ from typing import Any
 
 from opsconsole.policy.detectors.bounded import put
 from opsconsole.policy.file.settings import (
+    BurnSettings,
     ContextSettings,
     DetectorSettings,
     DriftSettings,
@@ -174,6 +175,10 @@ def _ping_pong(given: PingPongSettings, steps: int) -> PingPongSettings:
     return replace(given, minimum=minimum, cycles=given.cycles + steps)
 
 
+def _burn(given: BurnSettings, steps: int) -> BurnSettings:
+    return replace(given, ratio=given.ratio * (1 + 0.25 * steps))
+
+
 _TUNED: dict[str, Callable[[Any, int], Any]] = {
     "loop": _loop,
     "retries": _retries,
@@ -184,4 +189,5 @@ _TUNED: dict[str, Callable[[Any, int], Any]] = {
     "parameters": _parameters,
     "latency": _latency,
     "ping_pong": _ping_pong,
+    "burn": _burn,
 }

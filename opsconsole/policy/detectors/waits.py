@@ -92,12 +92,12 @@ class Waits:
 
 def line(waits: list[Wait], at: float, *, is_cycle: bool = False) -> str:
     """Who waits for whom in words, each with its age; a circle is marked where it closes."""
-    called = _names(waits)
-    told = [f"{called[one.waiter]} waits {at - one.began:.0f} s for {_what(one, called)}" for one in waits]
+    called = names(waits)
+    told = [f"{called[one.waiter]} waits {max(0.0, at - one.began):.0f} s for {_what(one, called)}" for one in waits]
     return ", ".join(told) + (f" ↺ {called[waits[0].waiter]}" if is_cycle else "")
 
 
-def _names(waits: list[Wait]) -> dict[str, str]:
+def names(waits: list[Wait]) -> dict[str, str]:
     """Who waits -> the name of the agent that it is, with its own id where several have that name."""
     runs = {one.waiter: one.agent for one in waits if one.waiter == one.run and one.agent}
     agents = list(runs.values())

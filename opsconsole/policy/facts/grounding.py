@@ -79,11 +79,14 @@ def identifier_in(name: str, value: Any) -> str | None:
     if isinstance(value, int) and not isinstance(value, bool):
         is_named = _NAME_OF_IDENTIFIER.search(name) is not None
         return str(value) if is_named and 10 ** (DIGITS_MIN - 1) <= value < 10**30 else None
-    if not isinstance(value, str) or _IDENTIFIER.fullmatch(value) is None or not any(map(str.isdigit, value)):
+    if not isinstance(value, str):
         return None
-    if value.isdecimal() and len(value) >= DIGITS_MIN and _NAME_OF_IDENTIFIER.search(name):
-        return value
-    return None if _QUANTITY.fullmatch(value) else value
+    is_named = _NAME_OF_IDENTIFIER.search(name) is not None
+    word = value.removeprefix("#") if is_named else value  # elsewhere `#a1b2c3` is a colour
+    if _IDENTIFIER.fullmatch(word) is None or not any(map(str.isdigit, word)):
+        return None
+    is_number = is_named and word.isdecimal() and len(word) >= DIGITS_MIN
+    return value if is_number or not _QUANTITY.fullmatch(word) else None
 
 
 def is_grounded(identifier: str, history: History) -> bool:

@@ -86,6 +86,8 @@ def text_setting(config: Mapping[str, Any], name: str, default: str | None = Non
         FactConfigError: it is of another type or empty, or missing without a default.
     """
     value = config.get(name, default)
+    if value is None:
+        raise FactConfigError(name, f"{name} is missing: give a string")
     if not isinstance(value, str) or not value:
         raise FactConfigError(name, "give a string that is not empty")
     return value
@@ -98,6 +100,8 @@ def texts_setting(config: Mapping[str, Any], name: str, default: tuple[str, ...]
         FactConfigError: it is anything else, or missing without a default.
     """
     value = config.get(name, default)
+    if value is None:
+        raise FactConfigError(name, f"{name} is missing: give a list of strings")
     if not isinstance(value, list | tuple) or not all(isinstance(each, str) and each for each in value):
         raise FactConfigError(name, "give a list of strings that are not empty")
     return tuple(value)

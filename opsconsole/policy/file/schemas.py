@@ -13,8 +13,15 @@ DEPTH_MAX = 16
 CHOICES_MAX = 64
 """Schemas that one argument may have to be looked up in."""
 
-KINDS: Mapping[str, str] = {"string": "str", "boolean": "bool", "array": "items", "object": "json"}
-"""JSON Schema's types as the engine's; numbers are left open, for it compares whole ones with others."""
+KINDS: Mapping[str, str] = {
+    "string": "str",
+    "boolean": "bool",
+    "array": "items",
+    "object": "json",
+    "number": "int",
+    "integer": "int",
+}
+"""JSON Schema's types as the engine's; whether a number is a whole one tells nothing, for they are compared."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

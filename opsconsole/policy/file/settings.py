@@ -175,6 +175,15 @@ class PingPongSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BurnSettings:
+    """Whole hours in a row in which an agent spends more than `ratio` times its usual hour, and at least so much."""
+
+    ratio: float = 1.5
+    hours: int = 3
+    minimum_usd: float = 0.10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DetectorSettings:
     """The settings of each detector; None: switched off."""
 
@@ -187,6 +196,7 @@ class DetectorSettings:
     parameters: ParameterSettings | None = field(default_factory=ParameterSettings)
     latency: LatencySettings | None = field(default_factory=LatencySettings)
     ping_pong: PingPongSettings | None = field(default_factory=PingPongSettings)
+    burn: BurnSettings | None = field(default_factory=BurnSettings)
     pause: bool = True
     """Whether a run is paused for trouble of its own that trips."""
     agreement: bool = False

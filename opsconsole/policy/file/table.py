@@ -92,7 +92,7 @@ class Table:
         if isinstance(value, str) and value in (but or {}):
             self.add(name, (but or {})[value])
         elif value not in accepted:
-            self.add(name, f"give one of {', '.join(accepted)}")
+            self.add(name, f"give one of {', '.join(accepted)}{_meant(value, accepted)}")
         else:
             return words(value)
         return default
@@ -169,3 +169,9 @@ class Table:
 
 def _is_text(value: Any) -> bool:
     return isinstance(value, str) and 0 < len(value) <= TEXT_CHARS_MAX
+
+
+def _meant(value: Any, accepted: list[str]) -> str:
+    """The one of a few words that somebody may have meant, where one is near."""
+    hint = nearest(value, accepted) if isinstance(value, str) else ""
+    return f"; {hint}" if hint.endswith("?") else ""

@@ -12,6 +12,7 @@ from opsconsole.policy.file.settings import (
     TRIPS,
     Action,
     BreakerRule,
+    BurnSettings,
     ContextSettings,
     DetectorSettings,
     DriftSettings,
@@ -30,6 +31,10 @@ from opsconsole.policy.rules.pattern import EVERY
 Settings = TypeVar("Settings")
 
 BREAKERS_MAX = 100
+USD_MAX = 1_000_000.0
+"""Of an amount that a detector is set to."""
+BURN_HOURS_MAX = 72
+"""Of the week that is remembered of each agent: the rest is its usual."""
 COUNT_MAX = 100_000
 """Of calls or messages that a detector keeps of one run."""
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
@@ -126,6 +131,7 @@ def read_detectors(table: Table) -> DetectorSettings:
         parameters=_detector(table, "parameters", ParameterSettings),
         latency=_detector(table, "latency", LatencySettings),
         ping_pong=_detector(table, "ping_pong", PingPongSettings),
+        burn=_detector(table, "burn", BurnSettings),
         pause=table.boolean("pause", True),
         agreement=table.boolean("agreement", False),
     )
@@ -153,6 +159,8 @@ def _setting(given: Table, one: Field[Any]) -> Any:
         return given.word(key, Action, default)
     if isinstance(default, int):
         return given.whole(key, default, most=COUNT_MAX)
+    if isinstance(default, float) and key.endswith("_usd"):
+        return given.number(key, default, most=USD_MAX)
     if isinstance(default, float):
         return given.number(key, default, most=1.0 if default <= 1.0 else 1_000.0)
     return given.pattern(key) if given.has(key) else None
@@ -168,3 +176,5 @@ def _check_orders(table: Table, found: DetectorSettings) -> None:
             table.add(name, "warns above where it trips")
     if found.loop and found.loop.trip > found.loop.window:
         table.add("loop", "trips at more calls than its window holds")
+    if found.burn and found.burn.hours > BURN_HOURS_MAX:
+        table.add("burn", f"looks at most at {BURN_HOURS_MAX} hours")

@@ -41,6 +41,8 @@ _TYPES: Mapping[str, cel.Type] = {
     "any": cel.Type.DYN,
 }
 _PRESENCE = re.compile(r"\bhas\s*\([^()]*\)")
+_NUMBERS = re.compile(r"applied to '\((?=[^']*\bint\b)(?=[^']*\bdouble\b)")
+"""Of an error about whole numbers beside others."""
 _ENGINE_ERRORS = (RuntimeError, ValueError, TypeError, OverflowError)
 """What the binding raises: its own errors, and those of a conversion that it refuses."""
 
@@ -94,13 +96,16 @@ def compiled(text: str, variables: Variables) -> Program:
 
 
 def mistyped(text: str, variables: Variables) -> str | None:
-    """Which types the expression brings together that have nothing in common, given what its names hold; else None."""
+    """Which types the expression brings together that have nothing in common, given what its names hold; else None.
+
+    Numbers go with one another, whole or not, as they do when the expression is evaluated.
+    """
     text = _PRESENCE.sub(lambda found: "true".ljust(len(found[0])), text)
     try:
         cel.NewEnv(variables={name: _TYPES[kind] for name, kind in variables}).compile(text)
     except _ENGINE_ERRORS as error:
-        found = re.search(r"<input>:(\d+:\d+: found no matching overload[^\n]*)", str(error))
-        return _words(found[1]) if found else None
+        wrong = re.findall(r"<input>:(\d+:\d+: found no matching overload[^\n]*)", str(error))
+        return next((_words(one) for one in wrong if not _NUMBERS.search(one)), None)
     return None
 
 

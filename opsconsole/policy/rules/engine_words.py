@@ -27,6 +27,7 @@ _LOADING = (
     (r"Syntax error: no viable alternative at input '(.*)'", r"'\1' cannot be read"),
     (r"undeclared reference to '(.*?)' \(in container ''\)", r"there is no \1"),
     (r"found no matching overload for '_(\S+?)_' applied to '\((.+), ([^,]+)\)'", r"\1 is not defined for \2 and \3"),
+    (r"found no matching overload for '@in' applied to '\((.+), ([^,]+)\)'", r"in is not defined for \1 and \2"),
     (r"found no matching overload for '(\w+)' applied to '\((.*)\)'", r"\1 is not defined for \2"),
 )
 _KIND = re.compile(r"[A-Z_]{2,40}: ")

@@ -24,7 +24,7 @@ from opsconsole.policy.detectors.watch import Detectors
 from opsconsole.policy.file.settings import DetectorSettings
 
 ONLY = dict.fromkeys(
-    ("loop", "retries", "stall", "context", "drift", "rate_limit", "parameters", "latency", "ping_pong")
+    ("loop", "retries", "stall", "context", "drift", "rate_limit", "parameters", "latency", "ping_pong", "burn")
 )
 """Everything off, to switch one on."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from opsconsole.policy.detectors.observation import Closed, Message, Waited, WaitHeard
+from opsconsole.policy.detectors.observation import Closed, Message, WaitBegan, Waited, WaitHeard
 from opsconsole.policy.file.settings import StallSettings
 from tests.policy.detectors.seeing import ended, only, restarted, texts, tick, told, waits
 
@@ -41,6 +41,21 @@ def test_a_tool_may_take_five_minutes() -> None:
 def test_waiting_for_an_operator_is_no_stall_nor_is_waiting_for_who_does() -> None:
     asking = [waits("w", "ana", Waited.APPROVAL, "operators"), asks("ben", "ana")]
     assert stalled([*asking, tick(50_000)]) == []
+
+
+def test_whoever_waits_is_told_by_the_name_of_its_agent_not_by_a_run_s_id() -> None:
+    began = WaitBegan(run="run_1", agent="ana", at=0, wait="w", kind=Waited.MESSAGE, on="run_2")
+    behind = WaitBegan(run="run_0", agent="chi", at=0, wait="v", kind=Waited.MESSAGE, on="run_1")
+    gone = Closed(run="run_2", agent="ben", at=1)
+    model = WaitBegan(run="run_1", agent="ana", at=0, wait="m", kind=Waited.MODEL, on="gpt-5")
+    assert stalled([began, gone]) == [("trip", "orphan: ana waits for ben, which is gone")]
+    (found,) = stalled([model, behind, tick(200)])
+    assert found == ("warn", "stall: ana waits 200 s for model gpt-5; 1 more wait for ana")
+
+
+def test_a_wait_that_begins_this_instant_is_no_negative_time_old() -> None:
+    (found,) = stalled([asks("ben", "ana", 1e-9), asks("ana", "ben", 0.0)])
+    assert found == ("trip", "deadlock: ana waits 0 s for ben, ben waits 0 s for ana ↺ ana")
 
 
 def test_waiting_for_whoever_comes_is_no_stall() -> None:

@@ -11,6 +11,7 @@ from opsconsole.policy.file.settings import DetectorSettings, LoopSettings
 
 FILE = DetectorSettings()
 NAMES = ["loop", "retries", "stall", "context", "drift", "rate_limit", "parameters", "latency", "ping_pong"]
+NAMES += ["burn"]
 
 
 def answered(*answers: Answer) -> Tuning:

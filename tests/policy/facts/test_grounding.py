@@ -13,7 +13,7 @@ FACT = GROUNDING({})
 SHOWN = (
     "I am Mia Li 3668, order ORD-2024-11.",
     {"payment": {"credit_card_4421486": {"last_four": "7334"}}, "customer_id": 884210},
-    "Run 0b7e0ff2-2a2b-4c7e-9d4f-3f0f6c1a2b3c is up.",
+    "Run 0b7e0ff2-2a2b-4c7e-9d4f-3f0f6c1a2b3c is up; #W2378156 is sent.",
 )
 
 
@@ -37,6 +37,7 @@ def found(args: dict[str, Any], *shown: Any) -> tuple[object, object]:
         {"customer_id": 884210},
         {"customer_id": "884210"},
         {"day": "2031-01-17", "at": "12:30", "amount": "9999.95", "share": "45%", "count": 123456, "version": "3.11.7"},
+        {"order_id": "#W2378156", "ticket_no": "#884210", "color": "#a1b2c3", "rank_no": "#7"},
         {"note": "anything at all with A1B2C3 in a sentence"},
         {"city": "Berlin", "short": "A1", "flag": True, "nothing": None},
     ],
@@ -54,6 +55,8 @@ def test_what_was_shown_or_is_no_identifier_passes(args: dict[str, Any]) -> None
         ({"flights": [{"number": "HAT136"}]}, "flights.0.number", "HAT136"),
         ({"customer_id": 884211}, "customer_id", "884211"),
         ({"customer_id": "884211"}, "customer_id", "884211"),
+        ({"order_id": "#W2378157"}, "order_id", "#W2378157"),
+        ({"ticket_no": "#884212"}, "ticket_no", "#884212"),
         ({"run": "0b7e0ff2-2a2b-4c7e-9d4f-3f0f6c1a2b3d"}, "run", "0b7e0ff2-2a2b-4c7e-9d4f-3f0f6c1a2b3d"),
     ],
 )

@@ -24,7 +24,11 @@ WRONG = {
         rule("a", "ask") + rule("a", "deny"),
         "line 6: rules[2].id: a stands twice",
     ),
-    "a decision that is none": (rule("a", "aks"), "line 4: rules[1].decision: give one of allow, ask, deny"),
+    "a decision that is none": (
+        rule("a", "aks"),
+        "line 4: rules[1].decision: give one of allow, ask, deny; did you mean ask?",
+    ),
+    "a decision like no other": (rule("a", "xyz"), "line 4: rules[1].decision: give one of allow, ask, deny"),
     "allow on error": (
         "[defaults]\non_error = 'allow'",
         "line 3: defaults.on_error: an error never allows a call",

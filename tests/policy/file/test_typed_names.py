@@ -69,6 +69,8 @@ def test_an_argument_that_the_schema_has_or_leaves_open_is_accepted(when: str) -
             "column 25: == is not defined for map(string, dyn) and string",
         ),
         ("args.flag == 'true'", "column 11: == is not defined for bool and string"),
+        ("args.amount == 'x'", "column 13: == is not defined for int and string"),
+        ("args.amount > 1.5 && args.amount in ['x']", "column 34: in is not defined for int and list(string)"),
         (
             "args.tags.startsWith('x')",
             "column 21: startsWith is not defined for list(dyn), string",
@@ -83,6 +85,7 @@ def test_an_argument_is_compared_by_the_type_that_its_schema_gives(when: str, pr
     "when",
     [
         *("args.amount > 100 || args.amount > 99.5", "!has(args.flag) || args.flag", "args['amount'] == 'x'"),
+        *("args.amount in [1, 99.5]", "(has(args.amount) ? args.amount : 0.0) > 3.0"),
         *("args.note == 1", "args.tags.exists(tag, tag == 'x')", "has(args.to.iban) && args.to.iban.startsWith('DE')"),
     ],
 )
