@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import replace
 from typing import Any, Protocol
@@ -20,11 +19,10 @@ from opsconsole.sdk.gate import Decision
 from opsconsole.sdk.new_ids import new_id
 from opsconsole.sdk.usage import TurnUsage
 
-OUTLASTS_SECONDS = 0.5
-"""A turn that takes longer is told as running: well before the reservation of its lease ends."""
 ERROR_BYTES_MAX = 2_000
 """Of why a turn failed."""
 MODEL_CHARS_MAX = 200
+_KIND = str(CallKind.MODEL_CALL)
 
 
 class Using(Protocol):
@@ -90,11 +88,11 @@ class ByLease:
         self._run, self._begun, self._most = run, begun, most
         self._lease = run.live.lease
         _enter(run, begun)
-        self._began = time.perf_counter()
-        self._outlasts = asyncio.get_running_loop().call_later(OUTLASTS_SECONDS, self._take_own_reservation)
+        self.began = time.monotonic()
+        run.outlasting.begun(self)
 
-    def _take_own_reservation(self) -> None:
-        """The lease's may be over before this turn is."""
+    def outlasts(self) -> None:
+        """It takes its own reservation: the lease's may be over before this turn is."""
         self._tell(CallStatus.RUNNING, args={"model": self._begun.model, "reserve": self._most.to_json()})
 
     def whole(self, reading: Using) -> None:
@@ -118,17 +116,18 @@ class ByLease:
             self._lease.settle(self._most.usd, self._most.tokens, spent.cost_usd or 0.0, tokens)
 
     def _tell(self, status: CallStatus, **more: Any) -> None:
-        self._outlasts.cancel()
+        self._run.outlasting.over(self)
         event = {
             "type": "tool",
             "id": self._begun.turn,
             "name": self._begun.model,
-            "kind": str(CallKind.MODEL_CALL),
+            "kind": _KIND,
             "status": str(status),
             "verdict": self._begun.verdict,
-            "duration_ms": round((time.perf_counter() - self._began) * 1_000, 3),
+            "duration_ms": round((time.monotonic() - self.began) * 1_000, 3),
+            **more,
         }
-        self._run.tell_soon(event | more)
+        self._run.tell_soon(event)
 
 
 def ahead(run: GatewayRun, most: Most, *, priced_by: str, turns: int = 1) -> Admitted | None:

@@ -6,13 +6,14 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine
 from dataclasses import dataclass
 
 from opsconsole.errors import CallDenied, RunStopped
 from opsconsole.exposition import CONTENT_TYPE
-from opsconsole.gateway.attribution import RUN_HEADER, Caller, NotAttributed, Route, caller, route
-from opsconsole.gateway.coverage import RELAY, Endpoint, Uncovered, covered, label
+from opsconsole.gateway.attribution import RUN_HEADER, Caller, NotAttributed, Route, caller
+from opsconsole.gateway.coverage import RELAY, Endpoint, Uncovered, label
+from opsconsole.gateway.destinations import Destination, Destinations
 from opsconsole.gateway.dialect.dialects import DIALECTS
 from opsconsole.gateway.dialect.interface import BadRequest, Dialect, Failure, Request
 from opsconsole.gateway.embedding import Embedding, NotReadable
@@ -27,22 +28,26 @@ from opsconsole.gateway.failures import (
 )
 from opsconsole.gateway.flow.traffic import Traffic
 from opsconsole.gateway.forwarding import Errand
+from opsconsole.gateway.handing_out import HandingOut
 from opsconsole.gateway.held_bytes import TooMuchHeld
 from opsconsole.gateway.keys import KeyRefused, Keys
 from opsconsole.gateway.live import GatewayRun
 from opsconsole.gateway.metrics import Metrics
 from opsconsole.gateway.output import Headers, Viewer
 from opsconsole.gateway.pending import Key, Pending, is_retry, key_of
-from opsconsole.gateway.providers import PROVIDERS, Provider
+from opsconsole.gateway.providers import Provider
 from opsconsole.gateway.rates_told import traffic_families
 from opsconsole.gateway.readers import Readers
 from opsconsole.gateway.relay import Passing
 from opsconsole.gateway.request_body import BodyRefused, decoded
+from opsconsole.gateway.run_tokens import RUN_TOKEN_PATH
 from opsconsole.gateway.runs import GatewayRuns, RunRefused
+from opsconsole.gateway.shop import Shop
 from opsconsole.gateway.told import news
-from opsconsole.gateway.turn import Shop, Turn
+from opsconsole.gateway.turn import Turn
 from opsconsole.gateway.upstream import Call, UpstreamFailed, forwarded_headers
 from opsconsole.gateway.wire.exchange import Exchange
+from opsconsole.gateway.wire.headers import RequestHead
 
 log = logging.getLogger("opsconsole.gateway")
 
@@ -83,40 +88,39 @@ class Gateway:
         self._settings = shop.settings
         self._counts = shop.counts
         self.pending = Pending(shop.settings.grace_seconds)
+        self._destinations = Destinations()
         self._waiting: set[asyncio.Task[None]] = set()
         self._readers = Readers(shop.settings.hub)
+        self._handing_out = HandingOut(shop.settings, keys)
         self._metrics = Metrics(shop.counts, self._now, lambda: traffic_families(traffic, time.monotonic()))
 
     def __call__(self, exchange: Exchange) -> None:
         """One request."""
-        found = route(exchange.path)
-        if found is None or found.provider not in PROVIDERS:
+        found = self._destinations.find(exchange.method, exchange.path)
+        if found is None:
             self._later(self._own(exchange), exchange)
             return
-        provider = PROVIDERS[found.provider]
         try:
-            self._agents(exchange, found, provider)
+            self._agents(exchange, found)
         except Refused as refused:
-            _answer(exchange, DIALECTS[provider.dialect], refused.failure)
+            _answer(exchange, DIALECTS[found.provider.dialect], refused.failure)
 
     # -- requests of agents ----------------------------------------------------------------------------------------
 
-    def _agents(self, exchange: Exchange, found: Route, provider: Provider) -> None:
-        headers = exchange.headers
+    def _agents(self, exchange: Exchange, found: Destination) -> None:
+        headers, endpoint, provider = exchange.headers, found.endpoint, found.provider
         if headers.get("upgrade", "").lower() == "websocket":
             raise Refused(NO_UPGRADE)
-        endpoint = covered(provider.name, exchange.method, found.rest)
         if isinstance(endpoint, Uncovered):
             self._counts.requests["refused"] += 1
             raise Refused(uncovered_failure(endpoint))
-        self._counts.requests[endpoint.dialect or label(found.rest)] += 1
+        self._counts.requests[endpoint.dialect or label(found.route.rest)] += 1
         if exchange.refused is not None:
             raise Refused(_body_failure(exchange.refused))
-        asked_by, upstream_headers = self._caller(found, headers, exchange.raw, provider)
-        errand = Errand(
-            provider=provider.name, url=self._url(provider, found, exchange.query), headers=upstream_headers
-        )
-        asked = Asked(exchange=exchange, endpoint=endpoint, path=found.rest, caller=asked_by, errand=errand)
+        asked_by, upstream_headers = self._caller(found.route, exchange.head, provider)
+        url = self._url(provider, found.route, exchange.query)
+        errand = Errand(provider=provider.name, url=url, headers=upstream_headers)
+        asked = Asked(exchange=exchange, endpoint=endpoint, path=found.route.rest, caller=asked_by, errand=errand)
         run = self._runs.known(asked_by)
         is_slow = len(exchange.body) > SLOW_BODY_BYTES or "content-encoding" in headers
         if run is None or is_slow or endpoint.kind == RELAY:
@@ -153,13 +157,12 @@ class Gateway:
         except Refused as refused:
             _answer(exchange, dialect, refused.failure)
 
-    def _caller(
-        self, found: Route, headers: Mapping[str, str], raw: Headers, provider: Provider
-    ) -> tuple[Caller, Headers]:
+    def _caller(self, found: Route, head: RequestHead, provider: Provider) -> tuple[Caller, Headers]:
+        headers = head.named
         try:
             said = found.run or headers.get(RUN_HEADER, "")
-            token_run, forwarded = self._keys.exchanged(provider, headers, forwarded_headers(raw), said)
-            return caller(found, headers, token_run), forwarded
+            shown, forwarded = self._keys.exchanged(provider, headers, forwarded_headers(head), said)
+            return caller(found, headers, shown), forwarded
         except KeyRefused as refused:
             raise Refused(Failure(status=401, code="run_token", message=f"opsconsole: {refused}")) from None
         except NotAttributed as error:
@@ -223,7 +226,7 @@ class Gateway:
             run.clients.pop(viewer, None)
             self.pending.left(key, turn, viewer)
 
-        viewer = Viewer(turn.output, exchange, over)
+        viewer = Viewer(turn.output, exchange, over, run.loop)
         self.pending.view(turn, viewer)
         run.clients[viewer] = exchange.abort
         viewer.begin()
@@ -283,7 +286,10 @@ class Gateway:
 
     async def _own(self, exchange: Exchange) -> None:
         path = exchange.path
-        if exchange.method not in ("GET", "HEAD"):
+        if exchange.method == "POST" and path == RUN_TOKEN_PATH and exchange.refused is None:
+            handed = await self._handing_out.asked(exchange.headers.get("authorization", ""), exchange.body)
+            _plain(exchange, handed.status, json.dumps(handed.body).encode())
+        elif exchange.method not in ("GET", "HEAD"):
             _plain(exchange, 404, b'{"error":{"code":"not_found","message":"no such route"}}')
         elif path == "/healthz":
             _plain(exchange, 200, b'{"ok":true}')

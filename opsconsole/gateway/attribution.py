@@ -11,9 +11,12 @@ from urllib.parse import unquote
 
 from opsconsole.domain.ids import is_id, is_sealed
 from opsconsole.domain.light import light_dataclass
+from opsconsole.gateway.run_tokens import NOTHING_SHOWN, Shown
 
 AGENT_CHARS_MAX = 200
 RUN_HEADER = "x-opsconsole-run"
+TOKEN_LABEL = "run_token"
+"""Names the token that a person made, on the runs that were begun with it."""
 AGENT_HEADER = "x-opsconsole-agent"
 CONVERSATION_HEADERS = ("x-claude-code-session-id", "session-id", "session_id", "thread-id")
 """Headers in which known programs name their conversation; the first found is taken."""
@@ -62,23 +65,24 @@ def route(path: str) -> Route | None:
     return Route(provider, "/" + rest) if slash and provider != "r" else None
 
 
-def caller(route: Route, headers: Mapping[str, str], token_run: str = "") -> Caller:
-    """Whose request it is. `token_run`: the run that a valid run token names.
+def caller(route: Route, headers: Mapping[str, str], shown: Shown = NOTHING_SHOWN) -> Caller:
+    """Whose request it is. `shown`: what a valid run token says; the agent that one names is no other.
 
     Raises: NotAttributed.
     """
-    run = route.run or headers.get(RUN_HEADER, "") or token_run
-    agent = route.agent or headers.get(AGENT_HEADER, "")
+    run = route.run or headers.get(RUN_HEADER, "") or shown.run
+    agent = shown.agent or route.agent or headers.get(AGENT_HEADER, "")
+    token = {TOKEN_LABEL: shown.token} if shown.token else {}
     if run:
         if not is_id(run):
             raise NotAttributed(f"a run's id is 1 to 128 of letters, digits and _.:-, not {run[:200]!r}")
-        return Caller(agent=(agent or client_name(headers))[:AGENT_CHARS_MAX], run=run)
+        return Caller(agent=(agent or client_name(headers))[:AGENT_CHARS_MAX], run=run, labels=token)
     agent = (agent or client_name(headers))[:AGENT_CHARS_MAX]
     for name in CONVERSATION_HEADERS:
         if value := headers.get(name):
-            return Caller(agent=agent, key=_key(name, value), labels={"attribution": name})
+            return Caller(agent=agent, key=_key(name, value, *token.values()), labels={"attribution": name} | token)
     secret = headers.get("authorization") or headers.get("x-api-key") or ""
-    labels = {"attribution": "guessed", "client": headers.get("user-agent", "")[:200]}
+    labels = {"attribution": "guessed", "client": headers.get("user-agent", "")[:200]} | token
     return Caller(agent=agent, key=_key(secret, headers.get("user-agent", "")), guessed=True, labels=labels)
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from pydantic_core import to_json
+import msgspec
 
 from opsconsole.protocol.limits import EVENT_BYTES_MAX
 from opsconsole.sdk.point_run import encoded_event
+
+_ENCODE = msgspec.json.Encoder().encode
 
 
 def event_bytes(event: dict[str, Any]) -> bytes:
     """As `encoded_event` writes it, which is also asked where half a character stands in it, or too much."""
     try:
-        data = to_json(event, inf_nan_mode="null")
-    except ValueError:
+        data = _ENCODE(event)
+    except (ValueError, TypeError, RecursionError):
         return encoded_event(event)
     return data if len(data) <= EVENT_BYTES_MAX else encoded_event(event)

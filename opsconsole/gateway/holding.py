@@ -11,6 +11,7 @@ from opsconsole.domain.tool_call import CallKind
 from opsconsole.errors import CallDenied, CallInterrupted
 from opsconsole.gateway.dialect.interface import Answered, ComposedCall, Edited, ModelCall, Ruling, Stands
 from opsconsole.gateway.live import GatewayRun
+from opsconsole.gateway.offers import about_tool
 from opsconsole.gateway.settings import Deny
 from opsconsole.sdk import calls as gate_calls
 from opsconsole.sdk.calls import Ask, Call, checked
@@ -67,7 +68,7 @@ class Holding:
                     args=args,
                     call=self._run.call_id(made.id),
                     reason=self._reason or None,
-                    about=self._run.offers.get(made.name),
+                    about=about_tool(self._run, made.name),
                 )
             )
         except (CallDenied, CallInterrupted) as denied:

@@ -9,11 +9,10 @@ stop, pause or hand over, facts, and that numbers are in use.
 
 from __future__ import annotations
 
-import itertools
 import json
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -68,6 +67,18 @@ class GatewayJournal(Journal):
             self.last_seq = seq
             self.bytes += len(body)
 
+    def append_all(self, rows: Sequence[tuple[int, str, bytes]]) -> None:
+        """Several more, in order. Raises: sqlite3.Error, as `append`: then none is kept."""
+        with self._lock:
+            last = rows[-1][0]
+            if last > self._reserved:
+                self.put("reserved", str(last + NUMBERS_RESERVED))
+                self._reserved = last + NUMBERS_RESERVED
+            for seq, type, body in rows:
+                self._fresh_events[seq] = (type, body)
+                self.bytes += len(body)
+            self.last_seq = last
+
     def read(self, first: int, last: int) -> list[tuple[int, bytes]]:
         """The events still here in [first, last]; missing numbers are holes."""
         with self._lock:
@@ -87,8 +98,9 @@ class GatewayJournal(Journal):
         with self._lock:
             if seq <= self.acked:
                 return
-            for one in list(itertools.takewhile(lambda one: one <= seq, self._fresh_events)):
-                self.bytes -= len(self._fresh_events.pop(one)[1])
+            fresh = self._fresh_events
+            for one in [number for number in fresh if number <= seq]:
+                self.bytes -= len(fresh.pop(one)[1])
             self.acked = seq
 
     # -- commands --------------------------------------------------------------------------------------------------
@@ -151,15 +163,17 @@ class GatewayJournal(Journal):
 
     # -- to disk ---------------------------------------------------------------------------------------------------
 
-    def settle(self, *, all_of_it: bool = False) -> None:
-        """Writes what was fresh at the last time, too; `all_of_it`: what is fresh at all. Raises: sqlite3.Error."""
+    def settle(self, *, all_of_it: bool = False, usage: bool = True) -> None:
+        """Writes what was fresh at the last time, too; `all_of_it`: what is fresh at all. Without `usage` counts alone
+        are no reason to write: somebody else has them. Raises: sqlite3.Error."""
         with self._lock:
             if self._is_closed:
                 return
             last = self.last_seq if all_of_it else self._old_seq
             events = [(seq, *self._fresh_events[seq]) for seq in self._fresh_events if seq <= last]
             names = set(self._fresh_calls) if all_of_it else self._old_calls & self._fresh_calls.keys()
-            if events or names or self._fresh_usage or (self._has_written and self.acked > self._written_acked):
+            is_counted = usage and self._fresh_usage
+            if events or names or is_counted or (self._has_written and self.acked > self._written_acked):
                 with super().transaction():
                     self._write(events, names)
                 self._wrote(events, names)

@@ -3,7 +3,7 @@
 A gateway that dies takes with it what it had counted in the last moment and not told. The next one finds here which
 turns were under way, and counts them at the most that they may have used; and the counts of those that were over. The
 file is appended to by single writes: what was written survives the death of the process, not of the machine. It says
-nothing that the runs' journals have: those are settled a few times a second, and then the file begins anew.
+nothing that the runs' journals have: those take counts once a second, and then the file begins anew.
 """
 
 from __future__ import annotations
@@ -18,14 +18,18 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pydantic_core import to_json
+import msgspec
 
 from opsconsole.domain.light import light_dataclass
 from opsconsole.sdk.new_ids import new_id
+from opsconsole.sdk.private_folder import make_private_folder
 
 SUFFIX = ".turns"
 FILE_BYTES_MAX = 262_144
 """Beyond this, and beyond twice what it began with, the file begins anew, once the journals have what is in it."""
+
+
+_ENCODE = msgspec.json.Encoder().encode
 
 
 @light_dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +66,7 @@ class TurnLedger:
 
     def __init__(self, folder: Path) -> None:
         """Raises: OSError."""
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(folder)
         self._path = folder / f"{os.getpid()}-{new_id('led')}{SUFFIX}"
         self._lock = threading.Lock()
         self._file = _opened(self._path)
@@ -96,8 +100,10 @@ class TurnLedger:
             self._unwritten.append(b'{"over":"%b"}\n' % turn.encode())  # an id of ours: nothing in it to escape
             lines, self._unwritten = b"".join(self._unwritten), []
             self._open.pop(turn, None)
-            with suppress(OSError):  # a full disk: should we die, the turn counts as one that was cut by our death
+            try:
                 self._write(lines)
+            except OSError:  # a full disk: should we die, the turn counts as one that was cut by our death
+                pass
 
     def carry(self, left: Left) -> None:
         """What could not be taken up stays on record, also behind an end in order. Raises: OSError."""
@@ -218,7 +224,7 @@ def _reading(counts: Mapping[str, Any]) -> tuple[float, ...]:
 
 def _line(told: Mapping[str, Any]) -> bytes:
     try:
-        return to_json(told, inf_nan_mode="null") + b"\n"
+        return _ENCODE(told) + b"\n"
     except ValueError:  # a name that is no text, as only JSON can write it
         plain = {key: asdict(value) if isinstance(value, Begun) else value for key, value in told.items()}
         return json.dumps(plain).encode() + b"\n"

@@ -26,6 +26,7 @@ from opsconsole.gateway.journal import GatewayJournal
 from opsconsole.gateway.lease import Lease
 from opsconsole.gateway.ledger import TurnLedger, larger
 from opsconsole.gateway.lost_turns import LeftOfRun, lost_turn_end, lost_turn_note, most_used
+from opsconsole.gateway.outlasting import Outlasting
 from opsconsole.sdk.bounded import bounded_text
 from opsconsole.sdk.calls import Call, Calls
 from opsconsole.sdk.gate import LinkView
@@ -35,7 +36,6 @@ from opsconsole.sdk.live import LiveRun
 from opsconsole.sdk.new_ids import new_id
 from opsconsole.sdk.on_hub_lost import OnHubLost
 from opsconsole.sdk.order import Order
-from opsconsole.sdk.said import message_event
 from opsconsole.sdk.tool_about import ToolAbout
 from opsconsole.sdk.usage import TurnUsage, added
 
@@ -45,7 +45,10 @@ if TYPE_CHECKING:
 OPEN_CALLS_MAX = 2_000
 """Calls released whose results have not been seen; the oldest are given up."""
 BATCH_SECONDS = 0.1
-"""Words and counts wait so long for company: a busy run's are journalled together."""
+"""Words and counts wait so long for company: a run's are journalled together."""
+BUSY_BATCH_SECONDS = 0.25
+BUSY_BATCH_EVENTS = 16
+"""After a batch of so many the next waits longer: nobody reads along at that speed, and each batch costs a frame."""
 SEEN_KEPT_MAX = 5_000
 """Messages remembered as told, so that a history sent again is not."""
 CUT_OFF_SECONDS = 1.0
@@ -72,8 +75,7 @@ class Cuttable(Protocol):
     def kill(self, reason: str) -> None: ...
     def retake(self) -> None: ...
     def interrupt(self) -> None: ...
-
-    over: asyncio.Event
+    async def ended(self) -> None: ...
 
 
 class GatewayLive(LiveRun):
@@ -137,7 +139,7 @@ class GatewayLive(LiveRun):
         if self.session.ended:
             return False
         with self.lock:
-            model = bounded_text(turn.model or "unknown", 200)
+            model = turn.model if turn.model in self._usage else bounded_text(turn.model or "unknown", 200)
             if model in self._used and _is_served_otherwise(self._usage[model], turn):
                 self.flush_batch()
             self._usage[model] = counts = added(self._usage.get(model, {}), turn)
@@ -152,10 +154,10 @@ class GatewayLive(LiveRun):
         self.flush_batch()
         super().flush_growing()
 
-    def flush_batch(self) -> None:
-        """What was gathered is journalled in one transaction."""
+    def flush_batch(self) -> int:
+        """What was gathered is journalled in one transaction; gives how many events that were."""
         if not (self._batch or self._used):
-            return
+            return 0
         with self.lock:
             events, self._batch = self._batch, []
             models, self._used = self._used, set()
@@ -163,6 +165,7 @@ class GatewayLive(LiveRun):
                 events.append({"type": "usage", "model": model, **self._usage[model]})
             if not self.session.ended:
                 self.point.tell_all(events, event_bytes)
+        return len(events)
 
     # -- obeying ---------------------------------------------------------------------------------------------------
 
@@ -215,6 +218,7 @@ class GatewayLive(LiveRun):
             self._lease_of = self.link.view
         elif order.do is not Do.VERDICT:
             self.lease = None  # whatever it is, it is asked about again
+            self.is_unlimited = self.is_unlimited and order.do is not Do.BUDGET
         super().order(order)
         if order.do is Do.TAKEOVER:
             self.on_takeover()
@@ -247,9 +251,12 @@ class GatewayRun:
         """What is said of a run once."""
         self._open: OrderedDict[str, Call] = OrderedDict()
         self._seen: OrderedDict[int, None] = OrderedDict()
-        self._loop = loop
+        self.outlasting = Outlasting(loop)
+        """Its turns under a lease."""
+        self.loop = loop
         self._thread = threading.get_ident()
         self._cut = 0
+        self._batch_seconds = BATCH_SECONDS
         live.cancel_body = lambda: self._from_anywhere(self._kill)
         live.why_not_ended = lambda: f"{len(self.turns)} streams go on"
         live.on_takeover = lambda: self._from_anywhere(self._retake)
@@ -259,16 +266,17 @@ class GatewayRun:
     def tell_soon(self, event: dict[str, Any]) -> None:
         """An event that may wait a moment for company; a gateway that dies within it loses it."""
         if self.live.tell_soon(event):
-            self._loop.call_later(BATCH_SECONDS, self._flush)
+            self.loop.call_later(self._batch_seconds, self._flush)
 
     def used_soon(self, turn: TurnUsage) -> None:
         """Counts of a turn, told as `tell_soon`."""
         if self.live.used_soon(turn):
-            self._loop.call_later(BATCH_SECONDS, self._flush)
+            self.loop.call_later(self._batch_seconds, self._flush)
 
     def _flush(self) -> None:
         with contextlib.suppress(sqlite3.Error):
-            self.live.flush_batch()
+            is_busy = self.live.flush_batch() >= BUSY_BATCH_EVENTS
+            self._batch_seconds = BUSY_BATCH_SECONDS if is_busy else BATCH_SECONDS
 
     @property
     def fenced(self) -> str:
@@ -278,12 +286,12 @@ class GatewayRun:
     def begin(self, turn: Cuttable) -> None:
         """A turn has begun."""
         self.turns.add(turn)
-        self.used_at = self._loop.time()
+        self.used_at = self.loop.time()
 
     def end(self, turn: Cuttable) -> None:
         """It has ended."""
         self.turns.discard(turn)
-        self.used_at = self._loop.time()
+        self.used_at = self.loop.time()
         if self.live.session.fenced and not self.turns:
             self._ended_by_kill()
 
@@ -291,17 +299,17 @@ class GatewayRun:
 
     def _from_anywhere(self, act: Callable[[], None]) -> None:
         if threading.get_ident() == self._thread:
-            self._loop.call_soon(act)
+            self.loop.call_soon(act)
             return
         with contextlib.suppress(RuntimeError):  # the loop is closed: the streams are, too
-            self._loop.call_soon_threadsafe(act)
+            self.loop.call_soon_threadsafe(act)
 
     def _kill(self) -> None:
         for turn in list(self.turns):
             self._cut += 1
             turn.kill(self.live.session.fenced)
         for client in self.clients:
-            self._loop.call_later(CUT_OFF_SECONDS, self._cut_off, client)
+            self.loop.call_later(CUT_OFF_SECONDS, self._cut_off, client)
         if not self.turns:
             self._ended_by_kill()
 
@@ -386,7 +394,11 @@ class GatewayRun:
         self._seen[key] = None
         while len(self._seen) > SEEN_KEPT_MAX:
             self._seen.popitem(last=False)
-        self.tell_soon(message_event(new_id("msg"), role) | {"text": bounded_text(text)})
+        self.message_soon(role, text)
+
+    def message_soon(self, role: str, text: str) -> None:
+        """A whole message, told as `tell_soon`."""
+        self.tell_soon({"type": "message", "id": new_id("msg"), "role": role, "text": bounded_text(text)})
 
     @property
     def is_new(self) -> bool:

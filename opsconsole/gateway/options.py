@@ -14,6 +14,8 @@ from opsconsole.gateway.settings import ANSWER_TOKENS, HELD_MIB
 class GatewayOptions:
     """The LLM gateway that stands between agents and their models."""
 
+    url: str | None = None
+    """Where agents reach a gateway that is not the one of their own data directory."""
     enabled: bool = True
     """Whether a hub starts one beside itself."""
     host: str = "127.0.0.1"

@@ -122,12 +122,14 @@ class Output:
 class Viewer:
     """One client's connection, listening to one turn. `on_over` is called once, when it listens no more."""
 
-    def __init__(self, output: Output, exchange: Exchange, on_over: Callable[[Viewer], None]) -> None:
+    def __init__(
+        self, output: Output, exchange: Exchange, on_over: Callable[[Viewer], None], loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.gone = False
         self.index = 0
         self.read = 0
         self._output, self._exchange, self._on_over = output, exchange, on_over
-        self._loop = asyncio.get_running_loop()
+        self._loop = loop
         self._has_begun = self._is_due = self._is_over = False
 
     def begin(self) -> None:
@@ -137,7 +139,8 @@ class Viewer:
             self.leave()
             return
         exchange.on_gone, exchange.on_room = self.leave, self.wake
-        self.wake()
+        if self._output.is_open:
+            self.wake()
 
     def wake(self) -> None:
         """There is more to send: a cut, or what comes amid a stream, at once; else all of this round of the loop."""

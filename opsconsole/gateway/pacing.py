@@ -8,7 +8,7 @@ import random
 import secrets
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from opsconsole.gateway.flow.gauges import Lane
@@ -62,14 +62,24 @@ class Paced:
         self._timer: asyncio.TimerHandle | None = None
         self._told: OrderedDict[tuple[str, str], float] = OrderedDict()
 
-    async def admit(self, call: Call, attempt: int) -> None:
-        """Waits for the call's share. Raises: NoShare, Halted."""
+    def admit(self, call: Call, attempt: int) -> Awaitable[None] | None:
+        """The call's share: None where it has it now, else to be awaited. Raises: NoShare, Halted."""
         now = time.monotonic()
         ask = self._ask(call)
         verdict = self.traffic.arrive(ask, now, attempt=attempt)
-        may_be_held = attempt > 0
         if not isinstance(verdict, Go | Refuse):
-            verdict, may_be_held = await self._waited(ask, call.patience), True
+            return self._admit_later(call, ask, now)
+        self._admitted(call, ask, verdict, now, may_be_held=attempt > 0)
+        return None
+
+    async def _admit_later(self, call: Call, ask: Ask, since: float) -> None:
+        verdict = await self._waited(ask, call.patience)
+        self._admitted(call, ask, verdict, since, may_be_held=True)
+        waited = time.monotonic() - since
+        if waited > 1.0:
+            self._say(call.run, f"waited {waited:.0f} s for its share of {call.provider}'s limit", "info", since)
+
+    def _admitted(self, call: Call, ask: Ask, verdict: Go | Refuse, now: float, *, may_be_held: bool) -> None:
         if may_be_held and isinstance(verdict, Go) and self._is_held(call.run):
             self.traffic.used(ask, 0.0, time.monotonic())
             raise Halted
@@ -77,9 +87,6 @@ class Paced:
             self._say(call.run, f"not sent: {verdict.why}", "warning", now)
             raise NoShare(verdict.why, retry_after_seconds=verdict.retry_after_seconds, is_down=verdict.is_down)
         self._out.add(call.id)
-        waited = time.monotonic() - now
-        if waited > 1.0:
-            self._say(call.run, f"waited {waited:.0f} s for its share of {call.provider}'s limit", "info", now)
 
     def going(self, call: Call) -> None:
         """Raises: Halted."""
@@ -179,7 +186,11 @@ class Paced:
         return known
 
     def _lane(self, call: Call) -> Lane:
-        key = next((value for name, value in call.headers if name in KEY_HEADERS), b"")
+        key = b""
+        for name, value in call.headers:
+            if name in KEY_HEADERS:
+                key = value
+                break
         known = self._lanes.get((call.provider, key, call.model))
         if known is None:
             account = hashlib.blake2b(key, key=self._salt, digest_size=4).hexdigest() if key else ""

@@ -14,10 +14,10 @@ from opsconsole.errors import CallDenied, CallInterrupted
 from opsconsole.gateway.dialect.interface import Request, ToolOffer
 from opsconsole.gateway.holding import Wait
 from opsconsole.gateway.live import PROVIDER_TOOLS, GatewayRun
+from opsconsole.gateway.offers import note_offers
 from opsconsole.gateway.settings import ProviderTools
 from opsconsole.sdk.calls import Answered, Ask, Call, checked
 from opsconsole.sdk.new_ids import new_id
-from opsconsole.sdk.tool_about import ToolAbout
 
 PROVIDER_TOOL = "provider_tool"
 """What the call is named by which a person, or a policy, is asked."""
@@ -26,8 +26,6 @@ RULINGS_MAX = 500
 SECRETS = frozenset({"authorization", "authorization_token", "headers", "api_key"})
 """Of a definition: neither shown nor compared, for they change."""
 LEVELS_MAX = 12
-OFFERS_MAX = 128
-"""Tools of a run whose schemas are kept."""
 PASSING = frozenset({"expired", "gate:expired", "hub_lost", "hub_refused", "journal", "call_id"})
 """Rules of refusals that are not a word on the tool: it is asked about again."""
 
@@ -38,13 +36,6 @@ _ALL_OFFERED: frozenset[str] = frozenset()
 def provider_offers(request: Request) -> list[ToolOffer]:
     """What of a request the provider would run itself."""
     return [tool for tool in request.tools if tool.runs_at == "provider"]
-
-
-def note_offers(run: GatewayRun, request: Request) -> None:
-    """Keeps what a request says of the tools that its client runs, for the calls that come of it."""
-    for tool in request.tools[:OFFERS_MAX]:
-        if tool.runs_at == "client" and tool.schema and (tool.name in run.offers or len(run.offers) < OFFERS_MAX):
-            run.offers[tool.name] = ToolAbout(input_schema=tool.schema)
 
 
 async def not_offered(run: GatewayRun, request: Request, mode: ProviderTools, wait: Wait) -> frozenset[str]:

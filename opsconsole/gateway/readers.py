@@ -1,10 +1,11 @@
-"""Who may read the gateway's own numbers: whom the hub lets see its rows, by the hub's word; no agent is among them."""
+"""What the hub says of tokens that are shown to the gateway: whether they may see one of its pages; it knows none."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import time
+import urllib.error
 import urllib.request
 from collections import OrderedDict
 from urllib.parse import urlsplit, urlunsplit
@@ -20,50 +21,70 @@ KNOWN_MAX = 100
 ASKED_PER_SECOND = 5
 """Tokens that the hub is asked about: who tries many is not passed on."""
 TOKEN_CHARS_MAX = 512
+NO = frozenset({401, 403})
+"""Answers that say no; any other is none."""
 
 
 class Readers:
     """The tokens that the hub has said yes to."""
 
-    def __init__(self, hub: str) -> None:
-        """`hub`: the WebSocket address of its agent endpoint."""
+    def __init__(self, hub: str, *, page: str = "info") -> None:
+        """`hub`: the WebSocket address of its agent endpoint; `page`: for whom it is says who may read."""
         parts = urlsplit(hub)
         scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
         path = parts.path.rstrip("/").removesuffix(AGENT_PATH)
-        self._url = urlunsplit((scheme, parts.netloc, f"{path}/v1/info", "", ""))
+        self._url = urlunsplit((scheme, parts.netloc, f"{path}/v1/{page}", "", ""))
         proxies = urllib.request.ProxyHandler({} if is_loopback(parts.hostname) else None)
         self._opener = urllib.request.build_opener(proxies, _NoRedirect)
         self._known: OrderedDict[bytes, float] = OrderedDict()
         """Digest of a token -> until when it is believed, monotonic."""
+        self._asking: dict[bytes, asyncio.Task[bool | None]] = {}
         self._asked: list[float] = []
 
     async def may_read(self, authorization: str) -> bool:
-        """Whether the token of an `authorization` header is an observer's, operator's or administrator's."""
+        """Whether the hub lets the token of an `authorization` header see the page."""
+        return await self.asks(authorization) is True
+
+    async def asks(self, authorization: str) -> bool | None:
+        """The same; None where the hub cannot be asked, or has been asked too often."""
         token = authorization.removeprefix("Bearer ").strip()
         if not token or len(token) > TOKEN_CHARS_MAX or not token.isascii() or not token.isprintable():
             return False
         digest, now = hashlib.sha256(token.encode()).digest(), time.monotonic()
         if self._known.get(digest, 0.0) > now:
             return True
-        self._asked = [at for at in self._asked if now - at < 1.0]
-        if len(self._asked) >= ASKED_PER_SECOND:
-            return False
-        self._asked.append(now)
-        if not await asyncio.to_thread(self._ask, token):
-            self._known.pop(digest, None)
-            return False
-        self._known[digest] = now + KNOWN_SECONDS
-        while len(self._known) > KNOWN_MAX:
-            self._known.popitem(last=False)
-        return True
+        asking = self._asking.get(digest)
+        if asking is None:
+            self._asked = [at for at in self._asked if now - at < 1.0]
+            if len(self._asked) >= ASKED_PER_SECOND:
+                return None
+            self._asked.append(now)
+            asking = self._asking[digest] = asyncio.create_task(self._learn(digest, token))
+        return await asyncio.shield(asking)
 
-    def _ask(self, token: str) -> bool:
+    async def _learn(self, digest: bytes, token: str) -> bool | None:
+        try:
+            said = await asyncio.to_thread(self._ask, token)
+        finally:
+            del self._asking[digest]
+        if said:
+            self._known[digest] = time.monotonic() + KNOWN_SECONDS
+            while len(self._known) > KNOWN_MAX:
+                self._known.popitem(last=False)
+        else:
+            self._known.pop(digest, None)
+        return said
+
+    def _ask(self, token: str) -> bool | None:
         request = urllib.request.Request(self._url, headers={"Authorization": f"Bearer {token}"})
         try:
             with self._opener.open(request, timeout=ASK_SECONDS) as answer:
-                return bool(answer.status == 200)
+                return True if answer.status == 200 else None
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            return False if refused.code in NO else None
         except (OSError, ValueError):
-            return False
+            return None
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from opsconsole.gateway.dialect.interface import Counted, Counts, Request, Served, Text
 from opsconsole.gateway.live import GatewayRun
-from opsconsole.gateway.told import BYTES_PER_TOKEN, Price, billed, input_tokens, tier_asked
+from opsconsole.gateway.told import BYTES_PER_TOKEN, Price, estimated
 from opsconsole.sdk.bounded import bounded_text
 from opsconsole.sdk.new_ids import new_id
 from opsconsole.sdk.said import message_event
@@ -46,7 +47,7 @@ class Reading:
         if piece.role == "assistant":
             self.said = (self.said + piece.text)[-SAID_CHARS_MAX:]
         if not self._request.streams:
-            self._run.tell_soon(message_event(new_id("msg"), piece.role) | {"text": bounded_text(piece.text)})
+            self._run.message_soon(piece.role, piece.text)
             return
         if piece.role != self._role:
             self.flush()
@@ -96,14 +97,15 @@ class Reading:
             return
         self._told = True
         told = self._counts
-        counts = told or Counts(input_tokens=input_tokens(self._request), service_tier=tier_asked(self._request))
+        counts = told or estimated(self._request)
         output = counts.output_tokens
         if told is None or cut:
             output = max(output, self._bytes // BYTES_PER_TOKEN)
             data = {"estimated": True, "input": told is None, "output_tokens": output}
             self._run.note("The tokens of this turn are estimated: its answer was cut", data=data)
         model, served = self._request.model, self._served.model
-        priced = self._price.turn(self._provider, billed(counts, output), served, model)
+        billed = counts if output == counts.output_tokens else replace(counts, output_tokens=output)
+        priced = self._price.turn(self._provider, billed, served, model)
         turn = TurnUsage(
             model=model,
             served_model=served,

@@ -11,7 +11,7 @@ from opsconsole.gateway.embedding import Embedding
 from opsconsole.gateway.live import GatewayRun
 from opsconsole.gateway.pacing import Halted
 from opsconsole.gateway.patience import LOOK_SECONDS
-from opsconsole.gateway.upstream import Answer, Call, Upstream, UpstreamFailed
+from opsconsole.gateway.upstream import Answer, Call, Upstream, UpstreamFailed, nothing
 from opsconsole.gateway.wire.exchange import Exchange
 from opsconsole.sdk.gate import Decision
 
@@ -20,7 +20,7 @@ class Passing:
     """One relayed request, as far as its run is concerned: a kill cuts it, a pause holds what costs."""
 
     def __init__(self, run: GatewayRun, exchange: Exchange) -> None:
-        self.over = asyncio.Event()
+        self._over = asyncio.Event()
         self.killed = ""
         """Why, if the run was stopped."""
         self.has_begun = False
@@ -45,7 +45,7 @@ class Passing:
             return False
         finally:
             self._run.end(self)
-            self.over.set()
+            self._over.set()
 
     async def _bought(self, upstream: Upstream, call: Call, bought: Embedding) -> bool:
         admitted = ahead(self._run, bought.most, priced_by=bought.priced_by, turns=0)
@@ -65,6 +65,10 @@ class Passing:
             admitted.failed(bought, UpstreamFailed("the answer broke off"))
         return is_whole
 
+    async def ended(self) -> None:
+        """Waits until nothing of it goes on."""
+        await self._over.wait()
+
     def kill(self, reason: str) -> None:
         """The run was stopped."""
         self.killed = self.killed or reason or "the run was stopped"
@@ -83,7 +87,7 @@ class Passing:
         self._cancel()
 
     def _cancel(self) -> None:
-        if self._task is not None and not self.over.is_set():
+        if self._task is not None and not self._over.is_set():
             self._task.cancel()
 
     async def _passed(self, upstream: Upstream, call: Call, bought: Embedding | None = None) -> bool:
@@ -131,15 +135,7 @@ async def _answer(upstream: Upstream, call: Call, run: GatewayRun, bought: Embed
     """What was sent and not answered yet is bought, whoever leaves. Raises: UpstreamFailed."""
     while True:
         try:
-            return await upstream.ask(call)
-        except asyncio.CancelledError:
-            if upstream.flow.took_out(call) and bought is not None:
-                bought.abandoned()
-            raise
-        except UpstreamFailed as failed:
-            if failed.may_cost and bought is not None:
-                bought.abandoned()
-            raise
+            return await upstream.ask(call, nothing if bought is None else bought.abandoned)
         except Halted:
             paused = True
             while paused:

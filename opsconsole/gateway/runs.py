@@ -42,6 +42,8 @@ FLUSH_SECONDS = 2.0
 """How long leaving waits for the hub to take what is left."""
 SETTLE_SECONDS = 0.25
 """How often journals are settled: twice that is what a gateway that dies may have said in vain."""
+COUNTS_SETTLE = 4
+"""Counts alone are written with every fourth of these: until then the ledger of turns has them."""
 LOOK_SECONDS = 5.0
 """How often idle runs are looked for."""
 
@@ -93,6 +95,7 @@ class GatewayRuns:
         """run -> when the link's thread is to look at it, monotonic; that thread's own."""
         self._sweeping: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
+        self._settles = 0
         self._runs_max = runs_max()
         self._closing: set[asyncio.Future[None]] = set()
         self._ledger = _ledger(journal_folder(self._folder, POINT))
@@ -278,14 +281,19 @@ class GatewayRuns:
 
     def _settle(self) -> None:
         """In a thread: a disk may be slow."""
-        self._ledger.mark()
+        self._settles += 1
+        with_counts = self._settles % COUNTS_SETTLE == 0
+        if with_counts:
+            self._ledger.mark()
         is_settled = True
         for live in self._siblings():
             try:
-                live.journal.settle()
+                live.journal.settle(usage=with_counts)
             except sqlite3.Error as error:
                 is_settled = False
                 log.warning("run %s: the journal cannot be written: %s", live.run, error)
+        if not with_counts:
+            return
         if not is_settled:
             self._ledger.untrimmed()
             return

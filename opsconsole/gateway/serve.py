@@ -22,9 +22,10 @@ from opsconsole.gateway.keys import Keys, secret_of
 from opsconsole.gateway.metrics import Counts
 from opsconsole.gateway.pacing import Paced
 from opsconsole.gateway.rates_told import RatesTold
+from opsconsole.gateway.revoked import Revoked
 from opsconsole.gateway.runs import GatewayRuns
 from opsconsole.gateway.settings import GatewaySettings
-from opsconsole.gateway.turn import Shop
+from opsconsole.gateway.shop import Shop
 from opsconsole.gateway.upstream import Upstream
 from opsconsole.policy.prices import PriceList
 from opsconsole.sdk.event_loop import loop_factory
@@ -76,7 +77,7 @@ class Service:
         await self.runs.start()
         self._rates.start()
         self._server = HttpServer(
-            Gateway(shop, self.runs, Keys(settings.keys, secret_of(settings.data_dir)), self.paced.traffic),
+            Gateway(shop, self.runs, _keys(settings), self.paced.traffic),
             self.held,
         )
         await self._server.begin(listener)
@@ -114,7 +115,7 @@ class Service:
         for turn in turns:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(deadline):
-                    await turn.over.wait()
+                    await turn.ended()
 
 
 def serve(settings: GatewaySettings, *, ends_with_stdin: bool = False) -> int:
@@ -167,6 +168,10 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, orphaned: asyncio.Event, stop:
             stop.set()
 
     loop.add_reader(sys.stdin.fileno(), readable)
+
+
+def _keys(settings: GatewaySettings) -> Keys:
+    return Keys(settings.keys, secret_of(settings.data_dir), revoked=Revoked(settings.data_dir))
 
 
 def _url(listener: socket.socket) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -29,20 +28,14 @@ async def first_answer(
     note: Callable[[str, str], None],
     abandoned: Callable[[], None],
 ) -> tuple[Call, Answer]:
-    """The beginning of the first answer that is no failure of its model, else of the last. `abandoned` is told when we
-    are cancelled, or wait no longer, while a provider works on a call. Raises: UpstreamFailed."""
+    """The beginning of the first answer that is no failure of its model, else of the last; `abandoned` is told as by
+    `Upstream.ask`. Raises: UpstreamFailed."""
     following = iter(instead)
     while True:
         other = next(following, None)
         try:
-            answer = await upstream.ask(call)
-        except asyncio.CancelledError:
-            if upstream.flow.took_out(call):
-                abandoned()
-            raise
+            answer = await upstream.ask(call, abandoned)
         except UpstreamFailed as failed:
-            if failed.may_cost:
-                abandoned()
             if other is None or failed.timed_out:
                 raise
             why = str(failed)

@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from opsconsole.domain.light import light_dataclass
 from opsconsole.errors import CallDenied
 from opsconsole.gateway.dialect.interface import Counts, Request, Said
+from opsconsole.gateway.media_tokens import weighed
 from opsconsole.gateway.settings import ANSWER_TOKENS
 from opsconsole.policy.prices import Billed, PriceList
 from opsconsole.sdk.model_request import TOOLS_MAX, shown_request
@@ -37,8 +38,16 @@ Tell = Callable[..., None]
 
 
 def input_tokens(request: Request) -> int:
-    """Roughly."""
-    return max(1, len(request.raw) // BYTES_PER_TOKEN)
+    """Roughly; what is no text counts as the most that its provider may make of it."""
+    return asked_tokens(request)[0]
+
+
+def asked_tokens(request: Request) -> tuple[int, int]:
+    """The same, and how many of them are sound."""
+    if not request.media:
+        return max(1, len(request.raw) // BYTES_PER_TOKEN), 0
+    found = weighed(request)
+    return max(1, len(request.raw) - found.chars) // BYTES_PER_TOKEN + found.tokens, found.sound_tokens
 
 
 def expected_tokens(request: Request) -> int:
@@ -92,11 +101,18 @@ def reserved(
 
     Raises: CallDenied where the settings refuse models without a price, and this is one; `tell` hears of it.
     """
-    asked = input_tokens(request) + context_tokens
+    asked, sound = asked_tokens(request)
+    asked += context_tokens
     answer = answer_tokens if request.output_tokens_max is None else max(0, request.output_tokens_max)
     answer *= _choices(request.body.get("n"))
     asked_tier = tier if (tier := tier_asked(request)) in _DEARER_TIERS else ""
-    billed_most = Billed(input_tokens=asked, output_tokens=answer, service_tier=asked_tier, speed=_speed(request))
+    billed_most = Billed(
+        input_tokens=asked,
+        input_audio_tokens=sound,
+        output_tokens=answer,
+        service_tier=asked_tier,
+        speed=_speed(request),
+    )
     return most_of(billed_most, request.model, provider, price, tell)
 
 
@@ -149,22 +165,10 @@ def tier_asked(request: Request) -> str:
     return tier[:_TIER_CHARS_MAX] if isinstance(tier, str) else ""
 
 
-def billed(counts: Counts, output_tokens: int) -> Billed:
-    """An answer as its provider bills it."""
-    return Billed(
-        input_tokens=counts.input_tokens,
-        output_tokens=output_tokens,
-        cache_read_tokens=counts.cache_read_tokens,
-        cache_write_tokens=counts.cache_write_tokens,
-        cache_write_1h_tokens=counts.cache_write_1h_tokens,
-        reasoning_tokens=counts.reasoning_tokens,
-        input_audio_tokens=counts.input_audio_tokens,
-        output_audio_tokens=counts.output_audio_tokens,
-        web_searches=counts.web_searches,
-        service_tier=counts.service_tier,
-        speed=counts.speed,
-        region=counts.region,
-    )
+def estimated(request: Request) -> Counts:
+    """What a request is thought to have used, where its provider did not live to tell."""
+    tokens, sound = asked_tokens(request)
+    return Counts(input_tokens=tokens, input_audio_tokens=sound, service_tier=tier_asked(request))
 
 
 def news(request: Request, *, first: bool) -> Iterator[tuple[int, str, str]]:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from opsconsole.errors import CallDenied, RunStopped
 from opsconsole.gateway.admission import Admitted, ahead, asked
@@ -41,22 +40,21 @@ from opsconsole.gateway.failures import (
     said_failure,
     upstream_failure,
 )
-from opsconsole.gateway.forwarding import Errand, clamp_of, most_of_turn, note_context, note_cut, outgoing
-from opsconsole.gateway.held_bytes import HeldBytes, TooMuchHeld
+from opsconsole.gateway.forwarding import Errand, Outgoing, clamp_of, most_of_turn, note_context, note_cut, outgoing
+from opsconsole.gateway.held_bytes import TooMuchHeld
 from opsconsole.gateway.holding import Holding, Ruled, composed_calls
 from opsconsole.gateway.live import GatewayRun
-from opsconsole.gateway.metrics import Counts
 from opsconsole.gateway.output import Headers, Output
 from opsconsole.gateway.pacing import Halted
 from opsconsole.gateway.patience import Patience
 from opsconsole.gateway.provider_tools import not_offered
 from opsconsole.gateway.reading import Reading
-from opsconsole.gateway.settings import GatewaySettings
+from opsconsole.gateway.shop import Shop
 from opsconsole.gateway.stand_in import first_answer
-from opsconsole.gateway.told import Price, shown
+from opsconsole.gateway.told import Most, shown
 from opsconsole.gateway.upstream import Answer as UpstreamAnswer
 from opsconsole.gateway.upstream import Call as UpstreamCall
-from opsconsole.gateway.upstream import Upstream, UpstreamFailed, UpstreamSaid
+from opsconsole.gateway.upstream import UpstreamFailed, UpstreamSaid
 from opsconsole.sdk.calls import Call
 from opsconsole.sdk.gate import Decision
 from opsconsole.sdk.new_ids import new_id
@@ -68,24 +66,11 @@ PLAIN_HEADERS: Headers = [(b"content-type", b"application/json")]
 STREAM_HEADERS: Headers = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shop:
-    """What all turns of a gateway share."""
-
-    settings: GatewaySettings
-    upstream: Upstream
-    price: Price
-    counts: Counts
-    held: HeldBytes
-
-
 class Turn:
     """One request of an agent, until its answer is whole, refused or cut."""
 
     def __init__(self, shop: Shop, run: GatewayRun, dialect: Dialect, request: Request, errand: Errand) -> None:
         self.output = Output()
-        self.over = asyncio.Event()
-        """Set once nothing of it goes on."""
         self._shop, self._run, self._dialect, self._request, self._errand = shop, run, dialect, request, errand
         self._answer = dialect.answer(request)
         self._passed = False
@@ -106,15 +91,20 @@ class Turn:
         self._ids: list[str] = []
         """By which the provider knows the answers that make up this one."""
         self._released: dict[str, Call] = {}
-        self._loop = asyncio.get_running_loop()
+        self._loop = run.loop
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begins."""
         self._run.begin(self)
-        self._task = asyncio.create_task(self._drive())
+        self._task = self._loop.create_task(self._drive())
 
     # -- from outside ----------------------------------------------------------------------------------------------
+
+    async def ended(self) -> None:
+        """Waits until nothing of it goes on."""
+        if self._task is not None:
+            await asyncio.wait((self._task,))
 
     def kill(self, reason: str) -> None:
         """The run was stopped: the client gets the API's error and a broken connection, now."""
@@ -179,7 +169,6 @@ class Turn:
             self._run.end(self)
             self._patience.end()
             self._kept.give_back(after_seconds=0.0 if self.output.viewed else self._shop.settings.grace_seconds)
-            self.over.set()
 
     async def _go(self) -> None:
         request, before, reasks = self._request, None, 0
@@ -218,8 +207,10 @@ class Turn:
 
     async def _once(self, request: Request) -> Held | None:
         """One turn at the gate and upstream; the calls that its answer holds, or None when it is passed on."""
-        self._drop = await not_offered(self._run, request, self._shop.settings.provider_tools, self._waited)
-        admitted = await self._admitted(request)
+        if request.tools:
+            self._drop = await not_offered(self._run, request, self._shop.settings.provider_tools, self._waited)
+        most = most_of_turn(self._run, self._dialect, request, self._shop.price, self._shop.settings)
+        admitted = ahead(self._run, most, priced_by=self._shop.price.version) or await self._asked(request, most)
         if admitted is None:
             return None
         reading = Reading(self._run, request, self._dialect.provider, self._shop.price)
@@ -239,15 +230,10 @@ class Turn:
             self._remember(request, {})
         return found
 
-    async def _admitted(self, request: Request) -> Admitted | None:
-        """Under the run's lease, or by a verdict of its own; None where an operator has answered as the model."""
-        settings, price = self._shop.settings, self._shop.price
-        most = most_of_turn(self._run, self._dialect, request, price, settings)
-        admitted = ahead(self._run, most, priced_by=price.version)
-        if admitted is not None:
-            return admitted
-        args = shown(request, most, clamp_of(self._run, request, settings))
-        found = await asked(self._run, most, args, self._waited, priced_by=price.version)
+    async def _asked(self, request: Request, most: Most) -> Admitted | None:
+        """By a verdict of its own; None where an operator has answered as the model."""
+        args = shown(request, most, clamp_of(self._run, request, self._shop.settings))
+        found = await asked(self._run, most, args, self._waited, priced_by=self._shop.price.version)
         if isinstance(found, Decision):
             await self._compose(request, found)
             return None
@@ -277,7 +263,20 @@ class Turn:
     # -- upstream --------------------------------------------------------------------------------------------------
 
     async def _read(self, request: Request, reading: Reading) -> Held | None:
-        call, answer = await self._asked(request, reading)
+        shop, run = self._shop, self._run
+        self._clamp = clamp_of(run, request, shop.settings)
+        patience = self._patience if request.streams else None
+        going = outgoing(
+            run,
+            self._dialect,
+            request,
+            self._errand,
+            shop.settings,
+            drop=self._drop,
+            clamp=self._clamp,
+            patience=patience,
+        )
+        call, answer = await self._answered(going, reading)
         try:
             reading.began = answer.status == 200
             if answer.status != 200 or answer.is_encoded:
@@ -289,25 +288,16 @@ class Turn:
         finally:
             self._patience.rest()
         answer.finish()
-        self._shop.upstream.flow.used(call, reading.tokens or call.tokens)
+        shop.upstream.flow.used(call, reading.tokens or call.tokens)
         return found if isinstance(found, Held) else None
 
-    async def _asked(self, request: Request, reading: Reading) -> tuple[UpstreamCall, UpstreamAnswer]:
-        shop, run = self._shop, self._run
-        self._clamp = clamp_of(run, request, shop.settings)
-        going = outgoing(
-            run,
-            self._dialect,
-            request,
-            self._errand,
-            shop.settings,
-            drop=self._drop,
-            clamp=self._clamp,
-            patience=self._patience if request.streams else None,
-        )
+    async def _answered(self, going: Outgoing, reading: Reading) -> tuple[UpstreamCall, UpstreamAnswer]:
+        run, upstream = self._run, self._shop.upstream
         while True:
             try:
-                return await first_answer(shop.upstream, going.call, going.instead, run.note, reading.abandoned)
+                if going.instead:
+                    return await first_answer(upstream, going.call, going.instead, run.note, reading.abandoned)
+                return going.call, await upstream.ask(going.call, reading.abandoned)
             except Halted:
                 await self._patience.resumed(lambda: run.live.session.paused)
 
@@ -329,7 +319,8 @@ class Turn:
             self.output.keep_pace(answer.pause, answer.resume)
             return found is not None
 
-        await answer.pour(take)
+        if not answer.give(take):
+            await answer.pour(take)
         if full is not None:
             raise full
         found = found or self._take_each(self._answer.end(), reading, headers)

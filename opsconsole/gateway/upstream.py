@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import field
 from functools import partial
 from typing import Protocol
 
 from opsconsole.domain.light import light_dataclass
+from opsconsole.gateway.flow.limits_read import HEADERS as TOLD_OF_LIMITS
 from opsconsole.gateway.patience import Patience
-from opsconsole.gateway.wire.headers import HOP_BY_HOP, Headers
+from opsconsole.gateway.wire.headers import HOP_BY_HOP, Headers, RequestHead, SentAgain
 from opsconsole.gateway.wire.outgoing import Arriving, Take
 from opsconsole.gateway.wire.outgoing import UpstreamFailed as UpstreamFailed
 from opsconsole.gateway.wire.pool import Pool
@@ -19,6 +20,7 @@ from opsconsole.gateway.wire.pool import Pool
 _NOT_FORWARDED = HOP_BY_HOP | {b"host", b"content-length", b"content-encoding", b"accept-encoding", b"expect"}
 _NOT_RETURNED = HOP_BY_HOP | {b"content-length", b"date", b"server"}
 _OURS = b"x-opsconsole-"
+_READ = frozenset({b"content-encoding", *(name.encode() for name in TOLD_OF_LIMITS)})
 ERROR_BYTES_MAX = 1_048_576
 """Of an upstream's error body."""
 
@@ -37,6 +39,10 @@ class NoShare(UpstreamFailed):
     def __init__(self, why: str, *, retry_after_seconds: float, is_down: bool = False) -> None:
         super().__init__(why)
         self.retry_after_seconds, self.is_down = retry_after_seconds, is_down
+
+
+def nothing() -> None:
+    """Nobody is told."""
 
 
 new_call_id: Callable[[], int] = itertools.count(1).__next__
@@ -65,8 +71,9 @@ class Call:
 class Flow(Protocol):
     """Who may ask a provider when, and whether again: rates, retries, breakers; it may wait and never allows."""
 
-    async def admit(self, call: Call, attempt: int) -> None:
-        """Waits for the call's share; `attempt` counts from 0. Raises: NoShare where it will have none."""
+    def admit(self, call: Call, attempt: int) -> Awaitable[None] | None:
+        """The call's share: None where it has it now, else to be awaited; `attempt` counts from 0.
+        Raises: NoShare where it will have none."""
         ...
 
     def going(self, call: Call) -> None:
@@ -97,8 +104,9 @@ class Flow(Protocol):
 class Unpaced:
     """Everything at once, nothing twice."""
 
-    async def admit(self, call: Call, attempt: int) -> None:
+    def admit(self, call: Call, attempt: int) -> Awaitable[None] | None:
         """At once."""
+        return None
 
     def going(self, call: Call) -> None:
         """It may."""
@@ -128,9 +136,11 @@ class Answer:
         self._arriving = arriving
         self.status = arriving.status
         self.named_headers: dict[str, str] = {
-            name.decode("latin-1"): value.decode("latin-1") for name, value in reversed(arriving.headers)
+            name.decode("latin-1"): value.decode("latin-1")
+            for name, value in reversed(arriving.headers)
+            if name in _READ
         }
-        """All of its headers by their names in lower case; the first of each name."""
+        """Those that somebody here reads, by their names in lower case; the first of each name."""
 
     @property
     def headers(self) -> Headers:
@@ -170,6 +180,10 @@ class Answer:
         """Breaks its connection now, unless it is read to its end."""
         self._arriving.abort()
 
+    def give(self, take: Take) -> bool:
+        """Gives to `take` what is here of the body; whether that was all of it, or enough. Raises: UpstreamFailed."""
+        return self._arriving.give(take)
+
     async def pour(self, take: Take) -> None:
         """The body as it comes, until it ends or `take` says that it is enough. Raises: UpstreamFailed."""
         await self._arriving.pour(take)
@@ -204,35 +218,48 @@ class Upstream:
     async def __aexit__(self, *_: object) -> None:
         self._pool.close()
 
-    async def ask(self, call: Call) -> Answer:
-        """The beginning of the answer. Raises: UpstreamFailed."""
-        attempt = 0
-        going = partial(self.flow.going, call)
-        while True:
-            await self.flow.admit(call, attempt)
-            try:
-                answer = Answer(await self._pool.ask(call.method, call.url, call.headers, call.body, going))
-            except UpstreamFailed as failed:
-                self.flow.answered(call, 0, {})
-                if failed.was_sent:
-                    self.flow.broke(call)
-                wait = None if failed.timed_out else self.flow.again_seconds(call, attempt, 0, {})
-                if wait is None:  # one that was silent for long may yet be paid for: it is not asked twice
-                    raise
-            else:
-                self.flow.answered(call, answer.status, answer.named_headers)
-                if answer.status == 200:
-                    return answer
-                wait = self.flow.again_seconds(call, attempt, answer.status, answer.named_headers)
-                if wait is None:
-                    return answer
-                answer.abort()
-            attempt += 1
-            await asyncio.sleep(wait)
+    async def ask(self, call: Call, abandoned: Callable[[], None] = nothing) -> Answer:
+        """The beginning of the answer. `abandoned` is told when we are cancelled, or wait no longer, while the provider
+        works on the call. Raises: UpstreamFailed."""
+        try:
+            attempt = 0
+            going = partial(self.flow.going, call)
+            while True:
+                admission = self.flow.admit(call, attempt)
+                if admission is not None:
+                    await admission
+                try:
+                    answer = Answer(await self._pool.ask(call.method, call.url, call.headers, call.body, going))
+                except UpstreamFailed as failed:
+                    self.flow.answered(call, 0, {})
+                    if failed.was_sent:
+                        self.flow.broke(call)
+                    wait = None if failed.timed_out else self.flow.again_seconds(call, attempt, 0, {})
+                    if wait is None:  # one that was silent for long may yet be paid for: it is not asked twice
+                        raise
+                else:
+                    self.flow.answered(call, answer.status, answer.named_headers)
+                    if answer.status == 200:
+                        return answer
+                    wait = self.flow.again_seconds(call, attempt, answer.status, answer.named_headers)
+                    if wait is None:
+                        return answer
+                    answer.abort()
+                attempt += 1
+                await asyncio.sleep(wait)
+        except asyncio.CancelledError:
+            if self.flow.took_out(call):
+                abandoned()
+            raise
+        except UpstreamFailed as failed:
+            if failed.may_cost:
+                abandoned()
+            raise
 
 
-def forwarded_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
+def forwarded_headers(head: RequestHead) -> SentAgain:
     """A client's headers as they go upstream: all but those of the connection and ours; nothing compressed."""
-    kept = [(name, value) for name, value in headers if name not in _NOT_FORWARDED and not name.startswith(_OURS)]
-    kept.append((b"accept-encoding", b"identity"))
-    return kept
+    if head.forwarded is None:
+        kept = (one for one in head.raw if one[0] not in _NOT_FORWARDED and not one[0].startswith(_OURS))
+        head.forwarded = SentAgain([*kept, (b"accept-encoding", b"identity")])
+    return head.forwarded

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from opsconsole.gateway.attribution import NotAttributed, Route, caller, route
+from opsconsole.gateway.run_tokens import Shown
 
 
 def test_a_path_names_run_agent_and_provider() -> None:
@@ -28,7 +29,7 @@ def test_a_run_in_the_path_stands_before_one_in_a_header() -> None:
 
 
 def test_the_run_of_a_token_attributes_a_request() -> None:
-    assert caller(Route("openai", "/v1/models"), {}, token_run="run_7").run == "run_7"
+    assert caller(Route("openai", "/v1/models"), {}, Shown(run="run_7")).run == "run_7"
 
 
 def test_a_known_program_names_its_conversation() -> None:

@@ -125,3 +125,25 @@ def test_a_journal_that_is_closed_settles_no_more(tmp_path: Path) -> None:
     journal.close(remove=True)
     journal.settle()
     assert not journal_path(tmp_path, "run_1", "gateway").exists()
+
+
+def test_counts_alone_wait_for_the_look_that_is_theirs(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.save_usage("m", {"turns": 1})
+    journal.settle(usage=False)
+    before = on_disk(tmp_path, "usage")
+    journal.settle()
+    assert (before, on_disk(tmp_path, "usage")) == ([], [("m", '{"turns": 1}')])
+
+
+def test_several_events_are_kept_as_one_after_another(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.append_all([(1, "note", b"one"), (2, "note", b"two")])
+    assert (journal.read(1, 9), journal.last_seq, journal.bytes) == ([(1, b"one"), (2, b"two")], 2, 6)
+
+
+def test_numbers_of_several_events_are_in_use_before_any_is_told(tmp_path: Path) -> None:
+    journal = opened(tmp_path)
+    journal.append_all([(1, "note", b"lost"), (2, "note", b"lost")])
+    died(journal)
+    assert opened(tmp_path).last_seq == 2 + NUMBERS_RESERVED

@@ -91,3 +91,13 @@ async def test_a_killed_run_has_no_lease(place: Place) -> None:
     await place.command("kill")
     await eventually(lambda: run.session.fenced)
     assert run.may_go_ahead(0.0, 1) == ""
+
+
+async def test_after_the_limits_are_lowered_the_next_turn_asks(place: Place) -> None:
+    await turns(place, 2)
+    run = place.gateway.runs.live[0].live
+    assert run.lease is not None
+    await place.command("budget", caps={"turns": 100}, note="enough")
+    await eventually(lambda: run.lease is None)
+    await turns(place, 1)
+    assert await proposals(place) == 2

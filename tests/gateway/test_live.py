@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, cast
+
+from opsconsole.gateway.live import BATCH_SECONDS, BUSY_BATCH_EVENTS, BUSY_BATCH_SECONDS
 from tests.gateway.place import Place
 from tests.support.model_script import Turn, mark
 
@@ -33,3 +37,27 @@ async def test_a_history_that_is_sent_again_is_told_once(place: Place) -> None:
     await place.told(lambda event: event["type"] == "usage" and event["turns"] == 2)
     users = [one for one in await place.timeline() if one["type"] == "message" and one["role"] == "user"]
     assert len(users) == 1
+
+
+class Timers:
+    """A loop as far as timers are concerned."""
+
+    def __init__(self) -> None:
+        self.set: list[tuple[float, Callable[[], None]]] = []
+
+    def call_later(self, seconds: float, act: Callable[[], None]) -> None:
+        self.set.append((seconds, act))
+
+
+async def test_a_run_that_says_much_is_told_in_longer_batches_until_it_says_less(place: Place) -> None:
+    await begun(place)
+    [run] = place.gateway.runs.live
+    await place.told(lambda event: event["type"] == "usage")
+    timers, loop = Timers(), run.loop
+    run.loop = cast(Any, timers)
+    for count in (BUSY_BATCH_EVENTS, 1, 1):
+        for _ in range(count):
+            run.message_soon("user", "words")
+        timers.set[-1][1]()
+    run.loop = loop
+    assert [seconds for seconds, _ in timers.set] == [BATCH_SECONDS, BUSY_BATCH_SECONDS, BATCH_SECONDS]

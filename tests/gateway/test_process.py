@@ -34,11 +34,11 @@ class Site(Machine):
 
     upstream: RunningUpstream
 
-    def start(self) -> None:
+    def start(self, **settings: str) -> None:
         """A hub with its gateway, in front of the scripted provider."""
         import subprocess
 
-        environment = self.environment | {"OPSCONSOLE_GATEWAY_OPENAI_URL": f"{self.upstream.url}/v1"}
+        environment = self.environment | {"OPSCONSOLE_GATEWAY_OPENAI_URL": f"{self.upstream.url}/v1"} | settings
         self.hub = subprocess.Popen(
             [*PROGRAM, "hub", "--port", "0", "--data-dir", str(self.data_dir)],
             env=environment,
@@ -166,7 +166,8 @@ def test_a_turn_whose_gateway_was_killed_amid_it_counts_at_the_most_that_it_rese
             "POST", chat_url(site), json=CHAT | {"stream": True}, headers={"authorization": "Bearer k"}
         )
         answer = client.send(request, stream=True)
-        next(answer.iter_bytes())
+        words = answer.iter_bytes()  # kept: a stream that nobody holds is closed, and then its client has left
+        next(words)
         pid = killed_gateway(site)
     until(lambda: site.gateway_pid(other_than=pid), "another gateway")
     row = row_of(site, 1_000)

@@ -135,3 +135,20 @@ async def test_a_call_of_a_tool_comes_with_the_schema_that_its_request_offered(a
     assert (proposed["input_schema"], proposed.get("server"), proposed.get("annotations")) == (schema, None, None)
     await asking.decide("approve")
     assert (await asked).status_code == 200
+
+
+WEATHER = {"type": "function", "name": "get_weather"}
+
+
+@pytest.mark.parametrize(
+    ("tools", "offered"),
+    [([WEATHER], True), ([WEATHER | {"name": "find_city"}], False), ([], None)],
+    ids=["offered", "made up", "nobody knows"],
+)
+async def test_a_call_of_a_tool_that_was_not_offered_says_so(asking: Place, tools: list[Any], offered: bool) -> None:
+    asking.upstream.script("weather", Turn(calls=[Call(name="get_weather", args={"city": "Bonn"})]))
+    asked = post(asking, tools=tools, input=mark("weather"))
+    proposed = await asking.told(lambda event: event["type"] == "tool" and event.get("name") == "get_weather")
+    assert proposed.get("offered") is offered
+    await asking.decide("reject")
+    await asked

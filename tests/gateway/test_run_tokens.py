@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsconsole.gateway.run_tokens import run_token, token_run
+from opsconsole.gateway.attribution import Route, caller
+from opsconsole.gateway.keys import KeyRefused, Keys
+from opsconsole.gateway.providers import PROVIDERS
+from opsconsole.gateway.revoked import LOOK_SECONDS, REVOKED_FILE, Revoked, revoke
+from opsconsole.gateway.run_tokens import Issued, Shown, issued_token, run_token, token_issued, token_run
 
 
 def test_a_token_names_its_run() -> None:
@@ -27,3 +34,78 @@ def test_a_changed_token_is_none(place: int) -> None:
     place %= len(token)
     changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
     assert token_run(b"secret", changed) == ""
+
+
+FOR_REFUNDS = Issued(id="rt_1", agent="refunds", until=2_000.0)
+
+
+def keys(*, now: float = 1_000.0, revoked: tuple[str, ...] = ()) -> Keys:
+    return Keys({"openai": "sk-held"}, b"secret", revoked=revoked, clock=lambda: now)
+
+
+def shown(keys: Keys, issued: Issued, run: str = "") -> Shown:
+    headers = {"authorization": f"Bearer {issued_token(b'secret', issued)}"}
+    found, forwarded = keys.exchanged(PROVIDERS["openai"], headers, [], run)
+    assert forwarded == [(b"authorization", b"Bearer sk-held")]
+    return found
+
+
+def test_a_token_that_a_person_made_says_what_it_was_made_for() -> None:
+    issued = Issued(id="rt_1", agent="refunds", run="nightly", until=1.5)
+    assert token_issued(b"secret", issued_token(b"secret", issued)) == issued
+    assert token_issued(b"other", issued_token(b"secret", issued)) is None
+
+
+def test_the_two_kinds_of_tokens_are_not_taken_for_one_another() -> None:
+    made = issued_token(b"secret", FOR_REFUNDS)
+    assert token_run(b"secret", made.replace("opskey-", "opsrun-")) == ""
+    assert token_issued(b"secret", run_token(b"secret", "run_1").replace("opsrun-", "opskey-")) is None
+
+
+def test_a_token_of_an_agent_stands_in_for_the_key() -> None:
+    assert shown(keys(), FOR_REFUNDS) == Shown(agent="refunds", token="rt_1")
+
+
+def test_a_token_of_an_agent_is_no_way_into_a_run_that_it_names() -> None:
+    with pytest.raises(KeyRefused, match="an agent's"):
+        shown(keys(), FOR_REFUNDS, run="run_of_somebody")
+
+
+def test_a_token_of_a_run_is_good_for_no_other() -> None:
+    nightly = Issued(id="rt_1", run="nightly")
+    assert shown(keys(), nightly, run="nightly").run == "nightly"
+    with pytest.raises(KeyRefused, match="another run's"):
+        shown(keys(), nightly, run="daily")
+
+
+def test_a_token_ends_at_its_time() -> None:
+    with pytest.raises(KeyRefused, match="rt_1 has expired"):
+        shown(keys(now=2_000.0), FOR_REFUNDS)
+
+
+def test_a_token_ends_when_it_is_revoked(tmp_path: Path) -> None:
+    now = [0.0]
+    revoked = Revoked(tmp_path, clock=lambda: now[0])
+    assert "rt_1" not in revoked
+    revoke(tmp_path, "rt_1")
+    now[0] += LOOK_SECONDS
+    assert "rt_1" in revoked
+    assert "rt_2" not in revoked
+    with pytest.raises(KeyRefused, match="rt_1 was revoked"):
+        shown(Keys({"openai": "sk-held"}, b"secret", revoked=revoked, clock=lambda: 1_000.0), FOR_REFUNDS)
+
+
+def test_while_nobody_can_read_what_was_revoked_every_token_counts_as_revoked(tmp_path: Path) -> None:
+    (tmp_path / REVOKED_FILE).mkdir()
+    assert "rt_1" in Revoked(tmp_path)
+
+
+def test_the_runs_of_two_tokens_are_two_though_their_programs_name_one_conversation() -> None:
+    headers = {"thread-id": "t1"}
+    found = [caller(Route("openai", "/"), headers, Shown(agent="a", token=token)) for token in ("rt_1", "rt_2")]
+    assert [one.labels["run_token"] for one in found] == ["rt_1", "rt_2"]
+    assert found[0].key != found[1].key
+
+
+def test_the_agent_of_a_token_is_no_other() -> None:
+    assert caller(Route("openai", "/", "", "somebody"), {}, Shown(agent="refunds", token="rt_1")).agent == "refunds"

@@ -30,6 +30,7 @@ from opsconsole.gateway.dialect.json_text import (
     written,
     written_text,
 )
+from opsconsole.gateway.dialect.media import anthropic_media
 
 NAME = "anthropic.messages"
 PROVIDER_TOOLS = ("web_search", "web_fetch", "code_execution", "tool_search_tool", "advisor", "mcp_toolset")
@@ -62,6 +63,7 @@ def read(raw: bytes) -> Request:
         tools=tuple(_offers(body)),
         conversation=tuple(_conversation(body)),
         results=tuple(_results(body["messages"])),
+        media=anthropic_media(body["messages"]),
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from opsconsole.gateway.dialect.chat_calls import BODIES, edited_text, writable
 from opsconsole.gateway.dialect.chat_request import calls_in, shown_text, unknown_calls
-from opsconsole.gateway.dialect.chat_stream import HALF, NOT_WRITABLE
+from opsconsole.gateway.dialect.chat_stream import HALF, NOT_WRITABLE, parts_with_calls
 from opsconsole.gateway.dialect.chat_told import CALL_FINISHES, THOUGHTS, Shown, Told, error_body, gap
 from opsconsole.gateway.dialect.interface import (
     Answered,
@@ -49,6 +49,8 @@ class PlainChat(PlainAnswer):
             raise Unreadable(f"upstream: {text(mapping(body['error']).get('message')) or 'an error without a message'}")
         if not isinstance(body.get("choices"), list):
             raise Unreadable("an answer without choices")
+        if any(parts_with_calls({"delta": mapping(choice).get("delta")}) for choice in body["choices"]):
+            raise Unreadable("a call in a delta, which only parts of a stream have")
         self.told.take(body, pieces)
         if not self.shown.opening:
             self.shown.opening = {key: body[key] for key in ("id", "created") if key in body}

@@ -27,6 +27,7 @@ from opsconsole.gateway.dialect.json_text import (
     written,
     written_text,
 )
+from opsconsole.gateway.dialect.media import chat_media
 
 NAME = "openai.chat"
 CAPS = ("max_completion_tokens", "max_tokens")
@@ -48,6 +49,8 @@ ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
     "tool": "tool",
     "function": "tool",
 }
+ANSWERING = ("tool", "function")
+"""Roles of messages that are the result of a call."""
 SHAPES: Mapping[str, type] = {"tool_calls": list, "function_call": dict}
 """The fields of a message that hold its calls."""
 WORDS = frozenset({"role", "content", "refusal", "annotations", "name", "audio", "tool_call_id"})
@@ -78,6 +81,7 @@ def read(raw: bytes) -> Request:
         tools=tuple(_offers(body)),
         conversation=tuple([said(message) for message in messages]),
         results=tuple(_results(messages)),
+        media=chat_media(messages),
         asks_usage=not streams or mapping(body.get("stream_options")).get("include_usage") is True,
     )
 
@@ -120,11 +124,12 @@ def asked_again(request: Request, message: Mapping[str, Any], results: Sequence[
 
 def said(message: Mapping[str, Any]) -> Said:
     """One message as a person reads it."""
+    role, content = message.get("role"), message.get("content")
     return Said(
-        role=ROLES.get(text(message.get("role")), "user"),
-        text=shown_text(message.get("content")) or text(message.get("refusal")),
-        calls=tuple(calls_in(message)) if message.get("role") == "assistant" else (),
-        call=_answers(message),
+        role=ROLES.get(text(role), "user"),
+        text=(text(content) if type(content) is str else shown_text(content)) or text(message.get("refusal")),
+        calls=tuple(calls_in(message)) if role == "assistant" else (),
+        call=_answers(message) if role in ANSWERING else "",
     )
 
 
@@ -200,15 +205,16 @@ def _answers(message: Mapping[str, Any]) -> str:
 def _results(messages: Sequence[Mapping[str, Any]]) -> list[ToolResult]:
     results: list[ToolResult] = []
     for message in reversed(messages):
-        if message.get("role") == "assistant":
+        role = message.get("role")
+        if role == "assistant":
             break
-        if call := _answers(message):
+        if role in ANSWERING and (call := _answers(message)):
             results.append(ToolResult(call=call, text=shown_text(message.get("content"))))
     return results[::-1]
 
 
 def _offers(body: Mapping[str, Any]) -> Iterator[ToolOffer]:
-    for tool in (mapping(tool) for tool in listed(body.get("tools"))):
+    for tool in map(mapping, listed(body.get("tools"))):
         kind = text(tool.get("type")) or "function"
         if kind in ("function", "custom"):
             yield _offer(mapping(tool.get(kind)) or tool)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from opsconsole.domain.light import light_dataclass
+from opsconsole.policy.price_rates import Billed
 
 HELD_BYTES_MAX = 8_388_608
 """Of one held answer; beyond it the answer is Broken: nothing that nobody could read is let through."""
@@ -92,6 +93,19 @@ class Said:
 
 
 @light_dataclass(frozen=True, slots=True, kw_only=True)
+class Media:
+    """A picture, a sound or a file among the words of a request."""
+
+    kind: Literal["picture", "sound", "file"]
+    chars: int = 0
+    """Of the request, that carry it as base64; 0 where it is only named."""
+    format: str = ""
+    """Of a sound, by the client's word."""
+    detail: str = ""
+    """Of a picture: how closely the model is to look."""
+
+
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One request to a model, read once; `body` is not changed by anybody after that."""
 
@@ -106,6 +120,8 @@ class Request:
     conversation: tuple[Said, ...] = ()
     results: tuple[ToolResult, ...] = ()
     """The results that came after the last answer of the model: what became of its calls."""
+    media: tuple[Media, ...] = ()
+    """What of it is no text, wherever it stands."""
     asks_usage: bool = True
     """Whether the client wants the usage frame (Chat Completions: only if it says so)."""
     previous: str | None = None
@@ -130,25 +146,8 @@ class Changes:
     """Another model, where a fallback upstream has one."""
 
 
-@light_dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Tokens of one answer. `input_tokens` is the total with cache, as genai-prices counts it."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_read_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_write_1h_tokens: int = 0
-    """Of the writes, those that are kept for an hour."""
-    reasoning_tokens: int = 0
-    input_audio_tokens: int = 0
-    output_audio_tokens: int = 0
-    web_searches: int = 0
-    service_tier: str = ""
-    speed: str = ""
-    """Anthropic: `fast` where the answer was bought faster."""
-    region: str = ""
-    """Anthropic: where inference had to stay."""
+Counts = Billed
+"""What one answer has used: in the very terms in which it is billed."""
 
 
 # -- what an answer gives ----------------------------------------------------------------------------------------------

@@ -292,17 +292,22 @@ class PlainAnswer(AnswerMachine):
 
     def __init__(self, continues: AnswerMachine | None = None) -> None:
         super().__init__(continues)
-        self._raw = bytearray()
+        self._raw: bytes | bytearray = b""
+        """Most bodies come in one piece; the pieces of others are one piece of memory."""
         self._body: dict[str, Any] = {}
 
     def feed(self, data: bytes) -> list[Piece]:
         """The next bytes from upstream."""
         if self._state not in TAKING:
             return []
-        self._raw += data
+        if not self._raw:
+            self._raw = data
+        else:
+            self._raw = bytearray(self._raw) if isinstance(self._raw, bytes) else self._raw
+            self._raw += data
         if len(self._raw) <= HELD_BYTES_MAX:
             return []
-        self._raw.clear()
+        self._raw = b""
         return [self._break(f"an answer of more than {HELD_BYTES_MAX} bytes")]
 
     def end(self) -> list[Piece]:
@@ -310,8 +315,9 @@ class PlainAnswer(AnswerMachine):
         if self._state not in TAKING:
             return []
         pieces: list[Piece] = []
+        self._raw = bytes(self._raw)
         try:
-            self._body = read_object(bytes(self._raw), "the answer", once=True)
+            self._body = read_object(self._raw, "the answer", once=True)
             self._calls = unique(self._look(self._body, pieces))
         except Unreadable as fault:
             return [*pieces, self._break(str(fault))]

@@ -27,6 +27,7 @@ from opsconsole.gateway.dialect.json_text import (
     text,
     written,
 )
+from opsconsole.gateway.dialect.media import responses_media
 from opsconsole.gateway.dialect.responses_items import (
     RAN,
     Item,
@@ -67,6 +68,7 @@ def read(raw: bytes) -> Request:
         tools=(*_prompts(body), *(offer for tool in listed(body.get("tools")) for offer in _offers(mapping(tool)))),
         conversation=tuple(_conversation(body)),
         results=tuple(_results(body)),
+        media=responses_media(body.get("input")),
         previous=text(body.get("previous_response_id")) or None,
     )
 

@@ -65,6 +65,8 @@ class Breaker:
         """What came of a request; the state where that changed it."""
         before = self.state
         self._requests.add(1.0, now)
+        if before == "closed" and status not in FAILURES:
+            return None
         if status in FAILURES:
             self._failures.add(1.0, now)
             self._move("tripped" if self._is_too_much(now) else "failed", now)

@@ -194,6 +194,8 @@ class Gauges:
 
     def __init__(self) -> None:
         self._meters: OrderedDict[Lane, dict[Kind, Meter]] = OrderedDict()
+        self._last: tuple[Lane, dict[Kind, Meter]] = (("", "", ""), {})
+        """The lane that was asked about last: mostly it is the next one, too."""
         self._refusals: OrderedDict[Lane, Window] = OrderedDict()
 
     def sent(self, lane: Lane, tokens: float, now: float) -> None:
@@ -233,7 +235,8 @@ class Gauges:
         """Until a request of so many tokens fits under every known limit; 0.0 for now."""
         wait = 0.0
         for kind, meter in self._of(lane).items():
-            wait = max(wait, meter.wait_seconds(_share(kind, tokens), now))
+            if meter.limit is not None:
+                wait = max(wait, meter.wait_seconds(_share(kind, tokens), now))
         return wait
 
     def all(self, now: float) -> list[Gauge]:
@@ -246,12 +249,15 @@ class Gauges:
         ]
 
     def _of(self, lane: Lane) -> dict[Kind, Meter]:
+        if self._last[0] is lane:
+            return self._last[1]
         known = self._meters.get(lane)
         if known is None:
             known = self._meters[lane] = {"requests": Meter("requests"), "tokens": Meter("tokens")}
             if len(self._meters) > METERS_MAX:
                 self._meters.popitem(last=False)
         self._meters.move_to_end(lane)
+        self._last = (lane, known)
         return known
 
 

@@ -116,3 +116,7 @@ _FORMS = tuple(
     for kind, pattern, reset in _PATTERNS
 )
 """kind, the names of its three headers, how the reset is written."""
+HEADERS = frozenset(
+    {"retry-after", "retry-after-ms", "x-should-retry", *(name for form in _FORMS for name in form[1:4])}
+)
+"""The names of all headers that are read here."""

@@ -42,7 +42,7 @@ class StormWatch:
     def asked(self, run: str, request: int, now: float) -> bool:
         """A request by its hash; whether it is one that failed within the last minute."""
         self._requests.add(1.0, now)
-        failed_at = self._failed.get((run, request))
+        failed_at = self._failed.get((run, request)) if self._failed else None
         if failed_at is None or now - failed_at > WINDOW_SECONDS:
             return False
         self._retries.add(1.0, now)
@@ -52,6 +52,8 @@ class StormWatch:
 
     def answered(self, run: str, request: int, status: int, now: float) -> None:
         """What came of it."""
+        if status and status not in REFUSED and not self._failed:
+            return
         key = (run, request)
         if status and status not in REFUSED:
             self._failed.pop(key, None)

@@ -55,6 +55,9 @@ class Go:
     """Now."""
 
 
+_GO = Go()
+
+
 @dataclass(frozen=True, slots=True)
 class Wait:
     """Until `due` says more."""
@@ -108,10 +111,12 @@ class Traffic:
         self._dice, self._delay_max = dice, delay_seconds_max
         self._lanes: OrderedDict[Lane, _LaneState] = OrderedDict()
         self._houses: OrderedDict[tuple[str, str], _House] = OrderedDict()
+        self._last: tuple[Lane, _House, _LaneState] | None = None
+        """The lane that was asked about last: mostly it is the next one, too."""
 
     def arrive(self, ask: Ask, now: float, *, attempt: int = 0) -> Go | Wait | Refuse:
         """A request wants out, for the first time (attempt 0) or again."""
-        house, lane = self._house(ask.lane), self._lane(ask.lane)
+        house, lane = self._place(ask.lane)
         if attempt == 0:
             house.budget.asked(now)
             house.watch.asked(ask.run, ask.request, now)
@@ -147,7 +152,7 @@ class Traffic:
 
     def answered(self, ask: Ask, status: int, headers: Mapping[str, str], now: float, wall: float) -> str | None:
         """What a provider said to a request (0 for nothing); words for people where that changed something."""
-        house, lane = self._house(ask.lane), self._lane(ask.lane)
+        house, lane = self._place(ask.lane)
         house.throttle.answered(status, now)
         house.watch.answered(ask.run, ask.request, status, now)
         limits = read_limits(headers, wall)
@@ -160,6 +165,8 @@ class Traffic:
             else:
                 lane.blocked_until = max(lane.blocked_until, now + min(BLOCKED_SECONDS_MAX, asked))
         changed = lane.breaker.answered(status, now)
+        if changed is None:
+            return None
         if changed == "open":
             self.totals.opened += 1
         return _told(changed, ask.lane)
@@ -206,7 +213,7 @@ class Traffic:
             why = f"{ask.lane[0]} {ask.lane[2]} has been failing; it is not asked for a moment".replace("  ", " ")
             return Refuse(why=why, retry_after_seconds=closed, is_down=True)
         self.gauges.sent(ask.lane, ask.tokens, now)
-        return Go()
+        return _GO
 
     def _refused(self, why: str, wait: float) -> Refuse:
         self.totals.refused += 1
@@ -236,6 +243,12 @@ class Traffic:
             wait = self._wait(ask.lane, lane, ask.tokens, now)
             over.append((ask, self._refused("no share of the provider's limit came free", max(AGAIN_SECONDS, wait))))
         return over
+
+    def _place(self, name: Lane) -> tuple[_House, _LaneState]:
+        last = self._last
+        if last is None or last[0] is not name:
+            last = self._last = (name, self._house(name), self._lane(name))
+        return last[1], last[2]
 
     def _lane(self, name: Lane) -> _LaneState:
         lane = self._lanes.get(name)
@@ -267,9 +280,7 @@ def _forget_oldest(known: OrderedDict[Any, Any], may_go: Callable[[Any], bool]) 
             del known[oldest]
 
 
-def _told(changed: str | None, lane: Lane) -> str | None:
-    if changed is None:
-        return None
+def _told(changed: str, lane: Lane) -> str | None:
     what = f"{lane[0]} {lane[2]}".strip()
     return {
         "open": f"{what} fails too often: it is not asked for a while",

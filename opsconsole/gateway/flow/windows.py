@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 
 
@@ -14,15 +15,18 @@ class Window:
         self._count = bins
         self._bins: deque[list[float]] = deque()
         """(bin's number, sum), oldest first."""
+        self._ends_at = -math.inf
+        """When the newest bin is over."""
         self._sum = 0.0
 
     def add(self, amount: float, now: float) -> None:
         """So much more, or less."""
-        number, bins = now // self._width, self._bins
-        if not bins or bins[-1][0] < number:
+        if now >= self._ends_at or not self._bins:
+            number = now // self._width
             self._forget(number)
-            bins.append([number, 0.0])
-        bins[-1][1] += amount
+            self._bins.append([number, 0.0])
+            self._ends_at = (number + 1) * self._width
+        self._bins[-1][1] += amount
         self._sum += amount
 
     def total(self, now: float) -> float:

@@ -8,12 +8,13 @@ from typing import Protocol
 
 from opsconsole.gateway.held_bytes import TooMuchHeld
 from opsconsole.gateway.request_body import BodyRefused
-from opsconsole.gateway.wire.headers import NO_BODY_STATUSES, Headers, written_head
+from opsconsole.gateway.wire.headers import NO_BODY_STATUSES, Headers, RequestHead, written_head, written_lines
 
 CUT_SECONDS = 1.0
 """How long a cut client may take to read why."""
 _FIRST_LINES = {int(one): f"HTTP/1.1 {int(one)} {one.phrase}\r\n".encode() for one in HTTPStatus}
 _CLOSES = (b"connection", b"close")
+_CLOSING = b"connection: close\r\n"
 _IN_CHUNKS = (b"transfer-encoding", b"chunked")
 
 
@@ -48,6 +49,7 @@ class Exchange:
         "_way",
         "body",
         "gone",
+        "head",
         "headers",
         "is_old",
         "method",
@@ -55,16 +57,15 @@ class Exchange:
         "on_room",
         "path",
         "query",
-        "raw",
         "refused",
     )
 
-    def __init__(self, way: Way, *, method: str, target: bytes, raw: Headers, body: bytes, is_old: bool) -> None:
-        self.method, self.raw, self.body = method, raw, body
+    def __init__(self, way: Way, *, method: str, target: bytes, head: RequestHead, body: bytes, is_old: bool) -> None:
+        self.method, self.head, self.body = method, head, body
         path, _, query = (target if target.startswith(b"/") else _without_place(target)).partition(b"?")
         self.path = path.decode("ascii", "replace")
         self.query = query
-        self.headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in raw}
+        self.headers = head.named
         self.is_old = is_old
         """HTTP/1.0: such a client takes the end of its connection for the end of its answer."""
         self.refused: BodyRefused | TooMuchHeld | None = None
@@ -91,9 +92,10 @@ class Exchange:
             return
         self._has_begun = True
         is_bare = status in NO_BODY_STATUSES
-        framed = headers if is_bare else [*headers, (b"content-length", b"%d" % len(body))]
-        head = written_head(_first_line(status), framed if way.keeps_alive else [*framed, _CLOSES])
-        way.write(head if is_bare or self.method == "HEAD" else head + body)
+        closes = b"" if way.keeps_alive else _CLOSING
+        sized = b"" if is_bare else b"content-length: %d\r\n" % len(body)
+        shown = b"" if is_bare or self.method == "HEAD" else body
+        way.write(b"".join((_first_line(status), written_lines(headers), sized, closes, b"\r\n", shown)))
         self._over(way)
 
     def begin(self, status: int, headers: Headers) -> None:

@@ -19,7 +19,7 @@ import httptools
 from opsconsole.gateway.held_bytes import HeldBytes, TooMuchHeld
 from opsconsole.gateway.request_body import BODY_BYTES_MAX, BodyRefused, too_large
 from opsconsole.gateway.wire.exchange import Exchange
-from opsconsole.gateway.wire.headers import CHUNKED, HEAD_BYTES_MAX, HEADERS_MAX, Headers
+from opsconsole.gateway.wire.headers import CHUNKED, HEAD_BYTES_MAX, HEADERS_MAX, Headers, RequestHead
 
 KEEP_ALIVE_SECONDS = 75.0
 """Longer than the pools of clients keep a connection: the one who closes first should be the client."""
@@ -34,7 +34,8 @@ LINGER_SECONDS = 20.0
 """A client whose request was refused half read may send the rest of it before it reads why."""
 _RESET = struct.pack("ii", 1, 0)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_FRAMING = frozenset({b"content-length", b"transfer-encoding", b"upgrade", b"expect"})
+_FRAMING = frozenset({b"transfer-encoding", b"upgrade", b"expect"})
+NO_HEAD: Final = RequestHead([])
 _BAD_HTTP: Final = "opsconsole: the request is not HTTP/1.1 as everybody reads it"
 _TOO_LARGE_HEAD: Final = f"opsconsole: a head has at most {HEAD_BYTES_MAX} bytes and {HEADERS_MAX} headers"
 
@@ -61,6 +62,10 @@ class Incoming(asyncio.Protocol):
         """To be given to the app once the parser is done with what has come."""
         self._target = b""
         self._headers: Headers = []
+        self._length: bytes | None = None
+        """The length of the body that the head tells."""
+        self._head = NO_HEAD
+        """Of the last request."""
         self._body = bytearray()
         """What has come of it: one piece of memory, for clients may send it in tiny ones."""
         self._declined: BodyRefused | TooMuchHeld | None = None
@@ -89,6 +94,7 @@ class Incoming(asyncio.Protocol):
         self._is_over = True
         self._open_now.discard(self)
         self._kept.give_back()
+        self._head = NO_HEAD
         exchange, self._exchange, self._ready = self._exchange, None, None
         if exchange is not None:
             exchange.left()
@@ -126,7 +132,7 @@ class Incoming(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         """A request begins."""
-        self._target, self._headers, self._is_in_head = b"", [], True
+        self._target, self._headers, self._length, self._is_in_head = b"", [], None, True
         if self._exchange is None:
             self._await(HEAD_SECONDS)
 
@@ -141,7 +147,11 @@ class Incoming(asyncio.Protocol):
         if len(self._headers) >= HEADERS_MAX:
             self._refuse(431, "head_too_large", _TOO_LARGE_HEAD)
             return
-        self._headers.append((name.lower(), value))
+        name = name.lower()
+        if name == b"content-length":
+            self._length = value
+        else:
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         """A request's head is whole."""
@@ -154,6 +164,8 @@ class Incoming(asyncio.Protocol):
         self._body, self._size, self._is_in_body, self._declined = bytearray(), 0, True, None
         self._body_began = self._loop.time()
         self._await(BODY_QUIET_SECONDS)
+        if self._headers != self._head.raw:
+            self._head = RequestHead(self._headers)
         self._is_old = self._parser.get_http_version() != "1.1"
         self.keeps_alive = self._parser.should_keep_alive() and not self._is_old
         self._look_at_framing()
@@ -192,15 +204,13 @@ class Incoming(asyncio.Protocol):
         The wish for another protocol is not heard, as HTTP lets a server do: some clients wish for HTTP/2 whenever they
         connect. It is refused where nothing else would do, and with a body, which the parser then does not read.
         """
-        expects, size, has_body = False, 0, False
+        expects, size = False, int(self._length or b"0")
+        has_body = size > 0
         is_lost = self._parser.get_method() == b"CONNECT"
         for name, value in self._headers:
             if name not in _FRAMING:
                 continue
-            if name == b"content-length":
-                size = int(value)
-                has_body = has_body or size > 0
-            elif name == b"transfer-encoding" and (self._is_old or value.strip().lower() != CHUNKED):
+            if name == b"transfer-encoding" and (self._is_old or value.strip().lower() != CHUNKED):
                 self._refuse(501, "bad_http", "opsconsole: of transfer encodings only chunked is read, in HTTP/1.1")
                 return
             elif name == b"transfer-encoding":
@@ -223,7 +233,7 @@ class Incoming(asyncio.Protocol):
             self,
             method=self._parser.get_method().decode("ascii"),
             target=self._target,
-            raw=self._headers,
+            head=self._head,
             body=body,
             is_old=self._is_old,
         )
@@ -298,6 +308,6 @@ class Incoming(asyncio.Protocol):
             self.abort()
             return
         told = {"type": "error", "error": {"type": "invalid_request_error", "code": code, "message": message}}
-        refused = Exchange(self, method="", target=b"", raw=[], body=b"", is_old=False)
+        refused = Exchange(self, method="", target=b"", head=NO_HEAD, body=b"", is_old=False)
         self.keeps_alive = False
         refused.answer(status, [(b"content-type", b"application/json")], json.dumps(told).encode())

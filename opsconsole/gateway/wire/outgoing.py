@@ -50,13 +50,17 @@ class Arriving:
         self._error: UpstreamFailed | None = None
         self._drains = False
 
-    async def pour(self, take: Take) -> None:
-        """Gives the body to `take` as it comes; ends with it, or once enough has come. Raises: UpstreamFailed."""
+    def give(self, take: Take) -> bool:
+        """Gives to `take` what is here of the body; whether that was all of it, or enough. Raises: UpstreamFailed."""
         if self._parts and take(self._taken()):
-            return
+            return True
         if self._error is not None:
             raise self._error
-        if self._way is None:
+        return self._way is None
+
+    async def pour(self, take: Take) -> None:
+        """Gives the body to `take` as it comes; ends with it, or once enough has come. Raises: UpstreamFailed."""
+        if self.give(take):
             return
         self._take = take
         self._poured = asyncio.get_running_loop().create_future()
@@ -140,7 +144,7 @@ class Outgoing(asyncio.Protocol):
     def __init__(
         self, read_seconds: float, on_idle: Callable[[Outgoing], None], on_end: Callable[[Outgoing], None]
     ) -> None:
-        self.idle_since = 0.0
+        self._idle_since = 0.0
         self._read_seconds, self._on_idle, self._on_end = read_seconds, on_idle, on_end
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
@@ -159,6 +163,11 @@ class Outgoing(asyncio.Protocol):
     def is_open(self) -> bool:
         """Whether it can be asked."""
         return not self._is_over and not self._transport.is_closing()
+
+    @property
+    def idle_seconds(self) -> float:
+        """How long nobody has asked it anything."""
+        return self._loop.time() - self._idle_since
 
     async def ask(self, data: list[bytes]) -> Arriving:
         """Sends a request; gives the head of its answer. Raises: UpstreamFailed."""
@@ -317,7 +326,7 @@ class Outgoing(asyncio.Protocol):
             self.abort()
         else:
             self.resume()
-            self._has_served, self.idle_since = True, self._loop.time()
+            self._has_served, self._idle_since = True, self._loop.time()
             self._on_idle(self)
         answer.over(None)
 

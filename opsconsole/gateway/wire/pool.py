@@ -6,11 +6,12 @@ import asyncio
 import base64
 import ssl
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from opsconsole.gateway.wire.headers import BadHead, Headers, written_head
+from opsconsole.gateway.wire.headers import BadHead, Headers, written_lines
 from opsconsole.gateway.wire.outgoing import Arriving, Outgoing, Untold, UpstreamFailed
 from opsconsole.gateway.wire.tunnel import Proxy, TunnelRefused, open_tunnel, proxy_for
 
@@ -19,6 +20,8 @@ IDLE_MAX = 512
 """Of one provider; more are closed once they have served."""
 ORIGINS_MAX = 1_000
 """Places asked; settings name a handful."""
+URL_KEPT_CHARS_MAX = 500
+"""Of an address whose requests' beginning is kept; clients write the end of it."""
 REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 """May be sent again where a kept connection had ended unseen: they change nothing."""
 AT_ONCE_BYTES = 65_536
@@ -45,23 +48,33 @@ class Pool:
     def __init__(self, *, connect_seconds: float, read_seconds: float) -> None:
         self._connect_seconds, self._read_seconds = connect_seconds, read_seconds
         self._origins: dict[str, Origin] = {}
+        self._openings: dict[tuple[str, str], tuple[Origin, bytes]] = {}
+        """Method and URL -> how their requests begin, where nothing of a request changes that."""
         self._open: set[Outgoing] = set()
         self._ssl: ssl.SSLContext | None = None
         self._sweep_timer: asyncio.TimerHandle | None = None
         self._is_closed = False
 
-    async def ask(
+    def ask(
         self, method: str, url: str, headers: Headers, body: bytes, going: Callable[[], None] = lambda: None
-    ) -> Arriving:
-        """Sends a request; gives the head of its answer. `going` is called where a connection had to be waited for,
-        right before the request is sent, and may raise instead. Raises: UpstreamFailed, and what `going` raises."""
+    ) -> Coroutine[Any, Any, Arriving]:
+        """Sends a request once it is awaited; gives the head of its answer. `going` is called where a connection had to
+        be waited for, right before the request is sent, and may raise instead.
+        Raises: UpstreamFailed, and what `going` raises."""
         try:
-            base, target = _parted(url)
-            origin = self._origins.get(base) or self._known(base)
-            head = _head(origin, method, target, headers, body)
+            origin, opening = self._openings.get((method, url)) or self._opening(method, url, headers)
+            sized = b"content-length: %d\r\n\r\n" % len(body) if body or method not in REPEATABLE else b"\r\n"
+            head = opening + written_lines(headers) + sized
         except (ValueError, BadHead) as error:
             raise UpstreamFailed(f"the address of the model's provider is not one: {error}") from None
         data = [head + body] if len(body) <= AT_ONCE_BYTES else [head, body]
+        if method not in REPEATABLE and (way := self._idle(origin)) is not None:
+            return way.ask(data)
+        return self._ask(origin, data, going, is_repeatable=method in REPEATABLE)
+
+    async def _ask(
+        self, origin: Origin, data: list[bytes], going: Callable[[], None], *, is_repeatable: bool
+    ) -> Arriving:
         while True:
             way = self._idle(origin)
             is_new = way is None
@@ -75,7 +88,7 @@ class Pool:
             try:
                 return await way.ask(data)
             except Untold:
-                if is_new or method not in REPEATABLE:
+                if is_new or not is_repeatable:
                     raise
 
     def close(self) -> None:
@@ -87,6 +100,17 @@ class Pool:
             way.abort()
 
     # -- places ----------------------------------------------------------------------------------------------------
+
+    def _opening(self, method: str, url: str, headers: Headers) -> tuple[Origin, bytes]:
+        """The place that is asked, and how the request begins. Raises: BadHead, ValueError."""
+        base, target = _parted(url)
+        origin = self._origins.get(base) or self._known(base)
+        found = origin, _opening(origin, method, target, headers)
+        if len(origin.head) == 1 and len(url) <= URL_KEPT_CHARS_MAX:
+            if len(self._openings) >= ORIGINS_MAX:
+                self._openings.clear()
+            self._openings[method, url] = found
+        return found
 
     def _known(self, base: str) -> Origin:
         """Raises: ValueError."""
@@ -101,6 +125,7 @@ class Pool:
             head.append((b"authorization", b"Basic " + base64.b64encode(said)))
         if len(self._origins) >= ORIGINS_MAX:
             self._origins.clear()
+            self._openings.clear()
         found = self._origins[base] = Origin(
             host=parts.hostname,
             port=parts.port or (443 if is_secure else 80),
@@ -113,10 +138,9 @@ class Pool:
     # -- connections -----------------------------------------------------------------------------------------------
 
     def _idle(self, origin: Origin) -> Outgoing | None:
-        oldest = asyncio.get_running_loop().time() - KEEPALIVE_SECONDS
         while origin.idle:
             way = origin.idle.pop()
-            if way.is_open and way.idle_since >= oldest:
+            if way.is_open and way.idle_seconds <= KEEPALIVE_SECONDS:
                 return way
             way.abort()
         return None
@@ -166,9 +190,8 @@ class Pool:
         """Closes what has been idle for long."""
         self._sweep_timer = None
         loop = asyncio.get_running_loop()
-        oldest = loop.time() - KEEPALIVE_SECONDS
         for origin in self._origins.values():
-            kept = deque(way for way in origin.idle if way.is_open and way.idle_since > oldest)
+            kept = deque(way for way in origin.idle if way.is_open and way.idle_seconds < KEEPALIVE_SECONDS)
             for way in origin.idle:
                 if way not in kept:
                     way.abort()
@@ -186,8 +209,8 @@ def _parted(url: str) -> tuple[str, str]:
     return f"{scheme}://{place}", slash + path or "/"
 
 
-def _head(origin: Origin, method: str, target: str, headers: Headers, body: bytes) -> bytes:
-    """Raises: BadHead, ValueError."""
+def _opening(origin: Origin, method: str, target: str, headers: Headers) -> bytes:
+    """The first line, and the headers of the place. Raises: BadHead, ValueError."""
     if " " in target or not target.isprintable():
         raise ValueError("a space or control character stands in its path")
     first, added = target, origin.head
@@ -195,5 +218,4 @@ def _head(origin: Origin, method: str, target: str, headers: Headers, body: byte
         first, added = f"http://{added[0][1].decode()}{target}", [*added, *origin.proxy.credentials]
     if len(added) > 1 and any(name == b"authorization" for name, _ in headers):
         added = [one for one in added if one[0] != b"authorization"]
-    sized = [(b"content-length", b"%d" % len(body))] if body or method not in REPEATABLE else []
-    return written_head(f"{method} {first} HTTP/1.1\r\n".encode("ascii"), [*added, *headers, *sized])
+    return f"{method} {first} HTTP/1.1\r\n".encode("ascii") + written_lines(added)

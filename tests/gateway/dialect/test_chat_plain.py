@@ -257,3 +257,10 @@ def test_a_composed_stream_is_an_answer_of_this_dialect() -> None:
     body = DIALECT.composed(request(usage=False), id="x", text="Hi", calls=[COMPOSED_CALL])
     assert held(fed(DIALECT.answer(request()), body)).calls[0].args == {"cmd": "ls ü"}
     assert b"usage" not in body
+
+
+@pytest.mark.parametrize("delta", [{"tool_calls": [function_entry("c1", "{}")]}, {"function_call": {"name": "x"}}])
+def test_a_call_in_a_delta_of_a_whole_answer_is_cut(delta: dict[str, Any]) -> None:
+    body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "delta": delta}]}
+    pieces = fed(DIALECT.answer(request(streams=False)), json.dumps(body).encode())
+    assert [type(piece) for piece in pieces] == [Broken]

@@ -70,6 +70,18 @@ async def test_one_connection_serves_one_request_after_another() -> None:
         assert len(place.asked) == 3
 
 
+@pytest.mark.parametrize(("again", "is_the_same"), [(b"x: a", True), (b"x: b", False), (b"x: a\r\nx: a", False)])
+async def test_headers_that_come_again_are_read_once_and_others_anew(again: bytes, is_the_same: bool) -> None:
+    async with listening() as place:
+        reader, writer = await place.connect()
+        for number, header in enumerate((b"x: a", again)):
+            writer.write(post(b"y" * (number + 1), header))
+            await reader.readuntil(b"\r\n\r\n" + b"y" * (number + 1))
+        writer.close()
+        first, second = place.asked
+        assert (second.head is first.head, second.headers["x"]) == (is_the_same, again[-1:].decode())
+
+
 async def test_a_client_that_waits_for_leave_to_send_its_body_gets_it() -> None:
     async with listening() as place:
         reader, writer = await place.connect()
