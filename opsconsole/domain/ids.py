@@ -7,6 +7,8 @@ import hashlib
 import re
 
 ID_CHARS_MAX = 128
+PROOF_PREFIX = "proof-"
+"""No key begins so: what shows that somebody holds a key is never taken for one."""
 _SEALED = re.compile(r"\.[a-z2-7]{16}\Z")
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,127}\Z")
 
@@ -21,7 +23,12 @@ def sealed_run_id(run: str, key: str) -> str:
 
     The key stays in the supervisor's memory; the process it starts gets the id alone.
     """
-    return f"{run}.{_seal(key)}"
+    return f"{run}.{_seal(key_proof(key))}"
+
+
+def key_proof(key: str) -> str:
+    """What shows to others than the hub that somebody holds a run's key: they can check it, and learn no key."""
+    return PROOF_PREFIX + hashlib.sha256(f"opsconsole run key\n{key}".encode()).hexdigest()
 
 
 def is_sealed(run: str) -> bool:
@@ -30,8 +37,17 @@ def is_sealed(run: str) -> bool:
 
 
 def is_sealed_by(run: str, key: str | None) -> bool:
-    """Whether `key` is the one that the run id commits to."""
-    return key is not None and run.rpartition(".")[2] == _seal(key) and "." in run
+    """Whether `key` is the one that the run id commits to, by its proof or by itself."""
+    if key is None or key.startswith(PROOF_PREFIX) or "." not in run:
+        return False
+    return run.rpartition(".")[2] in (_seal(key_proof(key)), _seal(key))
+
+
+def is_proved_by(run: str, proof: str) -> bool:
+    """Whether who shows `proof` holds the key that the run id commits to."""
+    if not (proof.startswith(PROOF_PREFIX) and proof.isascii() and is_sealed(run)):
+        return False
+    return run.rpartition(".")[2] == _seal(proof)
 
 
 def approval_id(run: str, call: str) -> str:
@@ -50,8 +66,8 @@ def joined_id(*parts: str) -> str:
     return joined if len(joined) <= ID_CHARS_MAX else "cmd_j" + _short(joined)
 
 
-def _seal(key: str) -> str:
-    return base64.b32encode(hashlib.sha256(key.encode()).digest()[:10]).decode().lower()
+def _seal(secret: str) -> str:
+    return base64.b32encode(hashlib.sha256(secret.encode()).digest()[:10]).decode().lower()
 
 
 def _short(text: str) -> str:

@@ -11,7 +11,7 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,10 @@ class Accounts:
     def listing(self) -> list[dict[str, Any]]:
         """All tokens without their hashes, oldest first."""
         return [describe(row) for row in self._rows.values()]
+
+    def names(self, roles: Collection[Role]) -> list[str]:
+        """Whose tokens of these roles may still be used, in alphabetical order."""
+        return sorted({row.name for row in self._rows.values() if row.role in roles and self.is_valid(row.id)})
 
     @property
     def is_full(self) -> bool:

@@ -8,13 +8,19 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from opsconsole.hub.desk.principal import Principal
+from opsconsole.hub.gathering import Gathering, may_wait
 from opsconsole.hub.session import Session
+from opsconsole.protocol.connection import Phase
 from opsconsole.protocol.frames import Frame, Hello
 
 
 class AgentInputs(Protocol):
     """What an agent's session needs of the hub."""
 
+    gathering: Gathering
+
+    @property
+    def is_congested(self) -> bool: ...
     def agent_hello(self, conn: str, principal: Principal, hello: Hello) -> None: ...
     def agent_frame(self, conn: str, frame: Frame, data: bytes) -> None: ...
     def agent_gone(self, conn: str, why: str, clean: bool) -> None: ...
@@ -43,6 +49,13 @@ class AgentSession(Session):
             await asyncio.sleep(early)
         await self._hub.room()
         return True
+
+    def _put_off(self, data: bytes, now: float) -> bool:
+        """What nobody waits for is handled together with what others send meanwhile."""
+        gathering = self._hub.gathering
+        if not gathering.is_on(now) or self.connection.phase is not Phase.OPEN or self._hub.is_congested:
+            return False
+        return may_wait(data) and gathering.put(self._settle, len(data), now)
 
     def _handle(self, frame: Frame, data: bytes) -> None:
         if type(frame) is Hello:

@@ -13,11 +13,10 @@ from typing import Any, TypeVar
 
 from opsconsole.domain.approval import ANSWERED, Answer, ApprovalStatus
 from opsconsole.domain.command import NEEDS, Do, may
-from opsconsole.domain.digest import DIGEST_PREFIX, NotCanonical, call_digest, digest
-from opsconsole.domain.tool_call import CallKind, Risk
+from opsconsole.domain.digest import DIGEST_PREFIX, NotCanonical, digest
 from opsconsole.hub.admission import Fact
 from opsconsole.hub.decoy_checks import CHECKS, conflict, refusal_details
-from opsconsole.hub.desk.decisions import CLAIM_CHARS_MAX
+from opsconsole.hub.desk.decisions import claimed
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.refusal import Refusal
 from opsconsole.hub.desk.settings import REFUSAL_KEYS_MAX, REFUSALS_WINDOW_SECONDS
@@ -31,8 +30,6 @@ DAY_MINUTES = (9 * 60, 17 * 60)
 """Minutes of the hub's own day in which one may be shown: nobody is woken for it."""
 SATURDAY = 5
 """The first day of the week, counted from Monday as 0, on which none is shown."""
-SHOWN_SECONDS = 600.0
-"""As long as an ordinary question; then it goes, and counts for nobody."""
 ANSWERS_KEPT_MAX = 1_000
 """Commands that may be sent again and get the same answer."""
 SETTLED_KEPT_MAX = 100
@@ -76,8 +73,8 @@ PARTS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Shown:
-    """The one that is out."""
+class Planned:
+    """One that is to be shown, or is."""
 
     row: ApprovalRow
     nonce: str
@@ -114,11 +111,20 @@ def sealed(nonce: str, approval: str) -> str:
 class Decoys:
     """At most one at a time."""
 
-    def __init__(self, *, per_day: float, tell: Callable[[Fact], None], show: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        *,
+        per_day: float,
+        ask: Callable[[Part, str, float], ApprovalRow | None],
+        tell: Callable[[Fact], None],
+        show: Callable[[str], None],
+    ) -> None:
+        """`ask` gives what an operator would be asked about a part under a new id, or None where nobody would be."""
         self.per_day = per_day
+        self._ask = ask
         self._tell = tell
         self._show = show
-        self._shown: _Shown | None = None
+        self._shown: Planned | None = None
         self._settled: OrderedDict[str, _Settled] = OrderedDict()
         self._given: OrderedDict[tuple[str, str], _Given] = OrderedDict()
         """By who gave it and its id."""
@@ -135,25 +141,41 @@ class Decoys:
 
     def look(
         self, now: float, *, weekday: int, minute: int, is_free: bool, dice: float, new_id: str, nonce: str
-    ) -> None:
-        """Show one when it is time for it. `weekday` (Monday is 0) and `minute` are of the hub's day, `dice` in [0, 1).
+    ) -> Planned | None:
+        """One that is to be shown now, when it is time for it; one that nobody answers goes.
 
+        `weekday` (Monday is 0) and `minute` are of the hub's day, `dice` in [0, 1).
         `is_free`: nothing real waits, and somebody who may decide is there to be asked.
         """
         self._tell_repeated(now)
         if self._shown is not None:
             if now >= self._shown.row.expires_at:
-                self._withdraw("nobody answered")
-            return
+                self.withdraw("nobody answered")
+            return None
         begin, end = DAY_MINUTES
         chance = self.per_day * LOOK_SECONDS / (60.0 * (end - begin))
         if is_free and weekday < SATURDAY and begin <= minute < end and dice < chance:
-            self._plant(PARTS[int(dice / chance * len(PARTS))], new_id, nonce, now)
+            played = [row for part in PARTS if (row := self._ask(part, new_id, now)) is not None]
+            return Planned(row=played[int(dice / chance * len(played))], nonce=nonce) if played else None
+        return None
+
+    def show(self, planned: Planned) -> None:
+        """Put it into the queue. What opens its seal is kept by then: this process may end before it does so."""
+        self._shown = planned
+        commitment = sealed(planned.nonce, planned.row.approval)
+        self._tell(Fact(kind="decoy.shown", principal=None, details={"commitment": commitment}))
+        self._show(planned.row.key)
 
     def make_room(self) -> None:
         """A real call waits: nothing made up stands beside it."""
+        self.withdraw("a real call waits")
+
+    def withdraw(self, why: str) -> None:
+        """The one that is shown, if any, goes; what it was is on record."""
         if self._shown is not None:
-            self._withdraw("a real call waits")
+            details = self._shown.opened() | {"why": why}
+            self._tell(Fact(kind="decoy.withdrawn", principal=None, details=details))
+            self._clear()
 
     def answer(self, command: Command, who: Principal, now: float) -> Res | None:
         """The answer to a command on a made-up call, or to one sent again; None of what is the desk's to answer.
@@ -184,7 +206,7 @@ class Decoys:
             if row is None:
                 return None
             if now >= row.expires_at:
-                self._withdraw("nobody answered")
+                self.withdraw("nobody answered")
             CHECKS[command.do](command, row, now)
         except Refusal as refusal:
             return self._refused(command, who, refusal, now)
@@ -212,10 +234,9 @@ class Decoys:
         """Shown like that of a real one; it settles nothing."""
         if self._shown is not None:
             row = self._shown.row
-            own = None if row.claimed_by == who.name else who.name
-            claimed = command.text[:CLAIM_CHARS_MAX] if command.text else own
-            row = row.model_copy(update={"claimed_by": claimed})
-            self._shown = _Shown(row=row, nonce=self._shown.nonce)
+            by, passed_by = claimed(row.claimed_by, row.passed_by, who, command.text)
+            row = row.model_copy(update={"claimed_by": by, "passed_by": passed_by})
+            self._shown = Planned(row=row, nonce=self._shown.nonce)
             self._show(row.key)
         return Res(cmd=command.cmd, ok=True, status="applied")
 
@@ -228,36 +249,6 @@ class Decoys:
         for key, more in self._refusals.ended(now):
             counted = {"of": list(key), "more": more, "seconds": REFUSALS_WINDOW_SECONDS}
             self._tell(Fact(kind="command.refused", principal=None, details=counted))
-
-    def _plant(self, part: Part, new_id: str, nonce: str, now: float) -> None:
-        bound = call_digest(part.tool, part.args)
-        row = ApprovalRow(
-            key=f"apr_{new_id}",
-            approval=f"apr_{new_id}",
-            run=f"run_{new_id}",
-            agent=part.agent,
-            call=f"call_{new_id}",
-            kind=CallKind.TOOL_CALL,
-            tool=part.tool,
-            args=part.args,
-            digest=bound,
-            call_digest=bound,
-            risk=Risk.HIGH,
-            rule="default:ask",
-            why="not a tool that only reads",
-            agent_reason=part.agent_reason,
-            requested_at=now,
-            expires_at=now + SHOWN_SECONDS,
-            status=ApprovalStatus.PENDING,
-        )
-        self._shown = _Shown(row=row, nonce=nonce)
-        self._tell(Fact(kind="decoy.shown", principal=None, details={"commitment": sealed(nonce, row.approval)}))
-        self._show(row.key)
-
-    def _withdraw(self, why: str) -> None:
-        assert self._shown is not None
-        self._tell(Fact(kind="decoy.withdrawn", principal=None, details=self._shown.opened() | {"why": why}))
-        self._clear()
 
     def _clear(self) -> None:
         assert self._shown is not None

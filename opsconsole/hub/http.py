@@ -35,6 +35,7 @@ from opsconsole.hub.answers import (
 )
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.http_audit import AuditPages
+from opsconsole.hub.http_gateways import ForGateways
 from opsconsole.hub.http_points import HttpPoints
 from opsconsole.hub.http_tokens import Administration
 from opsconsole.hub.server import Hub, NotRecorded
@@ -96,9 +97,13 @@ class Http:
     def app(self) -> Starlette:
         """The ASGI application for HTTP."""
         audit, points, admin = self._audit, self._points, self._administration
+        gateways = ForGateways(self._hub)
         table: tuple[tuple[str, str, Role, Handler], ...] = (
             ("GET", "/v1/info", Role.OBSERVER, self.info),
+            ("GET", "/v1/whoami", Role.AGENT, gateways.whoami),
+            ("POST", "/v1/run-tokens", Role.GATEWAY, gateways.run_token),
             ("GET", "/v1/limits", Role.OBSERVER, self.limits),
+            ("GET", "/v1/present", Role.OBSERVER, self.present),
             ("GET", "/v1/runs", Role.OBSERVER, self.runs),
             ("GET", "/v1/runs/{run}", Role.OBSERVER, self.run),
             ("GET", "/v1/runs/{run}/events", Role.OBSERVER, self.events),
@@ -194,6 +199,11 @@ class Http:
     async def limits(self, _request: Request, _principal: Principal) -> Response:
         """How full the rate limits of models' providers are, by what gateways tell."""
         rows = [limit.model_dump(mode="json") for limit in self._hub.desk.hub_row().limits]
+        return answer({"rows": rows, "time": self._hub.now()})
+
+    async def present(self, _request: Request, _principal: Principal) -> Response:
+        """Who is here, and what each console has open."""
+        rows = [one.model_dump(mode="json", exclude_none=True) for one in self._hub.presence.shown()]
         return answer({"rows": rows, "time": self._hub.now()})
 
     # -- runs and approvals ----------------------------------------------------------------------------------------

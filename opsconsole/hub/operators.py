@@ -43,11 +43,22 @@ class OperatorSession(Session):
 
     side = "hub_operator"
 
-    def __init__(self, *, hub: OperatorInputs, left: Callable[[str], None], **session: Any) -> None:
+    def __init__(
+        self,
+        *,
+        hub: OperatorInputs,
+        left: Callable[[str], None],
+        token_ends: float | None = None,
+        **session: Any,
+    ) -> None:
         super().__init__(**session)
         self._hub = hub
+        self._token_ends = token_ends
         self._left = left
         self._subs: dict[str, tuple[str, RowSource | Tail]] = {}
+
+    def _sign_seconds(self) -> float | None:
+        return self.limits.sign_seconds
 
     def _rates(self) -> tuple[float, float]:
         return self.limits.operator_frames_per_second, self.limits.operator_bytes_per_second
@@ -83,9 +94,11 @@ class OperatorSession(Session):
                 principal=self.principal.name,
                 role=str(self.principal.role),
                 beat_seconds=self.limits.beat_seconds,
+                sign_seconds=min(self.limits.beat_seconds, self.limits.sign_seconds),
                 time=self._hub.now(),
                 policy_hash=self._hub.policy_hash,
                 policy=self._hub.policy_name,
+                token_ends=self._token_ends,
             )
         )
 

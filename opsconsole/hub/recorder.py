@@ -2,17 +2,20 @@
 
 The disk has one group of batches at a time, the oldest; all others wait behind it, and what it refuses is offered again
 until it is taken. So the disk holds, at any moment at which the hub may die, all that came before whatever it holds.
+Points keep what they told until it is stored; the hub's own lines are only here, and where too many wait for a disk
+that refuses, further ones are left out and counted.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from opsconsole.hub.desk.effects import Record, Store
+from opsconsole.hub.desk.effects import HUB_GEN, Record, Store
 from opsconsole_storage import Batch, Closed, Conflict
 from opsconsole_storage import Store as Storage
 
@@ -21,6 +24,10 @@ GATHER_SECONDS = 0.04
 """Batches are given to the disk at once, but not twice within this: a commit costs as much for one as for many."""
 GATHERED_MAX = 64
 """Batches for which no more is waited."""
+NEAR_SECONDS = 0.005
+"""So little is not waited for: what is handled together is given to the disk together, and what wakes the hub costs."""
+MISSING_RUNS_MAX = 1_000
+"""Runs whose missing lines are counted one by one; those of further ones are counted together."""
 OFFERED_MAX = 500
 OFFERED_BYTES_MAX = 8 * 1024 * 1024
 """Of a group: a disk that is nearly full may have room for a part of what waits only. One batch may be larger."""
@@ -28,6 +35,8 @@ OFFERED_BYTES_MAX = 8 * 1024 * 1024
 log = logging.getLogger(__name__)
 Stored = Callable[[Sequence[tuple[Store, int]]], None]
 """(batch, position) of each, in order"""
+Missing = Callable[[Mapping[str, int]], None]
+"""(run -> how many of the hub's own lines were left out; "" for all further runs)"""
 Recorded = Callable[[int, int], None]
 """(token, seq)"""
 Failed = Callable[[int, str], None]
@@ -64,6 +73,7 @@ class Recorder:
         stored: Stored,
         recorded: Recorded,
         failed: Failed,
+        missing: Missing,
         batches_max: int,
         bytes_max: int,
         retry_seconds: float,
@@ -79,6 +89,8 @@ class Recorder:
         self._stored = stored
         self._recorded = recorded
         self._failed = failed
+        self._missing = missing
+        self._left_out: dict[str, int] = {}
         self._batches_max = batches_max
         self._bytes_max = bytes_max
         self._retry_seconds = retry_seconds
@@ -87,8 +99,8 @@ class Recorder:
         self._offered = 0
         """How many of them, the oldest, the disk has just now."""
         self._gather_seconds = gather_seconds
-        self._offered_at = 0.0
-        self._next: asyncio.TimerHandle | None = None
+        self._offered_at = -math.inf
+        self._next: asyncio.Handle | None = None
         self._relief: asyncio.Event = asyncio.Event()
         self._relief.set()
         self._idle: asyncio.Event = asyncio.Event()
@@ -115,7 +127,13 @@ class Recorder:
     # -- events ----------------------------------------------------------------------------------------------------
 
     def store(self, effect: Store, at: float) -> None:
-        """Make a batch durable; `stored` follows in the order of these calls."""
+        """Make a batch durable; `stored` follows in the order of these calls.
+
+        While the disk refuses and too much waits, a line of the hub's own is left out: `missing` tells of it later.
+        """
+        if self.events_problem and effect.gen == HUB_GEN and self._is_behind:
+            self._leave_out(effect.run)
+            return
         self._queue.append(_Waiting(effect, at))
         self.batches_waiting += 1
         self.bytes_waiting += len(effect.body)
@@ -130,11 +148,11 @@ class Recorder:
         wait = self._offered_at + self._gather_seconds - loop.time()
         if self.events_problem:
             wait = self._retry_seconds
-        elif wait <= 0 or len(self._queue) >= GATHERED_MAX:
+        elif len(self._queue) >= GATHERED_MAX:
             self._offer()
             return
         if self._next is None:
-            self._next = loop.call_later(wait, self._offer)
+            self._next = loop.call_later(wait, self._offer) if wait > NEAR_SECONDS else loop.call_soon(self._offer)
 
     def _offer(self) -> None:
         if self._next is not None:
@@ -163,6 +181,15 @@ class Recorder:
         self._offer_soon()
         if stored:
             self._stored(stored)
+        if self._left_out and not self.events_problem and not self._is_behind:
+            left_out, self._left_out = self._left_out, {}
+            self._missing(left_out)
+
+    def _leave_out(self, run: str) -> None:
+        if not self._left_out:
+            log.error("too much waits for storage: lines of the hub's own are left out from now on")
+        known = run if run in self._left_out or len(self._left_out) < MISSING_RUNS_MAX else ""
+        self._left_out[known] = self._left_out.get(known, 0) + 1
 
     def _take_answers(self, answers: Sequence[int | BaseException]) -> list[tuple[Store, int]]:
         """What is stored, with its positions; from the first that was refused on everything stays in the queue."""
@@ -192,9 +219,12 @@ class Recorder:
         self.batches_waiting = self.bytes_waiting = 0
         self._weigh()
 
+    @property
+    def _is_behind(self) -> bool:
+        return self.batches_waiting >= self._batches_max or self.bytes_waiting >= self._bytes_max
+
     def _weigh(self) -> None:
-        behind = self.batches_waiting >= self._batches_max or self.bytes_waiting >= self._bytes_max
-        if behind and not self.events_problem:
+        if self._is_behind and not self.events_problem:
             self._relief.clear()
         else:
             self._relief.set()

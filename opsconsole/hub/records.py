@@ -1,4 +1,4 @@
-"""hub.db: tokens, and the desk's records with the marks from which a restart replays; it knows none of their meaning.
+"""hub.db: tokens, seals, the desk's records with the marks from which a restart replays; it knows no meaning of them.
 
 One thread owns the connection. What is lost with the file is only time: the audit and the events hold everything else,
 but for the tokens, which are made anew.
@@ -21,6 +21,7 @@ from sqlite_utils.migrations import Migrations
 
 from opsconsole.hub.desk.records import DeskRecord
 from opsconsole_storage import CannotOpen, NewerSchema, ReadOnly
+from opsconsole_storage.files import make_private
 
 NAME = "hub.db"
 PAGE_RECORDS = 500
@@ -42,6 +43,12 @@ def tokens_and_records(database: Database) -> None:
         "CREATE TABLE record (kind TEXT NOT NULL, id TEXT NOT NULL, body BLOB NOT NULL, PRIMARY KEY (kind, id))"
     )
     database.execute("CREATE TABLE mark (name TEXT PRIMARY KEY, value INTEGER NOT NULL)")
+
+
+@migrations()
+def decoys(database: Database) -> None:
+    """What made-up calls are whose seal is closed."""
+    database.execute("CREATE TABLE decoy (approval TEXT PRIMARY KEY, body TEXT NOT NULL)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +91,7 @@ class Records:
         """Open or create the file. Raises: NewerSchema, ReadOnly, CannotOpen."""
         path = directory / NAME
         try:
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            make_private(path)
             connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
         except (OSError, sqlite3.Error) as error:
             raise ReadOnly(f"{path} can't be written: {error}") from error
@@ -157,6 +164,23 @@ class Records:
                 )
 
         await self._run(write)
+
+    # -- made-up calls ---------------------------------------------------------------------------------------------
+
+    async def decoys(self) -> list[tuple[str, str]]:
+        """The approvals of those whose seal is closed, each with what was kept of it."""
+        return await self._run(lambda connection: connection.execute("SELECT approval, body FROM decoy").fetchall())
+
+    async def keep_decoy(self, approval: str, body: str) -> None:
+        """Keep what one is."""
+        values = (approval, body)
+        await self._run(lambda connection: connection.execute("INSERT OR REPLACE INTO decoy VALUES (?, ?)", values))
+
+    async def forget_decoy(self, approval: str) -> None:
+        """Its seal is open."""
+        await self._run(lambda connection: connection.execute("DELETE FROM decoy WHERE approval = ?", (approval,)))
+
+    # -- the file --------------------------------------------------------------------------------------------------
 
     async def backup(self, target: Path) -> None:
         """Copy the file into the directory `target`. Raises: sqlite3.Error, OSError."""

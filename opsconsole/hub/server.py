@@ -8,20 +8,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic_core import to_json
 
 from opsconsole.domain.command import Do
 from opsconsole.hub.admission import Fact
+from opsconsole.hub.claims import claim_refusal
 from opsconsole.hub.clock import HubClock
-from opsconsole.hub.decoys import Decoys
+from opsconsole.hub.decoys import Decoys, Part
 from opsconsole.hub.desk.desk import Desk
 from opsconsole.hub.desk.effects import Changed, Close, Effects, Record, Reply, Send, Store
 from opsconsole.hub.desk.policies import HUB_KEY
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.feeds import Follow
+from opsconsole.hub.gathering import Gathering
 from opsconsole.hub.metrics import Counts, Gauges, Metrics
 from opsconsole.hub.presence import Presence
 from opsconsole.hub.recorder import Recorder
@@ -34,6 +36,7 @@ from opsconsole.policy.interface import Policy
 from opsconsole.protocol.frames import Command, Frame, Hello, Res
 from opsconsole.protocol.limits import Close as CloseCode
 from opsconsole.protocol.quick import EVENT_FRAMES
+from opsconsole.protocol.rows import ApprovalRow
 from opsconsole_storage import Store as Storage
 
 ASKED_MAX = 10_000
@@ -83,6 +86,7 @@ class Hub:
         self.repliers: dict[str, Callable[[Res], None]] = {}
         """Who gave a command, by the `reply_to` that went with it."""
         self.tails = Tails()
+        self.gathering = Gathering()
         self.follows = {
             "board": Follow(RowFeed(epoch, self._render_run), limits.board_tick_seconds),
             "approvals": Follow(RowFeed(epoch, self._render_approval), limits.approvals_tick_seconds),
@@ -94,18 +98,12 @@ class Hub:
         self.metrics = Metrics(self.counts, self._gauges)
         self.operators: set[str] = set()
         self.deciders: set[str] = set()
+        self.names: Callable[[], list[str]] | None = None
+        """Those who may decide, by their accounts; None: not known, and any name is taken."""
         self.waiters = Waiters()
         self.presence = Presence()
-        self.decoys = Decoys(per_day=decoys_per_day, tell=self.fact, show=self._show_approval)
-        self.recorder = Recorder(
-            storage,
-            stored=self._stored,
-            recorded=self._recorded,
-            failed=self._failed,
-            batches_max=limits.storage_batches_max,
-            bytes_max=limits.storage_bytes_max,
-            retry_seconds=limits.storage_retry_seconds,
-        )
+        self.decoys = Decoys(per_day=decoys_per_day, ask=self._ask_made_up, tell=self.fact, show=self._show_approval)
+        self.recorder = self._writer(storage, limits)
         self._carry: dict[type, Callable[[Any, float], None]] = {
             Store: self._store,
             Record: self._record,
@@ -121,6 +119,18 @@ class Hub:
         self._dropped: set[str] = set()
         self._states: dict[str, str] = {}
         self._states_rev = 0
+
+    def _writer(self, storage: Storage, limits: ShellLimits) -> Recorder:
+        return Recorder(
+            storage,
+            stored=self._stored,
+            recorded=self._recorded,
+            failed=self._failed,
+            missing=self._missing,
+            batches_max=limits.storage_batches_max,
+            bytes_max=limits.storage_bytes_max,
+            retry_seconds=limits.storage_retry_seconds,
+        )
 
     # -- inputs ----------------------------------------------------------------------------------------------------
 
@@ -173,6 +183,9 @@ class Hub:
             self._killing |= live if command.all else live & {*(command.runs or ()), command.run or ""}
         now = self.now()
         is_known = self.desk.command_report(command.cmd) is not None
+        if not is_known and (refusal := claim_refusal(command, principal, self.names)) is not None:
+            self.perform(self.desk.refuse(command, principal, reply_to, refusal, now), now)
+            return
         made_up = None if is_known else self.decoys.answer(command, principal, now)
         if made_up is not None:
             self.perform([Reply(to=reply_to, res=made_up)], now)
@@ -216,6 +229,11 @@ class Hub:
         self._facts |= waits
         self.perform(effects, now)
         await asyncio.gather(*waits.values())
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether agents are not to be read further just now."""
+        return self.recorder.is_congested
 
     async def room(self) -> None:
         """Return when storage can take more from agents."""
@@ -277,6 +295,10 @@ class Hub:
         if self._dropped and not self.recorder.events_problem:
             self._call_back()
 
+    def _missing(self, lines: Mapping[str, int]) -> None:
+        now = self.now()
+        self.perform(self.desk.missing(lines, now), now)
+
     def _call_back(self) -> None:
         """The disk takes events again: agents whose frames were left come again and send them."""
         dropped, self._dropped = self._dropped, set()
@@ -337,6 +359,9 @@ class Hub:
     def _render_approval(self, key: str, rev: int) -> bytes | None:
         row = self.desk.approval_row(key) or self.decoys.row(key)
         return None if row is None else to_json(row.model_copy(update={"rev": rev}), exclude_none=True)
+
+    def _ask_made_up(self, part: Part, new_id: str, now: float) -> ApprovalRow | None:
+        return self.desk.made_up_question(new_id, part.agent, part.tool, part.args, part.agent_reason, now)
 
     def _show_approval(self, key: str) -> None:
         self.follows["approvals"].change(key, self.now())

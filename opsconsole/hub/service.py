@@ -15,7 +15,9 @@ from opsconsole import __version__
 from opsconsole.errors import ConfigError
 from opsconsole.hub.accounts import Accounts, write_private
 from opsconsole.hub.admission import Door, Fact
+from opsconsole.hub.claims import DECIDING
 from opsconsole.hub.clock import HubClock
+from opsconsole.hub.decoy_seals import DecoySeals
 from opsconsole.hub.desk.desk import Desk
 from opsconsole.hub.desk.settings import DeskSettings
 from opsconsole.hub.http import Http
@@ -168,6 +170,7 @@ class Service:
         if self._uvicorn is not None and self._serving is not None:
             self._uvicorn.stopping.set()
             await self._serving
+        parts.hub.decoys.withdraw("the hub stops")
         parts.hub.retry_records()
         parts.hub.fact(Fact(kind="hub.stopped", principal=None, details={"epoch": parts.hub.epoch}))
         with contextlib.suppress(TimeoutError):
@@ -229,10 +232,12 @@ async def _parts(settings: HubSettings, store: Store, clock: HubClock) -> Parts:
         )
         accounts = await Accounts.open(records, clock.now)
         made = await accounts.bootstrap(settings.data_dir)
+        hub.names = lambda: accounts.names(DECIDING)
         door = Door(accounts, settings.allowed_origins, settings.limits)
         points = HttpPoints(hub)
         keeper = Keeper(hub, records)
         watch = PolicyWatch(hub, file, settings.data_dir) if file else None
+        seals = DecoySeals(hub, records)
         hub.begin()
         return Parts(
             hub=hub,
@@ -243,7 +248,7 @@ async def _parts(settings: HubSettings, store: Store, clock: HubClock) -> Parts:
             sockets=Sockets(hub, accounts, door),
             points=points,
             keeper=keeper,
-            upkeep=Upkeep(hub, keeper, door, points, settings.events_days, watch),
+            upkeep=Upkeep(hub, keeper, door, points, settings.events_days, watch, seals=seals),
             recovered=recovered,
             made=made,
         )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -57,7 +58,9 @@ class Session(ABC):
         self.conn = conn
         self.principal = principal
         self.limits = limits
-        self.connection = Connection(self.side, now=now, beat_seconds=limits.beat_seconds, read=read)
+        self.connection = Connection(
+            self.side, now=now, beat_seconds=limits.beat_seconds, sign_seconds=self._sign_seconds(), read=read
+        )
         self.outgoing = Outgoing(self.connection, wire.send, limits.outgoing_frames_max)
         self.said_bye = False
         self.frames_received = 0
@@ -68,9 +71,15 @@ class Session(ABC):
         self._opened_at = now
         self._timer: asyncio.TimerHandle | None = None
         self._why = ""
+        self._later: deque[bytes] = deque()
+        """Frames that are put off, in order; whoever has them put off bounds them."""
         frames, volume = self._rates()
         self._frames = Bucket(frames, limits.burst_seconds)
         self._volume = Bucket(volume, limits.burst_seconds)
+
+    def _sign_seconds(self) -> float | None:
+        """How often this kind of peer is shown at least that the hub is alive; None: with every beat."""
+        return None
 
     @abstractmethod
     def _rates(self) -> tuple[float, float]:
@@ -107,6 +116,7 @@ class Session(ABC):
         self._tick()
         try:
             await self._read()
+            self._settle()
         finally:
             if self._timer is not None:
                 self._timer.cancel()
@@ -151,14 +161,46 @@ class Session(ABC):
         now = time.monotonic()
         self.frames_received += 1
         self.bytes_received += len(data)
+        early = max(self._frames.take(1.0, now), self._volume.take(len(data), now))
+        if early <= 0 and self._put_off(data, now):
+            self._later.append(data)
+            return
+        self._settle()
+        frame = self._read_frame(data, now)
+        if frame is not None and await self._calm(early, frame):
+            self._act(frame, data)
+
+    def _put_off(self, data: bytes, now: float) -> bool:
+        """Whether this frame is kept until `_settle`; none, where a peer's frames are all waited for."""
+        return False
+
+    def _settle(self) -> None:
+        """Handle what was put off: now, before what follows it."""
+        if not self._later:
+            return
+        now, is_done = time.monotonic(), False
         try:
-            frame = self.connection.receive(data, now=now)
+            while self._later:
+                data = self._later.popleft()
+                if self.connection.phase is Phase.CLOSED or self.outgoing.is_closing:
+                    continue
+                frame = self._read_frame(data, now)
+                if frame is not None:
+                    self._act(frame, data)
+            is_done = True
+        finally:
+            if not is_done:  # nobody else would end a connection of which a frame could not be handled
+                self._wire.abort()
+
+    def _read_frame(self, data: bytes, now: float) -> Frame | None:
+        """The frame, or None where there is none to act on; a peer that breaks the protocol is closed."""
+        try:
+            return self.connection.receive(data, now=now)
         except RemoteProtocolError as error:
             self.close(error.code, str(error))
-            return
-        early = max(self._frames.take(1.0, now), self._volume.take(len(data), now))
-        if frame is None or not await self._calm(early, frame):
-            return
+            return None
+
+    def _act(self, frame: Frame, data: bytes) -> None:
         if type(frame) is Bye:
             self.said_bye = True
             self._why = frame.reason or "said bye"

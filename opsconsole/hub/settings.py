@@ -17,6 +17,7 @@ class ShellLimits:
 
     hello_seconds: float = limits.HELLO_SECONDS_MAX
     beat_seconds: float = limits.BEAT_SECONDS
+    sign_seconds: float = limits.SIGN_SECONDS
     board_tick_seconds: float = 0.25
     """Changed rows gather this long: a person reads no faster. What operators do, and kills, do not wait."""
     approvals_tick_seconds: float = 0.01

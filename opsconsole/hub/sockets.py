@@ -94,7 +94,7 @@ class Sockets:
             session = AgentSession(**shared)
             hub.peers[conn] = _AgentPeer(session)
         else:
-            session = OperatorSession(**shared)
+            session = OperatorSession(token_ends=self._accounts.expires_at(principal.token_id), **shared)
             hub.repliers[conn] = session.outgoing.put
             hub.operators.add(conn)
             if may(principal.role, Role.OPERATOR):

@@ -13,6 +13,7 @@ from datetime import datetime
 from ulid import ULID
 
 from opsconsole.hub.admission import Door, Fact
+from opsconsole.hub.decoy_seals import DecoySeals
 from opsconsole.hub.decoys import LOOK_SECONDS as DECOY_SECONDS
 from opsconsole.hub.desk.records import DeskRecord
 from opsconsole.hub.http_points import HttpPoints
@@ -110,6 +111,8 @@ class Upkeep:
         points: HttpPoints,
         events_days: int | None,
         policy: PolicyWatch | None = None,
+        *,
+        seals: DecoySeals,
     ) -> None:
         self._hub = hub
         self._keeper = keeper
@@ -117,6 +120,7 @@ class Upkeep:
         self._points = points
         self._events_days = events_days
         self._policy = policy
+        self._seals = seals
         self._tasks: list[asyncio.Task[None]] = []
         self._told_problem = ""
 
@@ -132,7 +136,8 @@ class Upkeep:
             self._tasks.append(asyncio.get_running_loop().create_task(_every(seconds, work)))
         if self._policy is not None:
             self._tasks.append(asyncio.get_running_loop().create_task(_every(LOOK_SECONDS, self._policy.look)))
-        self._tasks.append(asyncio.get_running_loop().create_task(self._retain()))
+        for work in (self._retain, self._seals.settle):
+            self._tasks.append(asyncio.get_running_loop().create_task(work()))
 
     async def stop(self) -> None:
         """End."""
@@ -148,9 +153,10 @@ class Upkeep:
 
     async def _look_at_decoys(self) -> None:
         """Whether a made-up call is due, of which nobody can tell when it comes."""
+        await self._seals.settle()
         now, hub = self._hub.now(), self._hub
         local = datetime.fromtimestamp(now).astimezone()
-        hub.decoys.look(
+        planned = hub.decoys.look(
             now,
             weekday=local.weekday(),
             minute=local.hour * 60 + local.minute,
@@ -159,6 +165,8 @@ class Upkeep:
             new_id=str(ULID()),
             nonce=secrets.token_hex(NONCE_BYTES),
         )
+        if planned is not None:
+            await self._seals.show(planned)
 
     async def _look_at_storage(self) -> None:
         """An outage is itself a fact; the desk offers it until storage takes it, which shows that space is back."""

@@ -61,13 +61,16 @@ class Connection:
         *,
         now: float,
         beat_seconds: float = BEAT_SECONDS,
+        sign_seconds: float | None = None,
         read: Callable[[str | bytes, Direction], Frame | None] = decode,
     ) -> None:
+        """`sign_seconds`: how often to say something at least, where that is more often than a beat is owed."""
         self.side = side
         self._read = read
         self._received = _RECEIVES[side]
         self.phase = Phase.OPENING
         self.beat_seconds = beat_seconds
+        self._sign_seconds = sign_seconds
         self.peer_clock_offset_seconds: float | None = None
         """Peer's wall clock minus ours, from the latest beat that echoed ours; None until one did."""
         self._is_hub = side.startswith("hub")
@@ -114,7 +117,7 @@ class Connection:
 
     def beat(self, *, now: float, wall: float, busy: str | None = None) -> bytes | None:
         """A beat if one is due, else None. `wall` is unix seconds, for the peer's estimate of our clock."""
-        if self.phase is not Phase.OPEN or now - self._said_at < self.beat_seconds:
+        if self.phase is not Phase.OPEN or now - self._said_at < self._says_every:
             return None
         self._beats += 1
         return self.send(Beat(n=self._beats, now=wall, echo=self._peer_now, busy=busy), now=now)
@@ -130,8 +133,12 @@ class Connection:
         """Seconds until `beat` or `overdue` may have something to say."""
         if self.phase is not Phase.OPEN:
             return max(0.01, self._opened_at + HELLO_SECONDS_MAX - now)
-        due = min(self._said_at + self.beat_seconds, self._heard_at + SILENCE_BEATS_MAX * self.beat_seconds)
+        due = min(self._said_at + self._says_every, self._heard_at + SILENCE_BEATS_MAX * self.beat_seconds)
         return max(0.01, due - now)
+
+    @property
+    def _says_every(self) -> float:
+        return self.beat_seconds if self._sign_seconds is None else min(self.beat_seconds, self._sign_seconds)
 
     def close(self) -> None:
         """The transport is gone or going."""

@@ -134,6 +134,8 @@ class ToolEvent(_Event):
     """What the server says of the tool (`readOnlyHint`, …); believed only where the policy trusts the server."""
     input_schema: dict[str, Any] | None = None
     """The JSON Schema of the arguments as the server or the agent gives it; untrusted."""
+    offered: bool | None = None
+    """False: the model calls a tool that it was not offered; left out: it was, or nobody knows."""
     target: str | None = Field(default=None, max_length=200)
     """For a handoff: the agent it goes to."""
     ttl_seconds: float | None = Field(default=None, gt=0, le=86_400)

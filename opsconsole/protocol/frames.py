@@ -45,6 +45,8 @@ class HelloRun(_Frame):
     """The last command the point has journalled."""
     state: RunState | None = None
     """The run's state now, so that operators see it before the backlog is in."""
+    held: bool = False
+    """Whether the point takes the run for taken over by an operator; a hub that knows otherwise says so."""
     key: str | None = Field(default=None, max_length=128)
     """A supervisor's: the key that the run id commits to; without it nobody is believed about the process."""
 
@@ -71,6 +73,8 @@ class Welcome(_Frame):
     principal: str
     role: str
     beat_seconds: float
+    sign_seconds: float | None = None
+    """How often the hub says something here at least; None: every `beat_seconds`."""
     time: float
     """Hub clock, unix seconds."""
     acked: dict[str, int] = {}
@@ -78,6 +82,8 @@ class Welcome(_Frame):
     policy_hash: str = ""
     policy: str = ""
     """What the policy calls itself."""
+    token_ends: float | None = None
+    """Hub clock, unix seconds: when the token of this connection expires; None: never, or not told."""
 
 
 class Attach(_Frame):

@@ -34,6 +34,8 @@ HELLO_SECONDS_MAX = 5.0
 """A peer that says nothing first is closed with 4002."""
 BEAT_SECONDS = 10.0
 """How often each side shows it is alive when it has nothing else to say."""
+SIGN_SECONDS = 2.0
+"""How often the hub shows an operator that it is alive: a screen must not look live for long when the hub is not."""
 SILENCE_BEATS_MAX = 2.5
 """Beats of silence after which the other side is taken for gone (4001)."""
 STALE_SECONDS = 25.0

@@ -18,9 +18,9 @@ class Outbox:
     sent: int = 0
     acked: int = 0
 
-    def emit(self) -> int:
-        """The sequence number of the next event, now journalled."""
-        self.journalled += 1
+    def emit(self, count: int = 1) -> int:
+        """The sequence number of the last of so many more events, now journalled."""
+        self.journalled += count
         return self.journalled
 
     def due(self, *, batch_max: int) -> range:

@@ -140,6 +140,8 @@ class RunRow(_Row):
     doing: str = ""
     """The call it is in, or the last thing it said, on one line."""
     pending_approvals: int = 0
+    pending_risk: Risk | None = None
+    """Of the worst of them, which is the one that the run is said to wait for."""
     started_at: float
     progress_at: float
     """Hub clock of the last event that shows progress; a beat is not progress."""
@@ -197,6 +199,9 @@ class ApprovalRow(_Row):
     expires_at: float
     status: ApprovalStatus
     claimed_by: str | None = None
+    """Who looks at it, or should."""
+    passed_by: str | None = None
+    """Who passed it on to `claimed_by`; none where they claimed it themselves."""
     decided_by: str | None = None
     decided_at: float | None = None
     note: str = ""
@@ -215,6 +220,8 @@ class ApprovalRow(_Row):
     """How many people have to say yes, at least."""
     groups: list[str] = Field(default_factory=list)
     """Of whom; empty: any operator."""
+    not_by: list[str] = Field(default_factory=list)
+    """Whose yes does not count; `starter` where nobody knows who started the run, so that nobody's does."""
     votes: list[str] = Field(default_factory=list)
     """Who has said yes."""
     edited_by: str | None = None

@@ -12,7 +12,7 @@ import os
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from typing import Any
 from opsconsole.domain.ids import is_id
 from opsconsole.errors import ConfigError, JournalDamaged, RunInUse
 from opsconsole.sdk.new_ids import new_gen
+from opsconsole.sdk.private_folder import make_private_folder
 
 JOURNAL_BYTES_MAX = 64 * 1024 * 1024
 """Undelivered events of one run; beyond this the oldest notes and messages give way."""
@@ -143,7 +144,7 @@ class Journal:
     def __init__(self, folder: Path, run: str, *, point: str = "sdk", bytes_max: int = JOURNAL_BYTES_MAX) -> None:
         """Opens or creates it. Raises: RunInUse, JournalDamaged, OSError, sqlite3.OperationalError."""
         self.path = journal_path(folder, run, point)
-        self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        make_private_folder(self.path.parent)
         self.bytes_max = bytes_max
         self._lock = threading.RLock()
         self._run_lock = RunLock(self.path.with_name(self.path.name + ".lock"))
@@ -215,6 +216,11 @@ class Journal:
             self.bytes += len(body)
             if self.bytes > self.bytes_max:
                 self._make_room()
+
+    def append_all(self, rows: Sequence[tuple[int, str, bytes]]) -> None:
+        """Several events in order, each as `append` keeps it; all or none within a `transaction`."""
+        for seq, type, body in rows:
+            self.append(seq, type, body)
 
     def read(self, first: int, last: int) -> list[tuple[int, bytes]]:
         """The events still here in [first, last]; missing numbers are holes."""

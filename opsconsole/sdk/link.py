@@ -51,6 +51,9 @@ class Pace:
     first_seconds: float = 0.1
     last_seconds: float = 10.0
     refused_seconds: float = 10.0
+    steady_seconds: float = 5.0
+    """A connection that lived for so long was a good one: after it the waits begin anew. A hub that takes connections
+    and drops them at once is met as rarely as one that is away."""
 
     def wait(self, attempt: int) -> float:
         """Seconds before the attempt of this number (from 0)."""
@@ -248,9 +251,9 @@ class Link:
         attempt = 0
         while True:
             wait: float | None = None
+            up_before = self._up_at
             try:
-                wait = await self._once()
-                attempt = 0
+                wait = await self._once(attempt)
             except Refused as error:
                 if self.view.refused != str(error):
                     log.error("the hub at %s refused this agent: %s", self.url, error)
@@ -262,14 +265,17 @@ class Link:
                 if not self.view.lost:
                     log.warning("the hub at %s cannot be reached: %s", self.url, error)
                 self._see(LinkView(up=False, lost=True, refused=self.view.refused))
-                attempt += 1
             except Exception:  # a fault of ours, or of the disk: whatever it is, a kill must find its way again
                 log.exception("the link to the hub at %s failed", self.url)
                 self._see(LinkView(up=False, lost=True, refused=self.view.refused))
-                attempt += 1
+            attempt = 0 if self._was_steady(up_before) else attempt + 1
             await asyncio.sleep(self._pace.wait(attempt) if wait is None else wait)
 
-    async def _once(self) -> float | None:
+    def _was_steady(self, up_before: float) -> bool:
+        """Whether a connection that has ended was welcomed since then, and lasted."""
+        return self._up_at != up_before and time.monotonic() - self._up_at >= self._pace.steady_seconds
+
+    async def _once(self, attempt: int) -> float | None:
         """One connection from start to end; gives how long to wait before the next, None for the usual."""
         ws = await self._connected()
         talk = Conversation(ws, self, point=self._point, client=self._client, busy=self.busy)
@@ -282,7 +288,7 @@ class Link:
                 self._see(LinkView(up=False))
             ws.transport.abort()
         if talk.bye and talk.bye.after_ms:
-            return talk.bye.after_ms / 1_000 + self._pace.wait(0)
+            return talk.bye.after_ms / 1_000 + self._pace.wait(attempt)
         if ws.close_code == Close.RESTART:
             return random.uniform(0.0, min(RESTART_SPREAD_SECONDS, self._pace.last_seconds))
         return None

@@ -54,6 +54,7 @@ class LiveRun:
         memory = json.loads(journal.get("memory") or "{}")
         ended_calls = [one.call for one in journal.calls() if one.status != "proposed"]
         self.session = Session(policy, memory=memory, settled=ended_calls)
+        self.point.held = bool(self.session.holder)
         self.cancel_body: Callable[[], None] = lambda: None
         """Set by the twin: asks the body to end, callable from any thread, as often as needed."""
         self.why_not_ended: Callable[[], str] = lambda: "the body went on"
@@ -261,6 +262,7 @@ class LiveRun:
                 case Answer():
                     self.answer(effect.cmd, effect.status, effect.code, effect.message)
                 case Remember():
+                    self.point.held = bool(self.session.holder)
                     self._keep("memory", json.dumps(self.session.memory()))
                 case Cancel():
                     self._cancel(effect.reason)

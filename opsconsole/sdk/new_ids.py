@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import struct
 import time
 from collections.abc import Iterator
 from functools import lru_cache
@@ -12,20 +11,20 @@ from functools import lru_cache
 _CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = [one + other for one in _CROCKFORD for other in _CROCKFORD]
 _TIME_SHIFTS = (40, 30, 20, 10, 0)
+_LETTER_OF_BYTE = "".join(_CROCKFORD[one & 31] for one in range(256)).encode()
+"""Each letter stands for as many bytes as any other: five bits of randomness a letter."""
+RANDOM_LETTERS = 16
 DRAWN_AT_ONCE = 256
 """Ids for which the system is asked for randomness at a time: each question costs more than all the rest of an id."""
 
 
 def new_id(prefix: str) -> str:
     """`prefix_` and a ULID: 48 bits of milliseconds, 80 of randomness, sortable by time of making."""
-    dice, two = _dice.throw(), _PAIRS
-    high = f"{two[dice >> 70]}{two[dice >> 60 & 1_023]}{two[dice >> 50 & 1_023]}{two[dice >> 40 & 1_023]}"
-    low = f"{two[dice >> 30 & 1_023]}{two[dice >> 20 & 1_023]}{two[dice >> 10 & 1_023]}{two[dice & 1_023]}"
-    return f"{prefix}_{_of_time(time.time_ns() // 1_000_000)}{high}{low}"
+    return f"{prefix}_{_of_time(time.time_ns() // 1_000_000)}{_dice.throw()}"
 
 
 class _Dice:
-    """Randomness of 80 bits a throw; a forked child draws its own."""
+    """Sixteen letters, 80 bits of randomness, a throw; a forked child draws its own."""
 
     def __init__(self) -> None:
         self.forget()
@@ -34,14 +33,15 @@ class _Dice:
 
     def forget(self) -> None:
         """Throw away what is drawn."""
-        self._drawn: Iterator[tuple[bytes]] = iter(())
+        self._drawn: Iterator[str] = iter(())
 
-    def throw(self) -> int:
+    def throw(self) -> str:
         """As no other thread gets it: the iterator gives each of its values once."""
         while True:
-            for (drawn,) in self._drawn:
-                return int.from_bytes(drawn, "big")
-            self._drawn = struct.iter_unpack("10s", os.urandom(10 * DRAWN_AT_ONCE))
+            for drawn in self._drawn:
+                return drawn
+            letters = os.urandom(RANDOM_LETTERS * DRAWN_AT_ONCE).translate(_LETTER_OF_BYTE).decode()
+            self._drawn = iter([letters[at : at + RANDOM_LETTERS] for at in range(0, len(letters), RANDOM_LETTERS)])
 
 
 _dice = _Dice()

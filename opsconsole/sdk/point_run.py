@@ -50,6 +50,8 @@ class PointRun:
         self.wake = wake
         self.state: str | None = None
         """The run's latest state, told in hello."""
+        self.held = False
+        """Whether an operator has taken the run over, as far as this point knows; told in hello."""
         self.refused = ""
         """Why the hub will not hear of this run, if it said so."""
         self.lost_events = 0
@@ -114,15 +116,13 @@ class PointRun:
             ]
             try:
                 with self.journal.transaction():
-                    for seq, kind, body in bodies:
-                        self.journal.append(seq, kind, body)
+                    self.journal.append_all(bodies)
             except sqlite3.Error as error:
                 self.journal.last_seq = first - 1
                 self.lost_events += len(events)
                 log.warning("run %s: %d events could not be journalled: %s", self.run, len(events), error)
                 return False
-            for _ in bodies:
-                self._outbox.emit()
+            self._outbox.emit(len(bodies))
         self.wake(False)
         return True
 
@@ -160,7 +160,9 @@ class PointRun:
         with self.lock:
             seq, cseq = self._outbox.journalled, self.journal.cseq
             key = self.journal.get(KEY)
-        return {"run": self.run, "gen": self.journal.gen, "seq": seq, "cseq": cseq, "state": self.state, "key": key}
+        return {"run": self.run, "gen": self.journal.gen, "seq": seq, "cseq": cseq, "state": self.state, "key": key} | (
+            {"held": True} if self.held else {}
+        )
 
     def connected(self, acked: int) -> None:
         """A connection begins and the hub has `acked`: all that follows is sent again."""

@@ -154,12 +154,12 @@ class Session:
 
     def order(self, order: Order, now: float) -> Effects:
         """A command of the hub, seen for the first time."""
-        act = _ACTS.get(order.do)
+        act, effects = _ACTS.get(order.do), self._outlive(order)
         if act is None:
-            return [_void(order, "not_here", f"the SDK does not carry out {order.do}")]
+            return [*effects, _void(order, "not_here", f"the SDK does not carry out {order.do}")]
         if self.ended and order.do is not Do.KILL:
-            return [_void(order, "ended", "the run has ended")]
-        return act(self, order, now)
+            return [*effects, _void(order, "ended", "the run has ended")]
+        return effects + act(self, order, now)
 
     def fence(self, reason: str) -> Effects:
         """Nothing may run from now on; what waits is stopped and the body is cancelled."""
@@ -232,18 +232,29 @@ class Session:
         self._injects.append(order)
         return []
 
+    def _outlive(self, order: Order) -> Effects:
+        """A takeover is over when anything of a later epoch is told: one that nobody renewed ends in a pause."""
+        if not self.holder or order.do is Do.TAKEOVER or order.epoch is None or order.epoch <= self.epoch:
+            return []
+        self.holder, self.epoch = "", order.epoch
+        return [Remember()]
+
     def _takeover(self, order: Order, _now: float) -> Effects:
         self.holder = order.by or "an operator"
-        self.epoch = max(self.epoch, order.epoch or 0)
+        self.epoch = order.epoch or 0  # not the greatest so far: a hub that died may have lost some
         return [Remember(), Answer(cmd=order.cmd, status="applied")]
 
     def _hand_back(self, order: Order, _now: float) -> Effects:
-        self.holder = ""
-        self.epoch = max(self.epoch, order.epoch or 0)
+        if order.epoch is None or order.epoch >= self.epoch:  # else a restart takes up words of an earlier hand-back
+            self.holder, self.epoch = "", order.epoch or self.epoch
         if order.text:
             self._injects.append(order)
             return [Remember()]
         return [Remember(), Answer(cmd=order.cmd, status="applied")]
+
+    def _ask_again(self, order: Order, _now: float) -> Effects:
+        """Limits are lower: a gateway has dropped what was let go ahead; nothing else goes unasked."""
+        return [Answer(cmd=order.cmd, status="applied")]
 
     def _kill(self, order: Order, _now: float) -> Effects:
         self.kills.append(order)
@@ -306,6 +317,7 @@ _ACTS = {
     Do.INJECT: Session._inject,
     Do.TAKEOVER: Session._takeover,
     Do.RELEASE: Session._hand_back,
+    Do.BUDGET: Session._ask_again,
     Do.KILL: Session._kill,
 }
 """What this point carries out; freeze and thaw are the supervisor's."""

@@ -44,12 +44,15 @@ class ToolAbout:
     """The MCP server that offers it, by the name that policies know; None: the agent's own tool."""
     annotations: Mapping[str, bool] | None = None
     input_schema: Mapping[str, Any] | None = None
+    offered: bool | None = None
+    """False: the model calls it although nothing was offered to it under this name; None: nobody says."""
 
     def told(self) -> dict[str, Any]:
         """As fields of an event; what there is nothing of, or too much, is left out."""
         hints = {name: value for name in HINTS if isinstance(value := (self.annotations or {}).get(name), bool)}
         found: dict[str, Any] = {"server": bounded_text(self.server, 200)} if self.server else {}
         found |= {"annotations": hints} if hints else {}
+        found |= {} if self.offered is None else {"offered": self.offered}
         return found | ({"input_schema": schema} if (schema := _plain(self.input_schema)) else {})
 
 

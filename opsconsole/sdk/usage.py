@@ -33,6 +33,9 @@ class TurnUsage:
 
 COUNTS = ("turns", "input_tokens", "output_tokens", "cache_read_tokens", "cache_write_tokens", "reasoning_tokens")
 _COUNTS_OF = attrgetter(*COUNTS)
+_NO_COUNTS = dict.fromkeys(COUNTS, 0)
+_NAMES = ("provider", "served_model", "fingerprint", "priced_by")
+_NAMES_OF = attrgetter(*_NAMES)
 
 
 def turn_usage(reply: Any, model: str) -> TurnUsage:
@@ -80,21 +83,18 @@ def reply_text(reply: Any) -> str | None:
 
 def added(counts: Mapping[str, Any], turn: TurnUsage) -> dict[str, Any]:
     """Cumulative counts with one more turn, as the `usage` event carries them."""
-    used = zip(COUNTS, _COUNTS_OF(turn), strict=True)
-    total: dict[str, Any] = {name: int(counts.get(name, 0)) + (more if more > 0 else 0) for name, more in used}
-    for name in ("provider", "served_model", "fingerprint", "priced_by"):
-        text = getattr(turn, name) or counts.get(name)
+    total: dict[str, Any] = {**_NO_COUNTS, **counts}
+    for name, more in zip(COUNTS, _COUNTS_OF(turn), strict=True):
+        if more > 0:
+            total[name] += more
+    for name, text in zip(_NAMES, _NAMES_OF(turn), strict=True):
         if text:
             total[name] = str(text)[:100]
-    if unpriced := int(counts.get("unpriced_turns", 0)) + max(0, turn.unpriced_turns):
-        total["unpriced_turns"] = unpriced
-    if (turn.cost_usd is not None and math.isfinite(turn.cost_usd)) or "cost_usd" in counts:
-        total["cost_usd"] = float(counts.get("cost_usd") or 0.0) + _cost(turn.cost_usd)
+    if turn.unpriced_turns > 0:
+        total["unpriced_turns"] = total.get("unpriced_turns", 0) + turn.unpriced_turns
+    if turn.cost_usd is not None and math.isfinite(turn.cost_usd):
+        total["cost_usd"] = total.get("cost_usd", 0.0) + max(0.0, turn.cost_usd)
     return total
-
-
-def _cost(value: float | None) -> float:
-    return max(0.0, value) if value is not None and math.isfinite(value) else 0.0
 
 
 def _get(value: Any, name: str) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from opsconsole_storage.audit_schema import AUDIT_NAME, open_reader
 from opsconsole_storage.event_files import STATE_NAME
-from opsconsole_storage.files import sync_directory, write_whole
+from opsconsole_storage.files import make_private, sync_directory, write_whole
 from opsconsole_storage.keys import PRIVATE_NAME, PUBLIC_NAME
 from opsconsole_storage.sidecar import SIDECAR_NAME
 from opsconsole_storage.sqlite_errors import storage_error
@@ -30,6 +30,7 @@ def copy_store(source: Path, target: Path) -> None:
 
 def copy_database(source: Path, target: Path) -> None:
     """Copy one database in one step: in smaller steps a busy writer would restart the copy for ever."""
+    make_private(target)
     try:
         with closing(open_reader(source)) as reader, closing(sqlite3.connect(target)) as writer:
             reader.backup(writer, pages=-1)

@@ -11,6 +11,7 @@ from pathlib import Path
 from opsconsole_storage.audit_schema import schema_version, set_pragmas
 from opsconsole_storage.contract import Batch, StoredBatch
 from opsconsole_storage.errors import StorageError
+from opsconsole_storage.files import make_private
 from opsconsole_storage.leaves import BODY_BYTES_MAX
 
 SCHEMA_VERSION = 1
@@ -48,7 +49,8 @@ def day_of(at: float) -> str:
 
 
 def open_day_file(path: Path) -> sqlite3.Connection:
-    """A writing connection to a new or existing day file. Raises: sqlite3.Error, NewerSchema."""
+    """A writing connection to a new or existing day file. Raises: sqlite3.Error, OSError, NewerSchema."""
+    make_private(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     try:
         set_pragmas(connection, synchronous="NORMAL")

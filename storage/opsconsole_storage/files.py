@@ -2,11 +2,15 @@
 
 import fcntl
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from opsconsole_storage.errors import Locked, ReadOnly
 
 OWNER_ONLY = 0o600
+FOR_ALL = 0o644
+"""What holds no secret and is there to be fetched."""
+_OTHERS = 0o077
 
 
 def sync_directory(directory: Path) -> None:
@@ -18,7 +22,25 @@ def sync_directory(directory: Path) -> None:
         os.close(descriptor)
 
 
-def write_whole(path: Path, content: bytes, mode: int = 0o644) -> None:
+def make_private(path: Path) -> None:
+    """Make the file where there is none, for its owner alone; what a database keeps beside it takes its mode over.
+
+    Never opens a file that is there: closing it would end this process's locks of it. Raises: OSError.
+    """
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, OWNER_ONLY))
+    except FileExistsError:
+        close_to_others(path)
+
+
+def close_to_others(path: Path) -> None:
+    """Take a file from all but its owner; one of another owner is that owner's to close. Raises: OSError."""
+    with suppress(FileNotFoundError, PermissionError):
+        if path.stat().st_mode & _OTHERS:
+            path.chmod(OWNER_ONLY)
+
+
+def write_whole(path: Path, content: bytes, mode: int = OWNER_ONLY) -> None:
     """Replace the file at once and durably; a reader or a crash sees the old or the new content."""
     draft = path.with_name(f"{path.name}.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

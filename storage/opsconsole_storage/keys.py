@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from opsconsole_storage.errors import CannotOpen, Tampered
-from opsconsole_storage.files import OWNER_ONLY, write_whole
+from opsconsole_storage.files import FOR_ALL, write_whole
 from opsconsole_storage.notes import Signer, Verifier
 
 PRIVATE_NAME = "audit.key"
@@ -21,8 +21,8 @@ def create_signer(directory: Path) -> Signer:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    write_whole(directory / PRIVATE_NAME, private, OWNER_ONLY)
-    write_whole(directory / PUBLIC_NAME, f"{signer.verifier}\n".encode())
+    write_whole(directory / PRIVATE_NAME, private)
+    write_whole(directory / PUBLIC_NAME, f"{signer.verifier}\n".encode(), FOR_ALL)
     return signer
 
 

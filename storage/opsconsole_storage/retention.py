@@ -25,7 +25,7 @@ from opsconsole_storage.audit_schema import (
 )
 from opsconsole_storage.backups import copy_database
 from opsconsole_storage.errors import Locked, Tampered
-from opsconsole_storage.files import DirectoryLock, sync_directory, write_whole
+from opsconsole_storage.files import DirectoryLock, make_private, sync_directory, write_whole
 from opsconsole_storage.keys import PUBLIC_NAME
 from opsconsole_storage.sidecar import SIDECAR_NAME
 from opsconsole_storage.sqlite_store import LOCK_NAME, SECONDS_A_DAY, open_audit
@@ -138,6 +138,7 @@ def _replace(directory: Path, through: int) -> None:
             raise Locked(f"{path} is being read by another process: {error}") from error
     if mode != "delete":
         raise Locked(f"{path} is being read by another process")
+    make_private(draft)
     with closing(sqlite3.connect(draft, isolation_level=None)) as new:
         _copy_after(new, path, through)
     os.replace(draft, path)

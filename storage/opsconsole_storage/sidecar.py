@@ -7,7 +7,7 @@ file is written after the commit it tells of, so it never claims what the databa
 import os
 from pathlib import Path
 
-from opsconsole_storage.files import sync_directory
+from opsconsole_storage.files import OWNER_ONLY, sync_directory
 from opsconsole_storage.notes import NOTE_BYTES_MAX, Checkpoint, Verifier
 
 SIDECAR_NAME = "audit.checkpoint"
@@ -18,12 +18,12 @@ _fdatasync = getattr(os, "fdatasync", os.fsync)
 class Sidecar:
     """One writer of one checkpoint file."""
 
-    def __init__(self, path: Path, last_slot: int = SLOTS - 1) -> None:
-        """Open or create the file; `last_slot` holds the newest note. Raises: OSError."""
+    def __init__(self, path: Path, last_slot: int = SLOTS - 1, mode: int = OWNER_ONLY) -> None:
+        """Open or create the file; `last_slot` holds the newest note, `mode` is of a new file. Raises: OSError."""
         is_new = not path.exists()
         self.path = path
         self._last_slot = last_slot
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode)
         if is_new:
             os.pwrite(self._descriptor, b"\n" * (SLOTS * NOTE_BYTES_MAX), 0)
             os.fsync(self._descriptor)

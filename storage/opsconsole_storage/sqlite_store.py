@@ -18,9 +18,9 @@ from opsconsole_storage.audit_schema import (
     set_pragmas,
 )
 from opsconsole_storage.errors import CannotOpen, ReadOnly, Tampered
-from opsconsole_storage.event_files import EventFiles
+from opsconsole_storage.event_files import STATE_NAME, EventFiles
 from opsconsole_storage.event_rows import day_of
-from opsconsole_storage.files import DirectoryLock
+from opsconsole_storage.files import FOR_ALL, OWNER_ONLY, DirectoryLock, close_to_others, make_private
 from opsconsole_storage.keys import PUBLIC_NAME, create_signer, load_signer
 from opsconsole_storage.local_bus import LocalBus
 from opsconsole_storage.merkle import EMPTY_ROOT
@@ -32,6 +32,8 @@ from opsconsole_storage.sqlite_log import SqliteLog
 
 LOCK_NAME = "store.lock"
 SECONDS_A_DAY = 86_400
+_OWN = ("audit.", "events-", STATE_NAME, LOCK_NAME)
+"""How the names of a store's files begin."""
 
 
 class SqliteStore:
@@ -113,6 +115,7 @@ def _open_files(
         raise ReadOnly(f"{directory} can't be written: {error}") from error
     with ExitStack() as opened:
         opened.callback(lock.release)
+        _close_what_is_there(directory)
         try:
             audit = open_audit(directory, checkpoint_copy)
             opened.callback(audit.close)
@@ -121,6 +124,13 @@ def _open_files(
             raise _cannot_open(directory, error) from error
         opened.pop_all()
     return lock, audit, files
+
+
+def _close_what_is_there(directory: Path) -> None:
+    """Files of a directory that was open to others, such as one made by hand; the public key is for everybody."""
+    for path in directory.iterdir():
+        if path.name.startswith(_OWN) and path.name != PUBLIC_NAME and path.is_file():
+            close_to_others(path)
 
 
 def _cannot_open(directory: Path, error: Exception) -> CannotOpen:
@@ -140,6 +150,7 @@ def open_audit(directory: Path, checkpoint_copy: Path | None, *, is_resealed: bo
     Raises: CannotOpen, sqlite3.Error, OSError.
     """
     signer = load_signer(directory) if (directory / PUBLIC_NAME).exists() else _first_signer(directory)
+    make_private(directory / AUDIT_NAME)
     connection = sqlite3.connect(directory / AUDIT_NAME, isolation_level=None, check_same_thread=False)
     try:
         set_pragmas(connection)
@@ -183,4 +194,4 @@ def _open_sidecars(
         elif path == own and head and not is_resealed:
             raise Tampered(f"{own} is missing or blank, {AUDIT_NAME} has {head} entries")
         slots[path] = newest[2] if newest else 1
-    return [Sidecar(path, slot) for path, slot in slots.items()]
+    return [Sidecar(path, slot, OWNER_ONLY if path == own else FOR_ALL) for path, slot in slots.items()]

@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from opsconsole.domain.ids import approval_id, is_id, joined_id, verdict_id
+from opsconsole.domain.ids import (
+    approval_id,
+    is_id,
+    is_proved_by,
+    is_sealed_by,
+    joined_id,
+    key_proof,
+    sealed_run_id,
+    verdict_id,
+)
 
 IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,127}", fullmatch=True)
 
@@ -33,3 +42,21 @@ def test_other_calls_have_other_approvals() -> None:
 def test_ids_are_joined_plainly_where_they_fit() -> None:
     assert joined_id("cmd_k", "run_1") == "cmd_k.run_1"
     assert joined_id("x" * 128, "a") != joined_id("x" * 128, "b")
+
+
+@given(st.text(min_size=1), st.text(min_size=1))
+def test_only_the_key_and_its_proof_are_good_for_a_sealed_run(key: str, other: str) -> None:
+    run = sealed_run_id("run_1", key)
+    assert is_sealed_by(run, key)
+    assert is_proved_by(run, key_proof(key))
+    assert other == key or not (is_sealed_by(run, other) or is_proved_by(run, key_proof(other)))
+
+
+def test_a_proof_is_no_key_and_a_key_no_proof() -> None:
+    run = sealed_run_id("run_1", "key")
+    assert not is_sealed_by(run, key_proof("key"))
+    assert not is_proved_by(run, "key")
+
+
+def test_nobody_proves_to_hold_a_run_without_a_seal() -> None:
+    assert not is_proved_by("run_1", key_proof("key"))

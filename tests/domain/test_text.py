@@ -61,8 +61,10 @@ def test_every_format_character_is_shown_but_for_those_that_have_a_shape() -> No
         ("\x7f\x00", "␡␀"),
         ("\ud800", "<U+D800>"),
         ("\U000e0041", "<U+E0041>"),
+        ("👍🏽", "👍<U+1F3FD>"),
+        ("🇩🇪", "<U+1F1E9><U+1F1EA>"),
     ],
-    ids=["clipboard", "colours", "c1", "overwrite", "bidi", "zero width", "delete", "surrogate", "tag"],
+    ids=["clipboard", "colours", "c1", "overwrite", "bidi", "zero width", "delete", "surrogate", "tag", "skin", "flag"],
 )
 def test_an_attack_is_seen(hostile: str, shown: str) -> None:
     """Escape sequences in agent text write the clipboard or fake a prompt: not here."""
@@ -74,8 +76,13 @@ def test_plain_text_is_left_alone() -> None:
     assert safe(text) == text
 
 
-def test_a_tower_of_marks_is_cut_to_a_few() -> None:
-    assert safe("a" + "\u0301" * 50) == "a" + "\u0301" * 4
+@pytest.mark.parametrize("mark", ["\u0301", "\u0489", "\u05b0", "\u064b", "\u0e38", "\U0001e944"])
+def test_a_tower_of_marks_of_any_script_is_cut_to_a_few_and_says_so(mark: str) -> None:
+    assert safe("a" + mark * 50 + "b" + mark) == "a" + mark * 4 + "<46 marks>b" + mark
+
+
+def test_marks_of_many_scripts_make_no_higher_tower() -> None:
+    assert safe("a" + "\u0301\u0489" * 20) == "a" + "\u0301\u0489" * 2 + "<36 marks>"
 
 
 def test_long_text_says_how_much_is_left_out() -> None:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import json
+import sqlite3
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from opsconsole.domain.approval import Answer
 from opsconsole.domain.command import Do, Role
-from opsconsole.domain.digest import call_digest
+from opsconsole.domain.digest import approval_digest, call_digest
 from opsconsole.hub.admission import Fact
-from opsconsole.hub.decoys import PARTS, SHOWN_SECONDS, STATUS, Decoys
+from opsconsole.hub.decoy_seals import STOPPED, DecoySeals
+from opsconsole.hub.decoys import PARTS, STATUS, Decoys, Part, sealed
 from opsconsole.hub.desk.principal import Principal
+from opsconsole.hub.desk.settings import DeskSettings
+from opsconsole.hub.server import Hub
+from opsconsole.policy.default import DefaultPolicy
+from opsconsole.policy.interface import Decision, Policy, Proposal, Quorum, Verdict
 from opsconsole.protocol.frames import AskedGrant, Command
-from tests.support.hub import ConsoleSocket, RunningHub, eventually, proposal
+from opsconsole.protocol.rows import ApprovalRow
+from tests.hub.desk.office import Office
+from tests.support.hub import ConsoleSocket, RunningHub, eventually, proposal, running_hub
 
 ANA = Principal(name="ana", role=Role.OPERATOR)
 BEN = Principal(name="ben", role=Role.OPERATOR)
@@ -35,13 +46,19 @@ ASKED = AskedGrant(uses=3, seconds=600.0)
 class Place:
     """Decoys, what was recorded of them, and which rows changed."""
 
-    def __init__(self, per_day: float = 1.0) -> None:
+    def __init__(self, per_day: float = 1.0, policy: Policy | None = None) -> None:
         self.told: list[Fact] = []
         self.shown: list[str] = []
-        self.decoys = Decoys(per_day=per_day, tell=self.told.append, show=self.shown.append)
+        self.desk = Office(policy=policy).desk
+        self.decoys = Decoys(per_day=per_day, ask=self._ask, tell=self.told.append, show=self.shown.append)
+
+    def _ask(self, part: Part, new_id: str, now: float) -> ApprovalRow | None:
+        return self.desk.made_up_question(new_id, part.agent, part.tool, part.args, part.agent_reason, now)
 
     def look(self, now: float = 0.0, **changes: Any) -> None:
-        self.decoys.look(now, **(LOOK | changes))
+        planned = self.decoys.look(now, **(LOOK | changes))
+        if planned is not None:
+            self.decoys.show(planned)
 
     def decide(self, answer: Answer | None, *, now: float = 8.0, who: Principal = ANA, **changes: Any) -> Any:
         return self.give(now=now, who=who, do=Do.DECIDE, answer=answer, **changes)
@@ -59,7 +76,20 @@ class Place:
         return [fact.kind for fact in self.told]
 
 
-DIGEST = call_digest(PARTS[0].tool, PARTS[0].args)
+def show_one(hub: Hub) -> None:
+    """As when it is time for it."""
+    planned = hub.decoys.look(hub.now(), **LOOK)
+    assert planned is not None
+    hub.decoys.show(planned)
+
+
+DIGEST = approval_digest(
+    run="run_1",
+    call="call_1",
+    call_digest=call_digest(PARTS[0].tool, PARTS[0].args),
+    policy_hash=DefaultPolicy().hash,
+)
+SHOWN_SECONDS = DeskSettings().approval_ttl_seconds
 """Of the one that is shown."""
 
 
@@ -69,6 +99,36 @@ def place() -> Place:
     made = Place()
     made.look()
     return made
+
+
+ASKED_BY_RULE = Verdict(decision=Decision.ASK, rule="files", reason="writes", facts={"path": {"inside": False}})
+
+
+def rules(**by_tool: Verdict) -> Policy:
+    """Judges tools by a table, and asks one person about the rest."""
+
+    class Rules(DefaultPolicy):
+        def judge(self, proposal: Proposal) -> Verdict:
+            return by_tool.get(proposal.tool, ASKED_BY_RULE)
+
+    return Rules()
+
+
+def test_one_is_asked_about_as_the_policy_in_force_would_ask_about_it() -> None:
+    denied = Verdict(decision=Decision.DENY, rule="no-sql", reason="never")
+    two = Verdict(decision=Decision.ASK, rule="two", reason="two", quorums=(Quorum(approvers=2),))
+    place = Place(policy=rules(sql=denied, shell=two))
+    place.look(dice=0.001)
+    row = place.decoys.row("apr_1")
+    assert row is not None
+    assert (row.tool, row.rule, row.why, row.facts) == ("write_file", "files", "writes", {"path": {"inside": False}})
+
+
+def test_a_policy_that_would_ask_nobody_about_any_is_shown_none() -> None:
+    denied = Verdict(decision=Decision.DENY, rule="no", reason="never")
+    place = Place(policy=rules(sql=denied, shell=denied, write_file=denied))
+    place.look()
+    assert place.decoys.ids == []
 
 
 def test_one_is_recorded_and_shown_like_any_held_call(place: Place) -> None:
@@ -229,6 +289,12 @@ def test_a_claim_is_shown_like_that_of_a_real_one_and_settles_nothing(place: Pla
     assert (row.claimed_by, place.kinds, place.shown) == ("ana", ["decoy.shown"], ["apr_1", "apr_1"])
 
 
+def test_a_claim_of_a_decoy_is_ended_like_that_of_a_real_one(place: Place) -> None:
+    place.give(do=Do.CLAIM, digest=None, text="ana")
+    place.give(do=Do.CLAIM, digest=None, text="", cmd="cmd_2")
+    assert place.decoys.row("apr_1").claimed_by is None  # type: ignore[union-attr]
+
+
 def test_an_answer_after_its_time_does_not_count(place: Place) -> None:
     res = place.decide(Answer.APPROVE, now=SHOWN_SECONDS)
     assert (res.ok, res.code, res.message, res.current) == (
@@ -268,7 +334,7 @@ async def test_a_console_sees_it_answers_it_and_is_told_and_no_count_of_real_cal
     inner.decoys.per_day = 1.0
     async with hub.console() as console:
         await console.follow("approvals")
-        inner.decoys.look(inner.now(), **LOOK)
+        show_one(inner)
         row = await console.row(lambda row: row["key"] == "apr_1")
         assert inner._gauges().approvals_pending == 0
         async with hub.http("operator") as client:
@@ -288,10 +354,17 @@ async def test_a_real_call_takes_its_place_at_once(hub: RunningHub) -> None:
     inner.decoys.per_day = 1.0
     async with hub.agent() as agent:
         await agent.begin()
-        inner.decoys.look(inner.now(), **LOOK)
+        show_one(inner)
         assert inner.decoys.ids == ["apr_1"]
         await agent.emit(proposal("c1", "shell", {"command": "ls"}))
         await eventually(lambda: inner.desk.approval_ids(pending_only=True) and not inner.decoys.ids)
+
+
+def digest_shown(hub: Hub) -> str:
+    """What a decision on the one shown must quote."""
+    row = hub.decoys.row("apr_1")
+    assert row is not None
+    return row.digest
 
 
 async def decoy_answered(hub: RunningHub, console: ConsoleSocket) -> None:
@@ -299,8 +372,8 @@ async def decoy_answered(hub: RunningHub, console: ConsoleSocket) -> None:
     assert hub.service is not None
     inner = hub.service.parts.hub
     inner.decoys.per_day = 1.0
-    inner.decoys.look(inner.now(), **LOOK)
-    decided = {"approval": "apr_1", "answer": "reject", "digest": DIGEST}
+    show_one(inner)
+    decided = {"approval": "apr_1", "answer": "reject", "digest": digest_shown(inner)}
     assert (await console.command(cmd="cmd_x", do="decide", **decided))["status"] == "decoy"
 
 
@@ -319,8 +392,10 @@ async def test_the_id_of_a_command_of_the_desk_answers_no_decoy(hub: RunningHub)
     async with hub.agent() as agent, hub.console() as console:
         await agent.begin()
         await console.command(cmd="cmd_x", do="kill", run="run_1")
-        inner.decoys.look(inner.now(), **LOOK)
-        res = await console.command(cmd="cmd_x", do="decide", approval="apr_1", answer="reject", digest=DIGEST)
+        show_one(inner)
+        res = await console.command(
+            cmd="cmd_x", do="decide", approval="apr_1", answer="reject", digest=digest_shown(inner)
+        )
         assert (res["ok"], res["code"], inner.decoys.ids) == (False, "idempotency_conflict", ["apr_1"])
 
 
@@ -372,7 +447,7 @@ async def test_a_refusal_does_not_tell_a_decoy_from_a_real_call(hub: RunningHub,
         await agent.begin()
         await agent.emit(proposal("c1", "shell", {"command": "ls"}))
         [real] = await eventually(lambda: inner.desk.approval_ids(pending_only=True))
-        inner.decoys.look(inner.now(), **LOOK)
+        show_one(inner)
         answers = []
         for approval in (real, "apr_1"):
             row = inner.desk.approval_row(approval) or inner.decoys.row(approval)
@@ -382,3 +457,105 @@ async def test_a_refusal_does_not_tell_a_decoy_from_a_real_call(hub: RunningHub,
             answers.append({name: answer[name] for name in ("ok", "code", "message")})
     assert answers[0] == answers[1]
     assert answers[0]["ok"] is False
+
+
+# -- seals -------------------------------------------------------------------------------------------------------------
+
+
+async def shown_as_it_is_due(hub: RunningHub) -> None:
+    assert hub.service is not None
+    parts = hub.service.parts
+    parts.hub.decoys.per_day = 1.0
+    planned = parts.hub.decoys.look(parts.hub.now(), **LOOK)
+    assert planned is not None
+    await DecoySeals(parts.hub, parts.records).show(planned)
+    await told(hub, 1)
+
+
+async def told(hub: RunningHub, number: int) -> list[dict[str, Any]]:
+    """What the audit has of made-up calls, once it has so many entries."""
+    async with asyncio.timeout(30.0), hub.http("admin") as client:
+        while True:
+            found: list[dict[str, Any]] = (await client.get("/v1/audit?kind=decoy.*")).json()["entries"]
+            if len(found) >= number:
+                return found
+            await asyncio.sleep(0.01)
+
+
+async def closed_seals(hub: RunningHub) -> list[str]:
+    assert hub.service is not None
+    return [approval for approval, _ in await hub.service.parts.records.decoys()]
+
+
+async def settled(hub: RunningHub) -> None:
+    """What is left of earlier processes is opened and forgotten."""
+    async with asyncio.timeout(30.0):
+        while True:
+            if not await closed_seals(hub):
+                return
+            await asyncio.sleep(0.01)
+
+
+async def test_one_that_is_shown_when_the_hub_stops_is_opened(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub:
+        await shown_as_it_is_due(hub)
+        assert await closed_seals(hub) == ["apr_1"]
+    async with running_hub(tmp_path) as hub:
+        await settled(hub)
+        shown, opened = await told(hub, 2)
+    assert (opened["kind"], opened["why"]) == ("decoy.withdrawn", "the hub stops")
+    assert sealed(opened["nonce"], opened["approval"]) == shown["commitment"]
+
+
+async def test_one_that_is_shown_when_the_hub_dies_is_opened_once_by_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running_hub(tmp_path) as hub:
+        await shown_as_it_is_due(hub)
+        assert hub.service is not None
+        monkeypatch.setattr(hub.service.parts.hub.decoys, "withdraw", lambda _why: None)  # as one that dies does not
+    for _ in range(2):
+        async with running_hub(tmp_path) as hub:
+            await settled(hub)
+            entries = await told(hub, 2)
+    assert [entry["kind"] for entry in entries] == ["decoy.shown", "decoy.withdrawn"]
+    opened = {name: entries[1][name] for name in ("approval", "tool", "args", "nonce", "why")}
+    part = {"tool": PARTS[0].tool, "args": PARTS[0].args}
+    assert opened == {"approval": "apr_1", "nonce": NONCE, "why": STOPPED} | part
+
+
+async def test_one_that_was_kept_and_never_shown_is_forgotten_without_a_word(tmp_path: Path) -> None:
+    async with running_hub(tmp_path) as hub:
+        assert hub.service is not None
+        kept = {"approval": "apr_1", "tool": "sql", "args": {}, "nonce": NONCE, "after": 0}
+        await hub.service.parts.records.keep_decoy("apr_1", json.dumps(kept))
+    async with running_hub(tmp_path) as hub:
+        await settled(hub)
+        assert await told(hub, 0) == []
+
+
+async def test_one_that_can_not_be_kept_is_not_shown(hub: RunningHub) -> None:
+    class FullDisk:
+        async def keep_decoy(self, _approval: str, _body: str) -> None:
+            raise sqlite3.OperationalError("disk full")
+
+    assert hub.service is not None
+    inner = hub.service.parts.hub
+    inner.decoys.per_day = 1.0
+    planned = inner.decoys.look(inner.now(), **LOOK)
+    assert planned is not None
+    await DecoySeals(inner, FullDisk()).show(planned)  # type: ignore[arg-type]
+    assert inner.decoys.ids == []
+
+
+async def test_the_seal_of_one_that_was_answered_is_forgotten_and_opened_no_second_time(hub: RunningHub) -> None:
+    await shown_as_it_is_due(hub)
+    assert hub.service is not None
+    parts = hub.service.parts
+    async with hub.console() as console:
+        decided = {"approval": "apr_1", "answer": "reject", "digest": digest_shown(parts.hub)}
+        await console.command(cmd="cmd_1", do="decide", **decided)
+    await told(hub, 2)
+    await DecoySeals(parts.hub, parts.records).settle()
+    assert await closed_seals(hub) == []
+    assert [entry["kind"] for entry in await told(hub, 2)] == ["decoy.shown", "decoy.answered"]

@@ -70,3 +70,9 @@ async def test_consoles_see_what_each_other_has_open_until_it_is_gone(hub: Runni
             await two.send(t="look")
             await present(one, [(me, None, None), (me, None, None)])
         await present(one, [(me, None, None)])
+
+
+async def test_who_is_here_is_told_over_http_too(hub: RunningHub) -> None:
+    async with hub.console() as console, hub.http() as client:
+        (row,) = (await console.follow("hub"))["rows"]
+        assert (await client.get("/v1/present")).json()["rows"] == row["present"]

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from opsconsole.hub.desk.effects import Record, Store
-from opsconsole.hub.recorder import GATHERED_MAX, OFFERED_MAX, Recorder
+from opsconsole.hub.desk.effects import HUB_GEN, Record, Store
+from opsconsole.hub.recorder import GATHERED_MAX, MISSING_RUNS_MAX, OFFERED_MAX, Recorder
 from opsconsole_storage import Batch, Conflict, DiskFull
 from tests.support.hub import eventually
 
@@ -65,6 +65,7 @@ class Told:
             stored=lambda stored: self.heard.extend((effect.token, position) for effect, position in stored),
             recorded=lambda token, seq: self.heard.append(("recorded", token, seq)),
             failed=lambda token, problem: self.heard.append(("failed", token, problem)),
+            missing=lambda lines: self.heard.append(("missing", lines)),
             **({"batches_max": 10, "bytes_max": 1_000, "retry_seconds": 0.0, "gather_seconds": 0.0} | limits),
         )
 
@@ -83,6 +84,7 @@ async def test_batches_are_told_in_the_order_in_which_they_came() -> None:
     told = Told(store, gather_seconds=0.01)
     for token in (1, 2, 3):
         told.recorder.store(batch(token), 0.0)
+        await turn()
     store.published[0][1].set_result(10)
     await eventually(lambda: len(store.published) == 3)
     for place in (2, 1):
@@ -95,6 +97,7 @@ async def test_a_refused_batch_is_offered_again_with_those_behind_it() -> None:
     store = SlowStore()
     told = Told(store)
     told.recorder.store(batch(1), 0.0)
+    await turn()
     told.recorder.store(batch(2), 0.0)
     store.published[0][1].set_exception(DiskFull("no space"))
     await turn()
@@ -110,6 +113,7 @@ async def test_batches_behind_a_refused_one_wait_with_it() -> None:
     store = SlowStore()
     told = Told(store, retry_seconds=3600.0)
     told.recorder.store(batch(1), 0.0)
+    await turn()
     store.published[0][1].set_exception(DiskFull("no space"))
     await turn()
     for token in range(2, GATHERED_MAX + 3):
@@ -122,6 +126,7 @@ async def test_a_batch_that_can_not_be_stored_holds_up_none_behind_it() -> None:
     told = Told(store, gather_seconds=0.01)
     for token in (1, 2):
         told.recorder.store(batch(token), 0.0)
+        await turn()
     store.published[0][1].set_exception(ValueError("no such time"))
     await eventually(lambda: len(store.published) == 2)
     store.published[1][1].set_result(7)
@@ -134,6 +139,7 @@ async def test_a_disk_that_is_behind_holds_agents_back_until_it_catches_up() -> 
     told = Told(store, batches_max=2)
     told.recorder.store(batch(1), 0.0)
     assert not told.recorder.is_congested
+    await turn()
     told.recorder.store(batch(2), 0.0)
     assert told.recorder.is_congested
     store.published[0][1].set_result(1)
@@ -144,9 +150,68 @@ async def test_a_disk_that_refuses_holds_nobody_back() -> None:
     store = SlowStore()
     told = Told(store, batches_max=1, retry_seconds=3600.0)
     told.recorder.store(batch(1), 0.0)
+    await turn()
     store.published[0][1].set_exception(DiskFull("no space"))
     async with asyncio.timeout(5.0):
         await told.recorder.relief()
+
+
+def line(token: int, run: str = "run_1") -> Store:
+    return Store(token=token, run=run, gen=HUB_GEN, first_seq=token, count=1, body=b"[{}]")
+
+
+async def refusing(told: Told, store: SlowStore) -> None:
+    """A disk that has refused the first batch, and is offered it again when the test lets time pass."""
+    told.recorder.store(batch(1), 0.0)
+    await eventually(lambda: store.published)
+    store.published[0][1].set_exception(DiskFull("no space"))
+    await eventually(lambda: told.recorder.events_problem)
+
+
+async def test_while_the_disk_refuses_no_more_of_the_hubs_own_lines_wait_than_may_and_the_rest_is_counted() -> None:
+    store = SlowStore()
+    told = Told(store, batches_max=3)
+    await refusing(told, store)
+    for token in range(2, 10):
+        told.recorder.store(line(token, f"run_{token % 2}"), 0.0)
+    assert told.recorder.batches_waiting == 3
+    while told.recorder.batches_waiting:
+        for number, (_, answer) in enumerate(store.published[1:]):
+            if not answer.done():
+                answer.set_result(number)
+        await turn()
+    missing = [one for one in told.heard if one[0] == "missing"]
+    assert [one[0] for one in told.heard if one not in missing] == [1, 2, 3]
+    assert missing == [("missing", {"run_0": 3, "run_1": 3})]
+
+
+async def test_what_points_told_is_never_left_out() -> None:
+    store = SlowStore()
+    told = Told(store, batches_max=3, retry_seconds=3600.0)
+    await refusing(told, store)
+    for token in range(2, 10):
+        told.recorder.store(batch(token), 0.0)
+    assert told.recorder.batches_waiting == 9
+
+
+async def test_a_disk_that_is_behind_and_takes_what_it_is_offered_gets_every_line_of_the_hub() -> None:
+    told = Told(SlowStore(), batches_max=3)
+    for token in range(1, 10):
+        told.recorder.store(line(token), 0.0)
+    assert told.recorder.batches_waiting == 9
+
+
+async def test_the_lines_left_out_of_very_many_runs_are_counted_together() -> None:
+    store = SlowStore()
+    told = Told(store, batches_max=1)
+    await refusing(told, store)
+    for number in range(MISSING_RUNS_MAX + 7):
+        told.recorder.store(line(number + 2, f"run_{number}"), 0.0)
+    await eventually(lambda: len(store.published) == 2)
+    store.published[1][1].set_result(1)
+    await eventually(lambda: len(told.heard) == 2)
+    _, lines = told.heard[1]
+    assert (len(lines), lines[""], sum(lines.values())) == (MISSING_RUNS_MAX + 1, 7, MISSING_RUNS_MAX + 7)
 
 
 async def test_an_entry_is_told_when_it_is_durable() -> None:
@@ -181,6 +246,7 @@ async def test_it_is_idle_when_everything_is_durable() -> None:
     store = SlowStore()
     told = Told(store)
     told.recorder.store(batch(1), 0.0)
+    await turn()
     store.published[0][1].set_result(1)
     async with asyncio.timeout(5.0):
         await told.recorder.idle()
@@ -191,6 +257,7 @@ async def test_the_first_batch_is_given_to_the_disk_at_once_and_those_behind_it_
     store = SlowStore()
     told = Told(store, gather_seconds=0.01)
     told.recorder.store(batch(1), 0.0)
+    await turn()
     store.published[0][1].set_result(1)
     await turn()
     for token in (2, 3):
@@ -200,10 +267,20 @@ async def test_the_first_batch_is_given_to_the_disk_at_once_and_those_behind_it_
     assert [published.first_seq for published, _ in store.published] == [1, 2, 3]
 
 
+async def test_batches_of_one_round_are_given_to_the_disk_together() -> None:
+    store = SlowStore()
+    told = Told(store, gather_seconds=3_600.0)
+    for token in (1, 2, 3):
+        told.recorder.store(batch(token), 0.0)
+    await turn()
+    assert [published.first_seq for published, _ in store.published] == [1, 2, 3]
+
+
 async def test_many_batches_wait_for_no_more() -> None:
     store = SlowStore()
     told = Told(store, gather_seconds=3600.0, batches_max=1_000)
     told.recorder.store(batch(1), 0.0)
+    await turn()
     store.published[0][1].set_result(1)
     await turn()
     for token in range(2, GATHERED_MAX + 2):
@@ -214,7 +291,9 @@ async def test_many_batches_wait_for_no_more() -> None:
 async def test_the_disk_is_offered_a_part_of_what_waits_where_that_is_much() -> None:
     store = SlowStore()
     told = Told(store, batches_max=10_000)
-    for token in range(1, OFFERED_MAX + 3):
+    told.recorder.store(batch(1), 0.0)
+    await turn()
+    for token in range(2, OFFERED_MAX + 3):
         told.recorder.store(batch(token), 0.0)
     store.published[0][1].set_result(1)
     await turn()
@@ -225,6 +304,7 @@ async def test_what_comes_while_a_refused_batch_is_offered_again_stays_behind_it
     store = SlowStore()
     told = Told(store)
     told.recorder.store(batch(1), 0.0)
+    await turn()
     store.published[0][1].set_exception(DiskFull("no space"))
     await eventually(lambda: len(store.published) == 2)
     told.recorder.store(batch(2), 0.0)

@@ -89,6 +89,13 @@ async def test_both_sides_beat_and_silence_is_closed(tmp_path: Path) -> None:
         assert (await console.closed())[0] == 4001
 
 
+async def test_an_operator_is_shown_more_often_than_a_beat_is_owed_that_the_hub_is_alive(tmp_path: Path) -> None:
+    limits = quick(beat_seconds=60.0, sign_seconds=0.05)
+    async with running_hub(tmp_path, limits=limits) as hub, hub.console() as console:
+        assert (console.welcome["beat_seconds"], console.welcome["sign_seconds"]) == (60.0, 0.05)
+        assert [(await console.next("beat"))["n"] for _ in range(3)] == [1, 2, 3]
+
+
 async def test_a_peer_that_beats_stays(tmp_path: Path) -> None:
     async with running_hub(tmp_path, limits=quick(beat_seconds=0.05)) as hub, hub.console() as console:
         for number in range(1, 6):

@@ -155,3 +155,26 @@ async def test_an_outage_is_itself_in_the_audit(trouble: Trouble) -> None:
         await upkeep._look_at_storage()
         kinds = {entry["kind"] for entry in await entries(client, "kind=storage.", 2)}
     assert kinds == {"storage.failed", "storage.recovered"}
+
+
+async def test_lines_of_the_hub_beyond_what_may_wait_for_a_full_disk_are_told_as_missing(tmp_path: Path) -> None:
+    store = MemoryStore()
+    limits = quick(storage_retry_seconds=0.02, storage_batches_max=5)
+    async with running_hub(tmp_path, store=store, limits=limits) as hub, hub.agent() as agent:
+        await agent.begin()
+        store.refuse(DiskFull("no space left on device"))
+        assert hub.service is not None
+        recorder = hub.service.parts.hub.recorder
+        for _ in range(20):
+            await agent.send(t="detach", run="run_1")
+            await agent.send(t="attach", runs=[{"run": "run_1", "gen": "g1"}])
+            await agent.next("ack")
+        assert (bool(recorder.events_problem), recorder.batches_waiting) == (True, 5)
+        store.refuse(None)
+        async with hub.http() as client:
+            (gap,) = await entries(client, "kind=events.gap", 1)
+        await eventually(lambda: not recorder.batches_waiting)
+        async with hub.http() as client:
+            events = (await client.get("/v1/runs/run_1/events")).json()["events"]
+    assert gap["dropped"] == 15
+    assert [one["event"]["data"] for one in events if one["event"]["type"] == "note"] == [{"lines": 15}]

@@ -49,6 +49,15 @@ async def test_a_new_token_works_and_is_listed_without_its_secret(hub: RunningHu
     assert made["token"] not in str(listed)
 
 
+async def test_a_console_is_told_when_its_token_ends(hub: RunningHub) -> None:
+    made = await mint(hub, "operator", ttl_seconds=60.0)
+    async with hub.http("admin") as admin:
+        listed = (await admin.get("/v1/tokens")).json()["tokens"]
+    (row,) = [row for row in listed if row["id"] == made["id"]]
+    async with hub.console(made["token"]) as console, hub.console() as forever:
+        assert (console.welcome["token_ends"], forever.welcome.get("token_ends")) == (row["expires_at"], None)
+
+
 async def test_making_and_revoking_are_in_the_audit_with_who_did_it(hub: RunningHub) -> None:
     made = await mint(hub, "operator")
     async with hub.http("admin") as admin:

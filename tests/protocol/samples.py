@@ -36,7 +36,7 @@ EVENTS: dict[str, dict[str, Any]] = {
 }
 """type -> an event that an agent may author."""
 
-HELLO_RUN = {"run": "run_1", "gen": "g1", "seq": 3, "cseq": 2, "state": "working"}
+HELLO_RUN = {"run": "run_1", "gen": "g1", "seq": 3, "cseq": 2, "state": "working", "held": True}
 BEAT = {"t": "beat", "n": 1, "now": 2.5, "echo": 1.5, "busy": "sql"}
 BYE = {"t": "bye", "code": 1012, "reason": "restart", "reconnect": True, "after_ms": 100}
 RES = {"t": "res", "cmd": "cmd_1", "ok": True, "status": "applied", "run": "run_1", "proof": "process", "killed": [7]}

@@ -154,6 +154,18 @@ def test_the_client_keeps_the_beat_it_is_told() -> None:
     assert opened()[0].beat_seconds == 4.0
 
 
+def test_signs_of_life_come_more_often_than_beats_and_cut_nobody_earlier() -> None:
+    near, far = Connection("operator", now=0.0), Connection("hub_operator", now=0.0, beat_seconds=4.0, sign_seconds=1.0)
+    far.receive(near.send(Hello(), now=0.0), now=0.0)
+    far.send(WELCOME, now=0.0)
+    assert (far.next_wake(now=0.0), far.beat(now=0.9, wall=0.0), far.beat(now=1.0, wall=0.0) is None) == (
+        1.0,
+        None,
+        False,
+    )
+    assert (far.overdue(now=9.9), far.overdue(now=10.1)) == (None, Close.BEAT_TIMEOUT)
+
+
 @pytest.mark.parametrize(
     ("code", "final"),
     [

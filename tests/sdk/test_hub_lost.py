@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,27 @@ from opsconsole.sdk import CallDenied, Hub, HubLost, HubUnreachable, OnHubLost
 from opsconsole.sdk.link import Pace
 from tests.sdk.conftest import Connect
 from tests.sdk.fake_hub import TIME_LIMIT_SECONDS, FakeHub, silent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Noted(Pace):
+    """Does not wait, and keeps the numbers of its attempts."""
+
+    attempts: list[int] = field(default_factory=list)
+
+    def wait(self, attempt: int) -> float:
+        self.attempts.append(attempt)
+        return 0.0
+
+
+async def dropped(connect: Connect, fake_hub: FakeHub, pace: Noted, times: int) -> None:
+    """A hub that takes the connection, welcomes it, and closes it, so many times."""
+    async with connect(pace=pace) as hub, hub.run(agent="a"):
+        for number in range(1, times + 1):
+            await fake_hub.seen(lambda number=number: len(fake_hub.hellos) == number)
+            await until(lambda: hub.connected)
+            fake_hub.close_with(4000, "go away")
+        await fake_hub.seen(lambda: len(fake_hub.hellos) == times + 1)
 
 
 async def until(holds: Callable[[], bool]) -> None:
@@ -144,6 +166,32 @@ async def test_a_close_that_says_come_back_is_followed_by_a_reconnect(connect: C
         await fake_hub.seen(lambda: fake_hub.runs)
         fake_hub.close_with(1012, "restart")
         await fake_hub.seen(lambda: len(fake_hub.hellos) == 2)
+
+
+async def test_a_run_says_with_each_connection_whether_it_is_taken_over(connect: Connect, fake_hub: FakeHub) -> None:
+    async with connect() as hub, hub.run(agent="a") as run:
+        for do, holds in (("takeover", True), ("release", False)):
+            await fake_hub.seen(lambda: fake_hub.runs and hub.connected)
+            cmd = fake_hub.send(run.id, do, by="ann", epoch=1)
+            await fake_hub.seen(lambda cmd=cmd: fake_hub.result(cmd))
+            greeted = len(fake_hub.hellos)
+            fake_hub.close_with(1012, "restart")
+            await fake_hub.seen(lambda greeted=greeted: len(fake_hub.hellos) > greeted)
+            assert fake_hub.hellos[-1].runs[0].held is holds
+
+
+async def test_a_hub_that_takes_the_connection_and_drops_it_is_asked_ever_more_rarely(
+    connect: Connect, fake_hub: FakeHub
+) -> None:
+    pace = Noted(steady_seconds=60.0)
+    await dropped(connect, fake_hub, pace, times=4)
+    assert pace.attempts == [1, 2, 3, 4]
+
+
+async def test_after_a_connection_that_lasted_the_waits_begin_anew(connect: Connect, fake_hub: FakeHub) -> None:
+    pace = Noted(steady_seconds=0.0)
+    await dropped(connect, fake_hub, pace, times=3)
+    assert pace.attempts == [0, 0, 0]
 
 
 @pytest.mark.parametrize("code", [4500, 4501, 4503, 4505])

@@ -14,7 +14,7 @@ from opsconsole.sdk.arguments import exact
 from opsconsole.sdk.gate import Admission, LinkView, Proposal
 from opsconsole.sdk.on_hub_lost import OnHubLost
 from opsconsole.sdk.order import Order
-from opsconsole.sdk.session import Answer, Cancel, Effect, Propose, Say, Session, Settle
+from opsconsole.sdk.session import Answer, Cancel, Effect, Propose, Remember, Say, Session, Settle
 
 UP = LinkView(up=True)
 ARGS = exact("sql", {"query": "select 1"})
@@ -147,6 +147,35 @@ def test_a_freeze_is_not_the_sdks_to_carry_out() -> None:
     (answer,) = Session(OnHubLost()).order(order(Do.FREEZE), 0.0)
     assert isinstance(answer, Answer)
     assert (answer.status, answer.code) == ("void", "not_here")
+
+
+def test_a_takeover_that_ran_out_ends_with_the_pause_that_says_so() -> None:
+    session = Session(OnHubLost())
+    session.order(order(Do.TAKEOVER, epoch=1), 0.0)
+    effects = session.order(order(Do.PAUSE, "cmd_2", epoch=2), 1.0)
+    assert (session.paused, session.holder, session.epoch) == (True, "", 2)
+    assert Remember() in effects
+
+
+def test_a_pause_during_a_takeover_leaves_it_with_its_holder() -> None:
+    session = Session(OnHubLost())
+    session.order(order(Do.TAKEOVER, epoch=1), 0.0)
+    session.order(order(Do.PAUSE, "cmd_2", epoch=1), 1.0)
+    assert (session.paused, session.holder) == (True, "ann")
+
+
+def test_a_takeover_of_a_hub_that_lost_the_ones_before_ends_like_any_other() -> None:
+    session = Session(OnHubLost())
+    session.order(order(Do.TAKEOVER, epoch=7), 0.0)
+    session.order(order(Do.TAKEOVER, "cmd_2", epoch=1), 1.0)
+    session.order(order(Do.PAUSE, "cmd_3", epoch=2), 2.0)
+    assert session.holder == ""
+
+
+def test_words_of_an_earlier_hand_back_end_no_later_takeover() -> None:
+    session = Session(OnHubLost(), memory={"holder": "ben", "epoch": 3})
+    session.order(order(Do.RELEASE, epoch=2, text="all fixed"), 0.0)
+    assert (session.holder, [one.text for one in session.take_injected()[0]]) == ("ben", ["all fixed"])
 
 
 def test_a_pause_and_a_takeover_outlive_the_process() -> None:

@@ -75,6 +75,11 @@ def test_a_schema_that_is_no_small_json_is_not_told(schema: dict[str, Any]) -> N
     assert ToolAbout(server="docs", input_schema=schema).told() == {"server": "docs"}
 
 
+@pytest.mark.parametrize(("offered", "told"), [(None, {}), (False, {"offered": False}), (True, {"offered": True})])
+def test_whether_a_tool_was_offered_is_told_where_somebody_says_so(offered: bool | None, told: dict[str, Any]) -> None:
+    assert ToolAbout(offered=offered).told() == told
+
+
 def test_only_hints_that_are_true_or_false_are_told() -> None:
     hints: Any = {"readOnlyHint": True, "openWorldHint": "no", "title": "x"}
     assert ToolAbout(annotations=hints).told() == {"annotations": {"readOnlyHint": True}}

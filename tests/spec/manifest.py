@@ -47,11 +47,13 @@ BEHAVIOURS: dict[str, dict[str, str]] = {
         "steer.takeover-call": "A call that the operator composed as the model runs once without asking again.",
         "steer.takeover-waiting": "A turn that waited for the operator goes to the model when the run is handed back.",
         "steer.takeover-lapses": "A takeover that nobody renews ends in a paused run.",
+        "steer.takeover-over": "A takeover that is over, however it ended, is over at every point of the run.",
         "steer.release": "The model reads the operator's summary after the hand-back.",
         "steer.second-operator": "Another operator takes a run over only with a reason.",
         "steer.freeze": "The processes of a frozen run stand still until they are thawed.",
         "steer.no-point": "What no point of a run can do is refused and says so.",
         "steer.cap": "A run at a limit of cost, turns or tokens is paused, with an alert.",
+        "steer.cap-lower": "Lower limits hold with the very next turn, also of a run whose gateway was let go ahead.",
         "steer.cap-cost": "A run that spent its money in one turn makes no second one.",
         "steer.cap-raise": "A run at its limit is resumed only with a higher limit.",
         "steer.unpriced": "A model without a price is an alert, not $0.",
@@ -78,6 +80,7 @@ BEHAVIOURS: dict[str, dict[str, str]] = {
         "restart.decided-while-away": "A decision taken while the agent was away reaches it when it is back.",
         "restart.nothing-lost": "What an agent did while the hub was down is on the timeline, once and in order.",
         "restart.killed-hub": "A run that was killed is still dead, with its receipt, after a restart of the hub.",
+        "restart.refused": "A command that was refused stays refused to who gives it again after a restart.",
         "restart.agent-killed": "An agent killed from outside is told as failed, with the signal, by its supervisor.",
     },
     "The record": {
@@ -145,6 +148,7 @@ BEHAVIOURS: dict[str, dict[str, str]] = {
         "storage.locked": "A second hub on a directory is told who holds it.",
         "storage.full-refuses": "On a full disk nothing is allowed, and a decision says that it was not taken.",
         "storage.full-stops": "On a full disk a kill acts at once.",
+        "storage.full-bounded": "However long a disk is full, what waits for it is bounded; what was left out is told.",
         "storage.full-returns": "When space returns the hub goes on: events, decisions, the record of the kill.",
     },
     "Traps": {
@@ -203,6 +207,20 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
     "policy.kept": ("tests/hub/desk/test_desk_policy.py::test_what_was_kept_of_a_call_gives_the_same_verdict_again",),
     "steer.takeover-lapses": (
         "tests/hub/desk/test_desk_control.py::test_a_takeover_nobody_renews_ends_in_a_paused_run",
+    ),
+    "steer.takeover-over": (
+        "tests/hub/desk/test_desk_steering.py::test_a_takeover_that_ran_out_is_over_at_the_point_too",
+        "tests/hub/desk/test_desk_steering.py"
+        "::test_a_point_takes_a_run_for_taken_over_only_while_it_is_and_only_where_it_is_steered",
+    ),
+    "steer.cap-lower": ("tests/gateway/test_lease.py::test_after_the_limits_are_lowered_the_next_turn_asks",),
+    "restart.refused": (
+        "tests/hub/desk/test_desk_recovery.py"
+        "::test_a_command_refused_when_it_was_on_record_stays_refused_to_who_gives_it_again",
+    ),
+    "storage.full-bounded": (
+        "tests/hub/test_hub_storage_trouble.py"
+        "::test_lines_of_the_hub_beyond_what_may_wait_for_a_full_disk_are_told_as_missing",
     ),
     "kill.unconfirmed": (
         "tests/hub/desk/test_desk_kill.py::test_a_kill_without_an_answer_is_unconfirmed_and_later_dead",

@@ -35,6 +35,13 @@ def reachable() -> Iterator[Path]:
         yield Path(name)
 
 
+def open_to_all(directory: Path) -> None:
+    """Everybody may read what is in it, and write it."""
+    directory.chmod(0o755)
+    for path in directory.iterdir():
+        path.chmod(0o666)
+
+
 @contextmanager
 def unwritable(directory: Path) -> Iterator[None]:
     """Meanwhile this process can't write in the directory; a privileged one gives its rights away."""

@@ -4,17 +4,18 @@ import json
 import os
 import sqlite3
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from opsconsole_storage import Locked, NewerSchema, ReadOnly, Tampered
+from opsconsole_storage import Batch, Locked, NewerSchema, ReadOnly, Tampered
 from opsconsole_storage.keys import PRIVATE_NAME, PUBLIC_NAME
 from opsconsole_storage.resealing import reseal
 from opsconsole_storage.sidecar import SIDECAR_NAME
 from opsconsole_storage.sqlite_store import SqliteStore
 from opsconsole_storage.verify import verify
-from tests.storage.conftest import NOON, Opener, unwritable
+from tests.storage.conftest import NOON, Opener, open_to_all, unwritable
 
 
 async def fill(store: SqliteStore, count: int) -> None:
@@ -24,6 +25,14 @@ async def fill(store: SqliteStore, count: int) -> None:
 
 def contents(directory: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+@pytest.fixture
+def open_umask() -> Iterator[None]:
+    """What most systems come with: new files are for everybody to read."""
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
 
 
 async def test_a_log_goes_on_where_it_ended(open_store: Opener) -> None:
@@ -87,6 +96,40 @@ async def test_a_file_that_is_no_database_is_refused(open_store: Opener, directo
 async def test_the_signing_key_is_readable_by_its_owner_only(open_store: Opener, directory: Path) -> None:
     await open_store()
     assert stat.S_IMODE((directory / PRIVATE_NAME).stat().st_mode) == 0o600
+
+
+def modes(directory: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+
+
+@pytest.mark.usefixtures("open_umask")
+async def test_every_file_but_the_public_key_is_its_owners_alone(
+    open_store: Opener, directory: Path, tmp_path: Path
+) -> None:
+    store = await open_store()
+    await store.events.publish(Batch(run="r", gen="g", first_seq=1, count=1, at=NOON, body=b"[]"))
+    await store.backup(tmp_path / "copy")
+    for place in (directory, tmp_path / "copy"):
+        assert {"audit.db", "audit.checkpoint", "events-20270115.db", "events.json"} <= set(modes(place))
+        assert {name for name, mode in modes(place).items() if mode != 0o600} == {PUBLIC_NAME}
+
+
+async def test_files_that_were_open_to_others_are_closed(open_store: Opener, directory: Path) -> None:
+    store = await open_store()
+    await fill(store, 1)
+    await store.close()
+    (directory / "notes.txt").touch()
+    open_to_all(directory)
+    await open_store()
+    assert {name for name, mode in modes(directory).items() if mode != 0o600} == {"notes.txt", PUBLIC_NAME}
+
+
+@pytest.mark.usefixtures("open_umask")
+async def test_a_second_checkpoint_may_be_fetched_by_others(
+    open_store: Opener, directory: Path, tmp_path: Path
+) -> None:
+    await open_store(checkpoint_copy=tmp_path / "copy")
+    assert stat.S_IMODE((tmp_path / "copy").stat().st_mode) == 0o644
 
 
 async def test_a_log_without_its_public_key_is_refused(open_store: Opener, directory: Path) -> None:

@@ -9,7 +9,7 @@ from opsconsole_storage import Entry
 from opsconsole_storage.proofs import ConsistencyProof, InclusionProof
 from opsconsole_storage.sqlite_store import SqliteStore
 from opsconsole_storage.verify import consistency_proof, inclusion_proof, verify
-from tests.storage.conftest import NOON, Opener, unwritable
+from tests.storage.conftest import NOON, Opener, open_to_all, unwritable
 
 SIZE = 600
 
@@ -98,7 +98,7 @@ async def test_an_open_store_proves_by_itself(log: SqliteStore) -> None:
 
 async def test_a_copy_that_can_not_be_written_verifies(log: SqliteStore, reachable: Path) -> None:
     await log.backup(reachable / "evidence")
-    (reachable / "evidence").chmod(0o755)
+    open_to_all(reachable / "evidence")
     with unwritable(reachable / "evidence"):
         report = verify(reachable / "evidence")
     assert (report.ok, report.entries, report.problems) == (True, SIZE, [])

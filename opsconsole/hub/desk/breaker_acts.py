@@ -61,10 +61,12 @@ def _trip(world: World, run: Run | None, trip: Notice, now: float) -> Effects:
     held = budgets.held_runs(world, [trip])
     paused = [one for one in held if _goes_on(one)]
     first = run or (held[0] if held else None)
+    kills = world.budgets.breakers.kills(trip.breaker)
     details: dict[str, Any] = details_of(trip) | {
         "run": first.id if first else None,
         "agent": first.agent if first else "",
-        "runs": [one.id for one in paused[:RUNS_NAMED_MAX]],
+        "runs": [] if kills else [one.id for one in paused[:RUNS_NAMED_MAX]],
+        "killed": [one.id for one in held[:RUNS_NAMED_MAX]] if kills else [],
         "held": len(held),
     }
 
@@ -79,7 +81,7 @@ def _trip(world: World, run: Run | None, trip: Notice, now: float) -> Effects:
         world.dirty["watch", budgets.RECORD] = None
         return []
 
-    if world.budgets.breakers.kills(trip.breaker):
+    if kills:
         effects = _kill(world, held, trip, now)
     else:
         effects = [effect for one in paused for effect in pause(world, one, trip, now)]

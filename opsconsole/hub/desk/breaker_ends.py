@@ -9,7 +9,7 @@ from typing import Any
 from opsconsole.domain.command import Do
 from opsconsole.domain.ids import joined_id
 from opsconsole.domain.run import HELD
-from opsconsole.hub.desk import breaker_acts, budgets, control, limits
+from opsconsole.hub.desk import breaker_acts, budgets, control, leases, limits
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.refusal import Refusal
@@ -52,7 +52,7 @@ def plan(world: World, run: Run, command: Command, now: float) -> Plan:
         if still:
             message = f"still over its limit: breaker {trip.breaker}: {still}; raise it with the resume"
             raise Refusal("precondition_failed", message, {"tripped": still, "breaker": trip.breaker})
-        lifted.append({"breaker": trip.breaker, "account": trip.account, "caps": caps})
+        lifted.append({"breaker": trip.breaker, "account": trip.account, "caps": caps} | _written(world, trip, caps))
     taken = {name for one in lifted for name in one["caps"]}
     own = {name: value for name, value in given.items() if name not in taken or _is_own(run)}
     return Plan(own=command.model_copy(update={"caps": NewCaps(**own) if own else None}), lifted=lifted)
@@ -71,6 +71,12 @@ def _is_own(run: Run) -> bool:
     return run.tripped is not None or tripped(run.spent, run.limits) is not None
 
 
+def _written(world: World, trip: Notice, caps: Mapping[str, float]) -> dict[str, Any]:
+    """What the policy file says of these limits, which a later one may say otherwise."""
+    known = world.budgets.breakers.limits_of(trip.breaker)
+    return {"written": {name: known[name] for name in caps}} if caps else {}
+
+
 def _caps_for(world: World, trip: Notice, given: Mapping[str, float]) -> dict[str, float]:
     known = world.budgets.breakers.limits_of(trip.breaker)
     return {name: float(value) for name, value in given.items() if name in known}
@@ -82,7 +88,7 @@ def lift(world: World, lifted: Sequence[Lifted], now: float) -> Effects:
     breakers = world.budgets.breakers
     for one in lifted:
         trip = next((t for t in breakers.trips if (t.breaker, t.account) == (one["breaker"], one["account"])), None)
-        _set_caps(world, one["breaker"], one["account"], one["caps"])
+        _set_caps(world, one)
         breakers.lift(one["breaker"], one["account"])
         world.budgets.untold.pop((one["breaker"], one["account"]), None)
         ended += [trip] if trip else []
@@ -92,11 +98,13 @@ def lift(world: World, lifted: Sequence[Lifted], now: float) -> Effects:
     return [effect for run in breaker_acts.clear(world, ended) for effect in world.changed_run(run)]
 
 
-def _set_caps(world: World, breaker: str, account: str, caps: Mapping[str, float]) -> None:
+def _set_caps(world: World, details: Mapping[str, Any]) -> None:
+    """The caps of an account, as an entry of the audit has them."""
+    breaker, account, written = details["breaker"], details["account"], details.get("written") or {}
     known = world.budgets.breakers.limits_of(breaker)
-    for name, value in caps.items():
+    for name, value in details["caps"].items():
         if name in known:
-            world.budgets.breakers.set_cap(breaker, account, name, float(value))
+            world.budgets.breakers.set_cap(breaker, account, name, float(value), written.get(name))
 
 
 # -- retuning ----------------------------------------------------------------------------------------------------------
@@ -119,7 +127,14 @@ def check_budget(world: World, command: Command, now: float) -> dict[str, Any]:
         message = f"the breaker {breaker} has no limit on {', '.join(unknown)}; it has {', '.join(known)}"
         raise Refusal("bad_request", message, {"limits": sorted(known)})
     runs = _going_on(world, breaker, command.account or "", caps, now) if command.go_on else []
-    return base | {"breaker": breaker, "account": command.account, "runs": [run.id for run in runs], "run": None}
+    before = world.budgets.breakers.caps_of(breaker, command.account or "")
+    about = {
+        "breaker": breaker,
+        "account": command.account,
+        "before": {name: before[name] for name in caps},
+        "written": {name: known[name] for name in caps},
+    }
+    return base | about | {"runs": [run.id for run in runs], "run": None}
 
 
 def _of_run(world: World, command: Command) -> dict[str, Any]:
@@ -137,11 +152,18 @@ def _of_run(world: World, command: Command) -> dict[str, Any]:
 def _going_on(world: World, breaker: str, account: str, caps: Mapping[str, float], now: float) -> list[Run]:
     trip = next((one for one in world.budgets.breakers.trips if one.account == account), None)
     if trip is None:
-        return []
+        return [run for run in world.runs.values() if _waits_still(world, run, breaker, account)]
     still = world.budgets.breakers.still_held(breaker, account, now, caps)
     if still:
         raise Refusal("precondition_failed", f"it would trip again at once: {still}", {"tripped": still})
     return [run for run in budgets.held_runs(world, [trip]) if _waits_for(world, run, trip)]
+
+
+def _waits_still(world: World, run: Run, breaker: str, account: str) -> bool:
+    """Whether a run stands still for a trip that is over: it was ended with the resume of another run."""
+    breakers = world.budgets.breakers
+    is_for_it = run.state in HELD and run.paused_by.startswith(f"breaker {breaker}: ")
+    return is_for_it and breakers.knows(run.id) and breakers.counts_in(run.id, account) and not breakers.holding(run.id)
 
 
 def _waits_for(world: World, run: Run, trip: Notice) -> bool:
@@ -154,17 +176,23 @@ def change_budget(world: World, details: Mapping[str, Any], by: str, now: float)
     run = world.runs.get(details.get("run") or "")
     if run is not None:
         command = Command(cmd=details["command"], do=Do.BUDGET, caps=NewCaps(**details["caps"]))
-        run.limits = control.raised(run.limits, command)
+        before, run.limits = run.limits, control.raised(run.limits, command)
         checked = [] if world.replaying else limits.check_limits(world, run, now)
-        return checked + world.changed_run(run)
-    breaker, account, caps = details["breaker"], details["account"], details["caps"]
+        return checked + leases.tightened(world, run, before, now) + world.changed_run(run)
     if not details["go_on"]:
-        _set_caps(world, breaker, account, caps)
+        _set_caps(world, details)
         world.dirty["watch", budgets.RECORD] = None
         budgets.wake(world, now)
-        return []
-    effects = lift(world, [{"breaker": breaker, "account": account, "caps": caps}], now)
+        return recheck(world, now, details["account"])
+    effects = lift(world, [dict(details)], now)
     return effects + go_on(world, details["runs"], details["command"], by, now)
+
+
+def recheck(world: World, now: float, account: str | None = None) -> Effects:
+    """Lower caps hold at once: what was used already may be beyond them."""
+    if world.replaying or not budgets.is_on(world):
+        return []
+    return breaker_acts.act(world, None, world.budgets.breakers.recheck(now, account), now)
 
 
 def go_on(world: World, runs: Sequence[str], command: str, by: str, now: float) -> Effects:

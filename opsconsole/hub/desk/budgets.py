@@ -6,7 +6,8 @@ is how much a run's totals have grown, so that a restart counts nothing twice an
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -282,10 +283,7 @@ def show(world: World, run: Run, row: RunRow, now: float) -> RunRow:
 
 def _soonest(world: World, run: Run, row: RunRow, now: float) -> tuple[float, str] | None:
     """(seconds, words) of the cap that is reached first, if that is within a year: further off it says nothing."""
-    found: list[tuple[float, str]] = []
-    cap, pace = run.limits.cost_usd, row.cost_per_minute_usd
-    if cap is not None and pace > 0 and row.cost_usd < cap:
-        found.append(((cap - row.cost_usd) / pace * 60, f"its ${cap:,.2f} cap"))
+    found = list(_own_caps(run, row))
     breakers = world.budgets.breakers
     if is_on(world) and breakers.knows(run.id):
         ways = breakers.runways(run.id, now)
@@ -293,6 +291,20 @@ def _soonest(world: World, run: Run, row: RunRow, now: float) -> tuple[float, st
             found.append((ways[0][1].seconds, f"the {ways[0][1].cap_text} of {ways[0][0]}"))
     first = min(found, default=None)
     return first if first is not None and first[0] <= RUNWAY_SECONDS_MAX else None
+
+
+def _own_caps(run: Run, row: RunRow) -> Iterator[tuple[float, str]]:
+    """(seconds, words) of the run's own caps, as long as turns and tokens go on costing what they have so far."""
+    caps, tokens = run.limits, row.input_tokens + row.output_tokens
+    used = (
+        (row.cost_usd, caps.cost_usd, f"its ${caps.cost_usd or 0:,.2f} cap"),
+        (row.turns, caps.turns, f"its cap of {caps.turns or 0:,} turns"),
+        (tokens, caps.tokens, f"its cap of {caps.tokens or 0:,} tokens"),
+    )
+    for amount, cap, words_of in used:
+        if cap is not None and 0 < amount < cap and row.cost_usd > 0 and row.cost_per_minute_usd > 0:
+            per_minute = amount * (row.cost_per_minute_usd / row.cost_usd)
+            yield (cap - amount) / per_minute * 60 if per_minute else math.inf, words_of
 
 
 def record(world: World) -> dict[str, Any]:

@@ -73,6 +73,7 @@ def _new_call(world: World, run: Run, point: Point, event: ToolEvent, now: float
         server=told.server,
         annotations=told.annotations,
         input_schema=told.input_schema,
+        is_offered=told.offered,
     )
     if call.reserve is not None and point.name == GATEWAY and (event.args or {}).get("embeds") is True:
         call.embeds = call.counted = True

@@ -166,6 +166,7 @@ def _void(world: World, receipt: Receipt, command: Command, who: Principal, refu
     return refusals.record_late(
         world,
         command,
+        receipt.body_hash,
         who,
         refusal,
         now,
@@ -260,6 +261,7 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
     receipt.waiting.append(reply_to)
     world.remember(receipt)
     ok = Res(cmd=command.cmd, ok=True, status="recorded")
+    epoch = run.epoch
 
     def act(then: float) -> Effects:
         noted = world.note_command(run, command.cmd, command.do, who.name, "recorded", then, command.text)
@@ -273,6 +275,7 @@ def _control(world: World, command: Command, who: Principal, receipt: Receipt, r
         run.audit_seq = seq
         try:
             _check_precondition(command, run)
+            _check_meant(command, run, epoch)
             breaker_ends.check_lifted(plan, breaker_ends.plan(world, run, command, then))
             control.check(run, plan.own, who)
         except Refusal as refusal:
@@ -295,6 +298,12 @@ def _check_precondition(command: Command, run: Run) -> None:
         raise Refusal("precondition_failed", f"the run is {run.state}", {"state": str(run.state)})
     if wanted.epoch is not None and wanted.epoch != run.epoch:
         raise Refusal("precondition_failed", "the control epoch has moved on", {"epoch": run.epoch})
+
+
+def _check_meant(command: Command, run: Run, epoch: int) -> None:
+    """A takeover that began while the end of another was being recorded goes on: it may be another side's to end."""
+    if command.do is Do.RELEASE and run.epoch != epoch:
+        raise Refusal("precondition_failed", "that takeover has ended meanwhile", {"epoch": run.epoch})
 
 
 def _kill(world: World, command: Command, who: Principal, receipt: Receipt, reply_to: str, now: float) -> Effects:

@@ -10,7 +10,7 @@ from opsconsole.domain.command import CommandStatus, Do
 from opsconsole.domain.ids import joined_id
 from opsconsole.domain.run import FENCED, HELD, Author, RunState
 from opsconsole.domain.tool_call import CallKind
-from opsconsole.hub.desk import budget, gate, history, questions, verdicts
+from opsconsole.hub.desk import budget, gate, gateway, history, questions, verdicts
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.limits import pause_by_hub
 from opsconsole.hub.desk.principal import HUB, Principal
@@ -172,13 +172,17 @@ def _annotate(world: World, run: Run, command: Command, _by: str, _now: float) -
 
 def _takeover(world: World, run: Run, command: Command, by: str, now: float) -> Effects:
     run.epoch += 1
+    before = run.steered_by if run.baton else ""
     until = now + world.settings.takeover_lease_seconds
     _prolong(world, run, until)
     run.baton = Baton(by=by, since=now, until=until, epoch=run.epoch)
     world.at(until, "baton", run.id)
     receipt = world.receipts.get(command.cmd)
     run.steered_by = receipt.side if receipt else ""
-    return _tell(world, run, command, by, now)
+    told = _tell(world, run, command, by, now)
+    if not before or before == run.steered_by:
+        return told
+    return told + gateway.let_go(world, run, before, f"cmd_let_go_{run.epoch}", now)
 
 
 def _prolong(world: World, run: Run, until: float) -> None:

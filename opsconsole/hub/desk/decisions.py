@@ -16,6 +16,8 @@ from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.refusal import Refusal
 from opsconsole.hub.desk.state import Approval, Call, Run, Vote
 from opsconsole.hub.desk.world import World
+from opsconsole.policy.facts.interface import NO_HISTORY
+from opsconsole.policy.facts.schema import SchemaFact
 from opsconsole.policy.interface import Decision, Verdict
 from opsconsole.policy.redaction import redact
 from opsconsole.protocol.frames import Command, Res
@@ -26,6 +28,8 @@ CLAIM_CHARS_MAX = 64
 MASK_MARK = "[secret:"
 """What a masked value looks like; it may not come back inside edited arguments: the agent would send the mask."""
 
+_OFFERED = SchemaFact(validator=None)
+"""Checks against the schema that comes with the call."""
 OUTCOMES = {
     Answer.APPROVE: Outcome.ALLOW,
     Answer.EDIT: Outcome.ALLOW,
@@ -109,12 +113,32 @@ def _check_edit(world: World, command: Command, subject: Subject, now: float) ->
         raise Refusal(
             "bad_request", "a masked secret stands in the edited arguments: the agent would send the mask", {}
         )
+    _check_schema(subject.call, command.args)
     verdict = gate.judge_edit(world, subject.run, subject.call, command.args, now)
     if verdict.decision is Decision.DENY:
         raise Refusal("policy_denied", verdict.reason, {"rule": verdict.rule})
     if verdict.decision is Decision.ASK and not verdict.may_edit:
         raise Refusal("policy_denied", f"rule {verdict.rule} lets nobody edit such a call", {"rule": verdict.rule})
     return verdict
+
+
+def _check_schema(call: Call, args: dict[str, Any]) -> None:
+    """What the tool's own schema has against new arguments and had not against those proposed is a slip of the hand.
+
+    A schema that cannot be read, or that refuses what the agent proposed as well, says nothing.
+    """
+    if call.input_schema is None:
+        return
+    before = _problems(call.input_schema, call.args or {})
+    found = [one for one in _problems(call.input_schema, args) if one not in before]
+    if found:
+        raise Refusal("bad_request", f"the tool's schema refuses {'; '.join(found)}", {"errors": found})
+
+
+def _problems(schema: dict[str, Any], args: dict[str, Any]) -> list[str]:
+    fact = _OFFERED(args, replace(NO_HISTORY, tool_schema=schema))
+    errors = fact["errors"]
+    return [] if fact["unclear"] or not isinstance(errors, list) else [str(one) for one in errors]
 
 
 def details(world: World, command: Command, subject: Subject) -> dict[str, Any]:
@@ -275,6 +299,18 @@ def too_late(command: str, approval: Approval) -> Res:
 
 def claim(world: World, approval: Approval, who: Principal, to: str | None = None) -> Effects:
     """Show that an operator is looking, or no longer is; with `to`, that another one should. It binds nobody."""
-    own = None if approval.claimed_by == who.name else who.name
-    approval.claimed_by = to[:CLAIM_CHARS_MAX] if to else own
+    approval.claimed_by, approval.passed_by = claimed(approval.claimed_by, approval.passed_by, who, to)
     return world.changed_approval(approval)
+
+
+def claimed(before: str | None, passed_by: str | None, who: Principal, to: str | None) -> tuple[str | None, str | None]:
+    """Who looks after a claim, and who passed it on: nobody named turns one's own on and off, an empty name only off.
+
+    What somebody was passed is theirs by their first claim, without being taken from them.
+    """
+    own = before == who.name
+    if to is None:
+        return (None, None) if own and passed_by is None else (who.name, None)
+    if to == "":
+        return (None, None) if own else (before, passed_by)
+    return to[:CLAIM_CHARS_MAX], None if to == who.name else who.name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,8 @@ from opsconsole.hub.desk import (
     grants,
     kill,
     links,
+    made_up,
+    missing,
     policies,
     questions,
     rates,
@@ -36,6 +38,7 @@ from opsconsole.hub.desk import (
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.records import DeskRecord
+from opsconsole.hub.desk.refusal import Refusal
 from opsconsole.hub.desk.settings import DeskSettings
 from opsconsole.hub.desk.world import Price, World
 from opsconsole.policy.interface import Policy
@@ -45,6 +48,7 @@ from opsconsole.protocol.frames import (
     Frame,
     Hello,
 )
+from opsconsole.protocol.rows import ApprovalRow
 
 _SETTLED = frozenset({CommandStatus.APPLIED, CommandStatus.VOID, CommandStatus.EXPIRED, CommandStatus.UNCONFIRMED})
 
@@ -104,6 +108,10 @@ class Desk:
         """An operator asks for something; answered by a Reply, at once or once it is on record."""
         return commands.command(self._world, command, principal, reply_to, now)
 
+    def refuse(self, command: Command, principal: Principal, reply_to: str, refusal: Refusal, now: float) -> Effects:
+        """A command that the shell knows to be in vain; on record as those are that the desk refuses."""
+        return refusals.refuse(self._world, command, principal, reply_to, refusal, "", now)
+
     def fact(self, kind: str, principal: Principal | None, details: dict[str, Any], now: float) -> Effects:
         """Something the shell saw: a login, a refusal at the door, a token made or revoked, the hub's own start."""
         who = principal or HUB
@@ -120,6 +128,12 @@ class Desk:
     def policy_name(self) -> str:
         """What it calls itself."""
         return policies.name_of(self._world.policy)
+
+    def made_up_question(
+        self, new_id: str, agent: str, tool: str, args: dict[str, Any], agent_reason: str, now: float
+    ) -> ApprovalRow | None:
+        """What an operator would be asked about such a call; None where nobody would be, or more than one."""
+        return made_up.question(self._world, new_id, agent, tool, args, agent_reason, now)
 
     def change_policy(self, policy: Policy, diff: str, now: float) -> Effects:
         """Judge by this policy from now on; `diff` is for the record."""
@@ -147,6 +161,10 @@ class Desk:
             return agents.store_failed(self._world, batch, now)
         pending = self._world.after_record.pop(token, None)
         return pending[1](problem, now) if pending else []
+
+    def missing(self, lines: Mapping[str, int], now: float) -> Effects:
+        """Storage takes events again, but was not offered so many of the hub's own lines of each run."""
+        return missing.tell(self._world, lines, now)
 
     # -- time ------------------------------------------------------------------------------------------------------
 

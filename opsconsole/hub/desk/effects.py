@@ -8,6 +8,8 @@ from typing import Literal
 from opsconsole.protocol.frames import Frame, Res
 
 View = Literal["board", "approvals", "hub"]
+HUB_GEN = "hub"
+"""The generation of the hub's own lines on a timeline: no point is called so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

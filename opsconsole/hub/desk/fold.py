@@ -18,6 +18,7 @@ from opsconsole.hub.desk import (
     costs,
     history,
     kill,
+    leases,
     outcomes,
     questions,
     readings,
@@ -89,9 +90,10 @@ def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float)
         point.may_run_unseen = event.on_hub_lost.gate == "allow"
         point.lease_seconds = _lease(event.on_hub_lost)
     budgets.started(world, run)
+    recalled = leases.rebound(world, run, now)
     adopted = bool(event.parent) and (knows or point.name != GATEWAY) and _adopt(world, run, event.parent or "")
     if run.described:
-        return kill.fence_newborn(world, run, now) if adopted else []
+        return recalled + (kill.fence_newborn(world, run, now) if adopted else [])
     run.described = True
     run.limits = world.policy.limits(run.agent, run.labels)
     watch.started(world, run, now)

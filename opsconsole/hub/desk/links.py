@@ -67,6 +67,7 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
         _let_in(world, run, now),
         world.changed_run(run),
         catch_up(world, run, point, item.cseq, now),
+        gateway.set_right(world, run, point, item.held, now),
         _tell_killed(world, run, point, now) if is_new else [],
     )
 
@@ -135,6 +136,7 @@ def catch_up(world: World, run: Run, point: Point, cseq: int, now: float) -> Eff
     if point.met:
         acknowledge(world, run, point, cseq)
     point.met = True
+    gateway.skip_ended(world, run, point, now)
     verdicts.keep_back(run, point.name, now)
     run.cseq = max(run.cseq, cseq)
     due = [command for command in run.commands if command.is_due(point.name, now)]

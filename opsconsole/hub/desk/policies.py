@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from opsconsole.domain.text import safe_line
-from opsconsole.hub.desk import budgets, grants, history, watch
+from opsconsole.hub.desk import breaker_ends, budgets, grants, history, leases, watch
 from opsconsole.hub.desk.effects import Changed, Effects
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.world import World
@@ -31,14 +31,15 @@ def change(world: World, policy: Policy, diff: str, now: float) -> Effects:
     history.resume(world)
     watch.policy_changed(world)
     budgets.policy_changed(world, now)
+    recalled = [effect for run in world.runs.values() for effect in leases.rebound(world, run, now)]
     world.policy_since = now
     world.hub_alerts = [alert for alert in world.hub_alerts if alert.kind != REJECTED]
     if before.hash == policy.hash:
-        return changed_hub()
+        return recalled + changed_hub()
     details = {"name": name_of(policy), "before": before.hash, "hash": policy.hash, "diff": diff}
     entry = world.entry("policy.changed", HUB, now, details)
     told = world.record_act("hub/policy.changed", entry, is_act=True)
-    return told + grants.revoke_stale(world, now) + changed_hub()
+    return recalled + told + grants.revoke_stale(world, now) + breaker_ends.recheck(world, now) + changed_hub()
 
 
 def reject(world: World, problems: Sequence[str], now: float) -> Effects:

@@ -28,6 +28,8 @@ def read(world: World, run: Run, point: Point, event: UsageEvent, now: float) ->
     if model not in run.usage and len(run.usage) >= MODELS_KEPT_MAX:
         usd_before = _note_other_usd(run, point, model, event.cost_usd)
         model, reading = OTHER_MODELS, run.usage.get(OTHER_MODELS, NO_USAGE) + _new_of_other(run, model, reading)
+    if run.usage and model not in run.usage:
+        world.end_grants(run, f"the run uses another model: {model}", now)
     before, cost = run.usage.get(model, NO_USAGE), run.cost_usd
     usage = not_below(before, reading)
     run.usage[model] = usage

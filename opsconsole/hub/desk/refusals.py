@@ -55,10 +55,19 @@ def record(world: World, command: Command, who: Principal, refusal: Refusal, now
 
 
 def record_late(
-    world: World, command: Command, who: Principal, refusal: Refusal, now: float, done: Done, failed: Failed
+    world: World,
+    command: Command,
+    body_hash: str,
+    who: Principal,
+    refusal: Refusal,
+    now: float,
+    done: Done,
+    failed: Failed,
 ) -> Effects:
     """Record that a command which was on record already is refused: until this is too, a restart would apply it."""
-    body = world.entry("command.refused", who, now, _details(command, refusal) | {"was_recorded": True})
+    more = {"current": refusal.current, "command_digest": body_hash, "was_recorded": True}
+    details = _details(command, refusal) | more
+    body = world.entry("command.refused", who, now, details)
     return world.record_act(_key(command), body, done, failed, is_act=True)
 
 

@@ -32,6 +32,7 @@ from opsconsole.hub.desk import (
     replay_people,
     verdicts,
 )
+from opsconsole.hub.desk.effects import HUB_GEN
 from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.records import is_open, refusal_of
 from opsconsole.hub.desk.replayed import remember, run_of, who_of
@@ -46,7 +47,7 @@ def batch(world: World, run_id: str, gen: str, first_seq: int, count: int, at: f
     """Fold stored events again, without judging or telling anything."""
     name, generation, trusted = point_of_gen(gen)
     run = world.runs.get(run_id)
-    if name == "hub":
+    if name == HUB_GEN:
         if run:
             run.hub_seq = max(run.hub_seq, first_seq + count - 1)
         return
@@ -395,6 +396,7 @@ _REPLAYS: dict[str, Callable[[World, dict[str, Any], int, float], None]] = {
     "approval.expired": _replay_closed,
     "approval.cancelled": _replay_closed,
     "call.verdict": _replay_verdict,
+    "command.refused": replay_people.refused,
     "limit.tripped": _replay_limit,
     "takeover.expired": _replay_lease,
     "approval.handed_back": _replay_handed_back,

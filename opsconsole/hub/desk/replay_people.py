@@ -77,3 +77,16 @@ def revoked(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
     if grant:
         grant.revoked, grant.untold = entry["why"], False
         world.dirty["grant", grant.id] = None
+
+
+def refused(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:
+    """A command that was refused when it was on record: whoever gives it again hears the refusal."""
+    if entry.get("was_recorded") is not True or "command_digest" not in entry:
+        return
+    run = run_of(world, entry)
+    receipt = world.receipts.get(entry["command"]) or remember(world, entry, at, [run.id] if run else [])
+    answer = {"ok": False, "code": entry["code"], "message": entry["why"], "current": entry["current"]}
+    receipt.res = {"cmd": receipt.command, **answer}
+    world.dirty["receipt", receipt.command] = None
+    if run:
+        world.progress(run, receipt.command, CommandStatus.VOID)

@@ -7,7 +7,7 @@ from typing import Any
 from opsconsole.domain.approval import ApprovalStatus
 from opsconsole.domain.run import HELD, RunState
 from opsconsole.domain.text import safe_line
-from opsconsole.domain.tool_call import CallKind
+from opsconsole.domain.tool_call import RISK_RANK, CallKind
 from opsconsole.hub.desk import budgets, kill, people
 from opsconsole.hub.desk.state import Approval, Call, Kill, Point, Run
 from opsconsole.hub.desk.world import World
@@ -64,12 +64,16 @@ def forget_spent(world: World, run: Run, now: float) -> float:
     return since
 
 
-def waiting(world: World, run: Run) -> Waiting | None:
-    """What the run waits for: a person first, then whatever call has been open longest."""
+def _worst_asked(world: World, run: Run) -> Approval | None:
     asked = [one for key in run.pending if (one := world.approvals[key]).visible]
-    if asked:
-        first = min(asked, key=lambda one: (one.requested_at, one.id))
-        return Waiting(kind="approval", what=first.tool, since=first.requested_at, id=first.id)
+    return min(asked, key=lambda one: (-RISK_RANK[one.risk], one.requested_at, one.id), default=None)
+
+
+def waiting(world: World, run: Run) -> Waiting | None:
+    """What the run waits for: a person first, for the worst call, then whatever call has been open longest."""
+    asked = _worst_asked(world, run)
+    if asked is not None:
+        return Waiting(kind="approval", what=asked.tool, since=asked.requested_at, id=asked.id)
     if run.baton:
         return Waiting(kind="takeover", what=run.baton.by, since=run.baton.since)
     if run.state in HELD:
@@ -115,6 +119,7 @@ def run_row(world: World, run: Run, now: float) -> RunRow:
         waiting=waiting(world, run),
         doing=doing(world, run),
         pending_approvals=sum(world.approvals[one].visible for one in run.pending),
+        pending_risk=asked.risk if (asked := _worst_asked(world, run)) else None,
         started_at=run.started_at,
         progress_at=run.progress_at,
         ended_at=run.ended_at,
@@ -157,6 +162,7 @@ def approval_row(approval: Approval) -> ApprovalRow:
         expires_at=approval.expires_at,
         status=ApprovalStatus.PENDING if deciding else approval.status,
         claimed_by=approval.claimed_by,
+        passed_by=approval.passed_by,
         decided_by=None if deciding else approval.decided_by,
         decided_at=None if deciding else approval.decided_at,
         note="" if deciding else approval.note,
@@ -169,6 +175,7 @@ def approval_row(approval: Approval) -> ApprovalRow:
         facts=approval.facts,
         approvers=people.wanted(approval.quorums),
         groups=people.groups(approval.quorums),
+        not_by=list(approval.not_by),
         votes=[vote.by for vote in approval.votes],
         edited_by=approval.edited_by,
         may_respond=people.wanted(approval.quorums) == 1 and len(approval.quorums) <= 1,

@@ -100,6 +100,8 @@ class Call:
     """The MCP server that offers the tool, by the point's word."""
     annotations: dict[str, Any] = field(default_factory=dict)
     input_schema: dict[str, Any] | None = None
+    is_offered: bool = True
+    """Not known to be a tool that the model made up."""
     schema_change: str | None = None
     """Masked SQL of this call, which changes a schema if the call succeeds."""
     approval: str | None = None
@@ -343,6 +345,8 @@ class Approval:
     visible: bool = False
     """Set once its request is recorded."""
     claimed_by: str | None = None
+    passed_by: str | None = None
+    """Who passed it on to `claimed_by`, if it was not they."""
     decided_by: str | None = None
     decided_at: float | None = None
     command: str = ""

@@ -21,6 +21,7 @@ class ToolTold:
     server: str | None = None
     annotations: dict[str, Any] = field(default_factory=dict)
     input_schema: dict[str, Any] | None = None
+    offered: bool = True
 
 
 NOTHING_TOLD = ToolTold()
@@ -32,9 +33,14 @@ def told_of(tools: dict[str, ToolTold], point: str, event: ToolEvent) -> ToolTol
     One point's word never stands in for another's: an agent's claims do not weaken what its gateway is judged by.
     """
     key = f"{point}/{event.name}"
-    if event.server is None and event.annotations is None and event.input_schema is None:
+    if event.server is None and event.annotations is None and event.input_schema is None and event.offered is None:
         return tools.get(key, NOTHING_TOLD) if tools else NOTHING_TOLD
-    told = ToolTold(server=event.server, annotations=event.annotations or {}, input_schema=event.input_schema)
+    told = ToolTold(
+        server=event.server,
+        annotations=event.annotations or {},
+        input_schema=event.input_schema,
+        offered=event.offered is not False,
+    )
     if (key in tools or len(tools) < TOOLS_KEPT_MAX) and _fits(told):
         tools[key] = told
     return told

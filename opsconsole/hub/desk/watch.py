@@ -210,11 +210,16 @@ class LiveRuns:
 
 def _look_at(world: World, run: Run, watched: Watched, most: int) -> list[Finding]:
     found: list[Finding] = []
-    while watched.unseen and most > 0:
-        make, at, chars, *rest = watched.unseen.popleft()
-        world.watch.chars -= chars
-        found += _observe(world, make(world, run, watched, at, *rest))
-        most -= 1
+    watch, unseen = world.watch, watched.unseen
+    observe, has_latency = watch.detectors.observe, world.budgets.has_latency
+    for _ in range(min(most, len(unseen))):
+        make, at, chars, *rest = unseen.popleft()
+        watch.chars -= chars
+        for one in make(world, run, watched, at, *rest):
+            if has_latency:
+                watch.notices += budgets.took(world, one)
+            if told := observe(one):
+                found += told
     return found
 
 

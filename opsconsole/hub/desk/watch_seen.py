@@ -69,6 +69,7 @@ def proposed(
             args_digest=call.seen_digest,
             args_count=len(args),
             args_chars=chars_of(args),
+            unknown_tool=not call.is_offered,
             **wrong_in(facts),
         )
     ]

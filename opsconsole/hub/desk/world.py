@@ -14,7 +14,7 @@ from opsconsole.domain.command import CommandStatus, Do, advance_command
 from opsconsole.domain.run import Author, RunState, Step, advance
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.usage import Usage
-from opsconsole.hub.desk.effects import Changed, Effects, Record, Send, Store, View
+from opsconsole.hub.desk.effects import HUB_GEN, Changed, Effects, Record, Send, Store, View
 from opsconsole.hub.desk.heard import RunHistory
 from opsconsole.hub.desk.principal import HUB, Principal
 from opsconsole.hub.desk.settings import (
@@ -272,6 +272,7 @@ class World:
             if run.ended:
                 run.ended_at, run.baton, run.doing, run.latest = now, None, "", None
                 self.histories.pop(run.id, None)
+                self.end_grants(run, f"its run is {run.state}", now, of_run_only=True)
                 self.watch.over[run.id] = now
                 self.at(now, "watch", "")
         return step
@@ -284,10 +285,12 @@ class World:
         text = self.shown(text, 400)
         run.alerts.append(Alert(id=f"{run.id}:{kind}", kind=kind, text=text, level=level, at=now))  # type: ignore[arg-type]
 
-    def end_grants(self, run: Run, why: str, now: float) -> None:
-        """End the grants that a run could use."""
+    def end_grants(self, run: Run, why: str, now: float, *, of_run_only: bool = False) -> None:
+        """End the grants that stand and that a run could use; `of_run_only`: that no other could."""
         for grant in self.grants.values():
-            if grant.revoked is None and grant.agent == run.agent and grant.run in (None, run.id):
+            stands = grant.revoked is None and grant.used < grant.uses and now < grant.expires_at
+            its = grant.run == run.id or (grant.run is None and not of_run_only)
+            if stands and its and grant.agent == run.agent:
                 grant.revoked, grant.untold = why, True
                 self.dirty["grant", grant.id] = None
                 self.at(now, "grants", "")
@@ -336,7 +339,7 @@ class World:
             return []
         token = self.next_token()
         body = to_json([event.model_dump(mode="json", exclude_none=True)])
-        return [Store(token=token, run=run.id, gen="hub", first_seq=event.seq, count=1, body=body)]
+        return [Store(token=token, run=run.id, gen=HUB_GEN, first_seq=event.seq, count=1, body=body)]
 
     def note_command(
         self, run: Run, command: str, do: Do, by: str, status: str, now: float, text: str | None = None

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from opsconsole.policy.file.loader import load
 from opsconsole.policy.file.policy import FilePolicy
 from opsconsole.policy.interface import Limits
+from opsconsole.protocol.audit_words import audit_words
 from tests.hub.desk.office import BEN, Agent, Office
 
 CAPS = ["hold", "pause", "inject", "takeover", "kill_cooperative"]
@@ -289,6 +290,20 @@ def test_a_budget_that_is_set_below_what_was_used_pauses_at_once_and_says_what_i
     assert office.storage.facts("budget.changed")[0]["before"] == {"cost_usd": 1.0}
 
 
+def test_a_budget_lets_go_on_too_what_still_stands_still_for_a_trip_that_one_resume_has_ended() -> None:
+    office = capped(DAY)
+    runs = [f"run_{number}" for number in range(3)]
+    agents = [office.agent(run, agent="bot") for run in runs]
+    spend(agents[0], 1.2)
+    for agent in agents:
+        agent.state("paused")
+    assert office.operator().ask("resume", run="run_0", caps={"cost_usd": 3.0}).ok
+    assert states(office, *runs) == ["resuming", "paused", "paused"]
+    more = {"account": "day/agent/bot", "caps": {"cost_usd": 4.0}, "note": "all of it"}
+    assert office.operator().ask("budget", **more, go_on=True).ok
+    assert (states(office, *runs), office.storage.facts("budget.changed")[0]["runs"]) == (["resuming"] * 3, runs[1:])
+
+
 def test_a_retuned_budget_lets_all_go_on_that_it_held() -> None:
     office = capped(DAY)
     for run in ("run_0", "run_1"):
@@ -347,6 +362,14 @@ def test_a_breaker_kills_only_where_the_policy_says_so() -> None:
     assert states(office, "run_0", "run_1") == ["stopping"] * 2
 
 
+def test_what_a_trip_kills_is_on_record_as_killed_not_as_paused() -> None:
+    office = capped('id = "stop"\nagent = "bot"\nper = "day"\ntrip = { cost_usd = 1.0 }\non_trip = "kill"')
+    spend(office.agent("run_0", agent="bot"), 1.2)
+    (entry,) = office.storage.facts("breaker.tripped")
+    assert (entry["runs"], entry["killed"]) == ([], ["run_0"])
+    assert audit_words(entry).endswith(", 1 run killed")
+
+
 def test_a_breaker_per_run_may_kill_at_its_limit() -> None:
     office = capped('id = "stop"\nper = "run"\ntrip = { turns = 3 }\non_trip = "kill"')
     office.agent("run_0").say({"type": "usage", "model": "gpt", "turns": 3})
@@ -368,6 +391,23 @@ def test_the_run_s_own_cap_has_a_runway() -> None:
     spend(office.agent("run_0"), 1.0)
     row = office.row("run_0")
     assert (row.runway, row.runway_at) == ("its $10.00 cap", office.now + 9 * 60)
+
+
+@pytest.mark.parametrize(
+    ("limits", "runway"),
+    [
+        (Limits(cost_usd=10.0, turns=4), ("its cap of 4 turns", 3 * 60)),
+        (Limits(cost_usd=2.0, turns=4), ("its $2.00 cap", 60)),
+        (Limits(tokens=60, turns=400), ("its cap of 60 tokens", 5 * 60)),
+    ],
+    ids=["turns", "cost", "tokens"],
+)
+def test_the_cap_that_comes_first_is_the_runway(limits: Limits, runway: tuple[str, float]) -> None:
+    office = Office(policy=load(HEAD, read=lambda _name: b"", run_limits=limits))
+    agent = office.agent("run_0")
+    agent.usage(model="secret-model", turns=1, input_tokens=6, output_tokens=4, cost_usd=1.0)
+    row = office.row("run_0")
+    assert (row.runway, row.runway_at) == (runway[0], office.now + runway[1])
 
 
 def test_a_price_next_to_nothing_gives_nobody_a_runway_without_end() -> None:

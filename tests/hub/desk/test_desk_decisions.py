@@ -11,6 +11,7 @@ from opsconsole.domain.digest import call_digest
 from opsconsole.hub.desk.effects import Store
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Decision, Proposal, Verdict
+from opsconsole.protocol.frames import Res
 from tests.hub.desk.office import ANA, BEN, BOT, EYE, RUN, Agent, Office, Operator
 
 
@@ -325,6 +326,26 @@ def test_a_call_is_passed_on_to_somebody_by_name() -> None:
     assert (claimed[:3], len(claimed)) == ("ben", 64)
 
 
+def test_a_claim_without_a_name_at_all_ends_ones_own_and_nobody_elses() -> None:
+    office, _agent, ana = held()
+    (approval,) = office.desk.approval_ids()
+    for cmd, text in (("cmd_1", "ben"), ("cmd_2", "")):
+        ana.ask("claim", cmd=cmd, approval=approval, text=text)
+    assert office.approval().claimed_by == "ben"
+    office.operator(BEN).ask("claim", cmd="cmd_3", approval=approval, text="")
+    assert office.approval().claimed_by is None
+
+
+def test_who_passed_a_call_on_is_known_until_the_other_takes_it() -> None:
+    office, _agent, ana = held()
+    (approval,) = office.desk.approval_ids()
+    ana.ask("claim", cmd="cmd_1", approval=approval, text="ben")
+    passed = office.approval()
+    office.operator(BEN).ask("claim", cmd="cmd_2", approval=approval)
+    taken = office.approval()
+    assert [(row.claimed_by, row.passed_by) for row in (passed, taken)] == [("ben", "ana"), ("ben", None)]
+
+
 def test_a_claim_shows_who_is_looking_and_binds_nobody() -> None:
     office, _, _ = held()
     approval = office.approval().approval
@@ -466,3 +487,30 @@ def test_an_outcome_whose_entry_is_lost_in_a_crash_is_recorded_by_the_restart(is
     assert office.approval().result == "completed: 3 rows"
     office.restart()
     assert len(office.storage.facts("call.outcome")) == 1
+
+
+AMOUNT = {"type": "object", "properties": {"amount": {"type": "number"}}, "required": ["amount"]}
+
+
+def edited(args: dict[str, Any], schema: dict[str, Any], proposed: dict[str, Any]) -> Res:
+    """The answer to an edit of a call whose tool has that schema."""
+    office = Office()
+    office.agent().propose(tool="refund", args=proposed, input_schema=schema)
+    answer = office.operator().decide("edit", args=args)
+    assert answer is not None
+    return answer
+
+
+def test_an_edit_that_the_tools_own_schema_refuses_is_refused_with_the_place() -> None:
+    answer = edited({"amount": "abc"}, AMOUNT, {"amount": 4})
+    assert (answer.ok, answer.code) == (False, "bad_request")
+    assert answer.message.startswith("the tool's schema refuses amount: ")
+
+
+def test_an_edit_within_the_tools_schema_is_taken() -> None:
+    assert edited({"amount": 3}, AMOUNT, {"amount": 4}).ok
+
+
+@pytest.mark.parametrize("schema", [AMOUNT, {"type": "nonsense"}, {"$ref": "s.json"}])
+def test_a_schema_that_refuses_the_proposal_too_or_cannot_be_read_stops_no_edit(schema: dict[str, Any]) -> None:
+    assert edited({"amount": "12"}, schema, {"amount": "12", "note": "x"}).ok

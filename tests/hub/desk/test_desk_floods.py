@@ -127,6 +127,16 @@ def test_entries_that_no_storage_took_are_counted_in_the_audit(monkeypatch: pyte
     assert gap["first_at"] < gap["last_at"]
 
 
+def test_lines_of_the_hub_that_no_storage_took_are_counted_on_their_timelines_and_in_the_audit() -> None:
+    office = Office()
+    office.agent("run_1")
+    office.agent("run_2")
+    office.step(lambda now: office.desk.missing({"run_1": 3, "run_gone": 1, "": 2}, now))
+    (note,) = office.storage.events("run_1", "hub")
+    assert (note["kind"], note["data"], office.storage.events("run_2", "hub")) == ("gap", {"lines": 3}, [])
+    assert [one["dropped"] for one in office.storage.facts("events.gap")] == [6]
+
+
 def test_a_refused_command_given_again_has_the_same_answer() -> None:
     office = Office()
     office.agent()

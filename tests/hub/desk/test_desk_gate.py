@@ -279,3 +279,15 @@ def test_masked_arguments_are_shown_while_the_verdict_is_over_the_real_ones() ->
     office.operator().decide("approve")
     assert agent.verdict().digest == call_digest("sql", args)
     assert b"hunter2" not in b"".join(entry.body for entry in office.storage.entries)
+
+
+def test_a_run_waits_for_the_worst_of_its_held_calls() -> None:
+    office = Office()
+    agent = office.agent()
+    agent.propose("c1", "note", {"text": "a"}, risk="low")
+    office.pass_time(1)
+    agent.propose("c2", "send_wire", {"usd": 9}, risk="critical")
+    row = office.row(RUN)
+    assert (row.pending_approvals, row.pending_risk) == (2, "critical")
+    assert row.waiting is not None
+    assert row.waiting.what == "send_wire"

@@ -184,6 +184,40 @@ def test_another_model_ends_the_grants_of_its_run() -> None:
     assert listed(office)["revoked"] == "alert model_changed"
 
 
+def test_a_model_that_the_run_did_not_use_before_ends_its_grants() -> None:
+    office = Office()
+    agent = office.agent()
+    for model in ("gpt-a", "gpt-b"):
+        agent.usage(model=model, turns=1)
+    agent.propose("c1")
+    operator = office.operator()
+    operator.decide("approve")
+    assert grant(operator).ok
+    agent.usage(model="gpt-a", turns=2)
+    assert listed(office)["state"] == "standing"
+    agent.usage(model="gpt-c", turns=1)
+    assert listed(office)["revoked"] == "the run uses another model: gpt-c"
+
+
+@pytest.mark.parametrize(("scope", "state"), [("run", "revoked"), ("agent", "standing")])
+def test_a_grant_of_one_run_ends_with_it(scope: str, state: str) -> None:
+    office, agent, _ = granted(scope=scope)
+    agent.state("completed")
+    office.pass_time(1)
+    ended = ["its run is completed"] if scope == "run" else []
+    assert (listed(office)["state"], [one["why"] for one in office.storage.facts("grant.revoked")]) == (state, ended)
+    office.restart()
+    assert (listed(office)["state"], len(office.storage.facts("grant.revoked"))) == (state, len(ended))
+
+
+def test_a_grant_that_was_used_up_before_an_alarm_is_not_said_to_be_revoked() -> None:
+    office, agent, _ = granted(uses=1)
+    agent.propose("c2")
+    agent.say({"type": "note", "text": "boom", "level": "error"})
+    office.pass_time(1)
+    assert (listed(office)["state"], office.storage.facts("grant.revoked")) == ("used up", [])
+
+
 def test_an_end_by_an_alarm_is_on_record_even_after_a_crash() -> None:
     office, agent, _ = granted()
     agent.say({"type": "note", "text": "boom", "level": "error"})

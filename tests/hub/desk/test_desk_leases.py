@@ -11,6 +11,7 @@ from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.interface import Limits
 from opsconsole.protocol.frames import TurnLease
 from tests.hub.desk.office import RUN, Agent, Office
+from tests.hub.desk.test_desk_breakers import CAPS, capped, policy
 from tests.hub.desk.test_desk_budget import TOKEN_USD, end, office_with, turn
 
 
@@ -45,9 +46,6 @@ def test_a_turn_of_unknown_price_brings_none_where_the_price_matters() -> None:
 
 
 def test_a_policy_that_looks_at_turns_gives_none() -> None:
-    class Looks(DefaultPolicy):
-        passes_turns = False  # type: ignore[assignment]
-
     office = Office(policy=Looks())
     agent = office.agent(point="gateway")
     turn(agent, "m1", usd=0.0001, tokens=10)
@@ -140,3 +138,78 @@ def test_a_takeover_while_turns_go_ahead_is_told_to_the_gateway_though_the_agent
     sdk = office.agent()
     office.operator().ask("takeover", run=RUN)
     assert ([one.do for one in agent.told("takeover")], sdk.told("takeover")) == (["takeover"], [])
+
+
+def recalled(agent: Agent) -> list[str | None]:
+    return [one.text for one in agent.told("budget")]
+
+
+def test_lower_limits_end_at_the_gateway_what_it_was_let_go_ahead_with() -> None:
+    office, agent = office_with(tokens=10_000, turns=None)
+    turn(agent, "m1", tokens=10)
+    office.operator().ask("budget", run=RUN, caps={"turns": 5}, note="at most five")
+    assert recalled(agent) == ["its limits are lower"]
+    assert office.row().state == "working"
+
+
+def test_higher_limits_take_nothing_back() -> None:
+    office, agent = office_with(tokens=10_000)
+    turn(agent, "m1", tokens=10)
+    office.operator().ask("budget", run=RUN, caps={"tokens": 20_000}, note="more to do")
+    assert recalled(agent) == []
+
+
+def test_where_nothing_is_let_go_ahead_lower_limits_tell_the_gateway_nothing() -> None:
+    office, agent = office_with(tokens=10_000)
+    turn(agent, "m1", tokens=10)
+    end(agent, "m1", 10)
+    office.pass_time(LEASE_SECONDS + GRACE_SECONDS)
+    office.operator().ask("budget", run=RUN, caps={"tokens": 9_000}, note="less")
+    office.step(lambda now: office.desk.change_policy(Looks(), "", now))
+    assert recalled(agent) == []
+
+
+class Looks(DefaultPolicy):
+    """A policy that judges turns."""
+
+    hash = "other"
+    passes_turns = False  # type: ignore[assignment]
+
+
+def test_a_policy_that_looks_at_turns_from_now_on_takes_back_what_the_last_one_let_go_ahead() -> None:
+    office, agent = office_with(tokens=10_000)
+    turn(agent, "m1", tokens=10)
+    office.step(lambda now: office.desk.change_policy(Looks(), "", now))
+    assert len(recalled(agent)) == 1
+
+
+BREAKER = 'id = "all"\nper = "agent"\nagent = "bot*"\ntrip = { cost_usd = 5.0 }'
+
+
+@pytest.mark.parametrize(("agent", "times"), [("bot", 1), ("clerk", 0)])
+def test_a_breaker_that_a_reload_brings_takes_back_what_it_binds(agent: str, times: int) -> None:
+    office = capped()
+    gateway = office.agent(point="gateway", caps=CAPS, agent=agent)
+    turn(gateway, "m1", usd=0.001, tokens=10)
+    assert lease_of(gateway, "m1") is not None
+    office.step(lambda now: office.desk.change_policy(policy(BREAKER), "", now))
+    assert len(recalled(gateway)) == times
+
+
+def test_a_run_whose_agent_makes_known_a_name_that_a_breaker_binds_has_no_lease_any_more() -> None:
+    office = capped(BREAKER)
+    gateway = office.agent(point="gateway", caps=CAPS, agent="guessed")
+    turn(gateway, "m1", usd=0.001, tokens=10)
+    assert lease_of(gateway, "m1") is not None
+    office.agent(agent="bot")
+    assert len(recalled(gateway)) == 1
+
+
+def test_what_was_taken_back_is_not_told_to_a_gateway_that_comes_back_later() -> None:
+    office, agent = office_with(tokens=10_000)
+    turn(agent, "m1", tokens=10)
+    agent.drop()
+    office.operator().ask("budget", run=RUN, caps={"tokens": 9_000}, note="less")
+    office.pass_time(LEASE_SECONDS)
+    agent.connect()
+    assert recalled(agent) == []

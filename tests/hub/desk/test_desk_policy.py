@@ -33,6 +33,7 @@ def test_what_is_told_of_a_tool_has_a_bound() -> None:
 def test_whoever_started_a_run_may_not_approve_where_the_policy_says_so() -> None:
     office = ruled_office()
     office.agent(who=Principal(name="ben", role=Role.AGENT)).propose("c1", "deploy", {})
+    assert office.approval().not_by == ["ben"]
     assert office.operator(BEN).decide("approve").code == "excluded"
 
 

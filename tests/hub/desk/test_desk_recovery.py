@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import fields, replace
 from typing import Any
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -605,6 +606,7 @@ FULL_CALL = Call(
     server="files",
     annotations={"readOnlyHint": True},
     input_schema={"type": "object"},
+    is_offered=False,
     schema_change="DROP TABLE t",
     approval="apr_1",
     verdict="vrd_1",
@@ -631,3 +633,26 @@ def test_a_call_is_kept_whole_but_for_what_only_memory_may_hold() -> None:
 def test_every_field_of_a_call_is_in_the_one_that_is_kept_whole() -> None:
     plain = Call(id="", kind=CallKind.TOOL_CALL, tool="", status=CallStatus.PROPOSED, since=0.0)
     assert [one.name for one in fields(Call) if getattr(FULL_CALL, one.name) == getattr(plain, one.name)] == []
+
+
+@pytest.mark.parametrize("saved", ["never", "before", "between the entry and its refusal", "after"])
+def test_a_command_refused_when_it_was_on_record_stays_refused_to_who_gives_it_again(saved: str) -> None:
+    office = Office()
+    agent, ana = office.agent(), office.operator()
+    ana.ask("pause", run=RUN)
+    agent.state("paused")
+    office.hold()
+    ana.ask("inject", cmd="cmd_x", run=RUN, text="go on")
+    office.operator(BEN).ask("kill", run=RUN)
+    for moment, entries in (("before", 1), ("between the entry and its refusal", 1), ("after", 9)):
+        if moment == saved:
+            office.save_records()
+        office.commit(entries)
+    office.release()
+    first = ana.answer_to(2)
+    assert (first.code, first.current) == ("precondition_failed", {"state": "stopping"})
+    office.restart()
+    again = ana.ask("inject", cmd="cmd_x", run=RUN, text="go on")
+    assert again == first.model_copy(update={"replayed": True})
+    report = office.desk.command_report("cmd_x")
+    assert (report.status, report.settled) == ("void", True)

@@ -50,6 +50,14 @@ def test_one_points_word_is_not_another_points() -> None:
     assert told_of(tools, GATE.role, event("get_page")) == ToolTold()
 
 
+def test_a_tool_that_was_made_up_is_none_once_it_is_offered() -> None:
+    tools: dict[str, ToolTold] = {}
+    told = [
+        told_of(tools, "gateway", event("drop", **about)) for about in ({"offered": False}, {}, {"offered": True}, {})
+    ]
+    assert [one.offered for one in told] == [False, False, True, True]
+
+
 def test_the_tools_of_a_run_are_bounded_in_number_and_size() -> None:
     tools: dict[str, ToolTold] = {}
     for number in range(TOOLS_KEPT_MAX + 1):

@@ -72,6 +72,15 @@ def test_a_run_that_loops_is_paused_and_told_why() -> None:
     assert "called 4 times with the same outcome" in (nudge.text or "")
 
 
+def test_a_tool_that_the_model_was_not_offered_is_a_made_up_parameter() -> None:
+    office = watched_office()
+    agent = office.agent()
+    agent.propose("c1", "no_such_tool", {}, offered=False)
+    agent.propose("c2", "run_sql", {}, offered=True)
+    looked(office)
+    assert [(one.detector, one.text) for one in found(office)] == [("parameters", "no_such_tool: no such tool")]
+
+
 def test_warnings_without_number_do_not_buy_a_run_its_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_alerts, "RAISED_MAX", 2)
     office = watched_office()
