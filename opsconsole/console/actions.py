@@ -232,7 +232,7 @@ ACTIONS: tuple[Action, ...] = (
         sudden=True,
         keys=("a",),
         label="approve",
-        help="Approve exactly the call shown, once it has been shown unchanged for 0.4 s.",
+        help="Approve exactly the call shown, once it was on screen to its end, unchanged for 0.4 s.",
         views=CALLS,
         hint=2,
     ),

@@ -13,15 +13,16 @@ from textual.binding import BindingType
 from textual.containers import Container
 from textual.widgets import Input, TextArea
 
-from opsconsole.console.actions import Action, ViewName
+from opsconsole.console.actions import ViewName
 from opsconsole.console.clock import Clock
 from opsconsole.console.commands import Commands
 from opsconsole.console.context import Context, Draft
-from opsconsole.console.controls import Controls, NotDone
+from opsconsole.console.controls import Controls
 from opsconsole.console.deeds import Deeds
 from opsconsole.console.frames import Frames
 from opsconsole.console.heap import Heap
 from opsconsole.console.keymap import Keymap, keymap
+from opsconsole.console.keys import Keys
 from opsconsole.console.link import Link
 from opsconsole.console.pages import Pages
 from opsconsole.console.panels.alerts import AlertsPanel
@@ -44,8 +45,9 @@ from opsconsole.console.terminal import FramePacer
 from opsconsole.console.terminal_app import TerminalApp
 from opsconsole.console.theme import Painter, ThemeName
 from opsconsole.console.view.dwell import Dwell
-from opsconsole.console.view.frame_lines import TYPING, WRITING, banner, header, hint_line
+from opsconsole.console.view.frame_lines import TYPING, WRITING, header, hint_line
 from opsconsole.console.view.line import Line, Tone, fit_line
+from opsconsole.console.view.link_lines import banner
 from opsconsole.console.view.outbox import Entry, answer_words
 from opsconsole.console.view.palette import Choice
 from opsconsole.console.view.ringing import Ringer
@@ -56,12 +58,10 @@ from opsconsole.console.widgets.row_list import RowList
 from opsconsole.domain.text import safe_line
 
 PAINTS_PER_SECOND = 30
-BURST_SECONDS = 0.15
-"""Keys closer together than this are typing, not deciding: acts without a question ignore them."""
-QUIET_SECONDS = 0.6
-"""After a refused question, keys are ignored until there was none for this long: they were meant as its answer."""
 NOTE_SECONDS = 10.0
 LOUD_NOTE_SECONDS = 60.0
+HOME: ViewName = "runs"
+"""Where everything begins: nothing lies behind it."""
 ROOMY_CELLS = 140
 """From this width on, the run under the cursor is described beside the table."""
 
@@ -93,6 +93,7 @@ class ConsoleApp(TerminalApp):
         ringer: Ringer | None = None,
         heap: Heap | None = None,
     ) -> None:
+        mono = mono or theme == "mono"
         plain = mono or theme == "ansi"
         super().__init__(ansi_color=True if plain else None)
         self.set_class(plain, "-mono")
@@ -115,27 +116,29 @@ class ConsoleApp(TerminalApp):
             keymap=keys or keymap(),
         )
         self.panels = self._make_panels()
-        self.receipt = ReceiptPanel(self.context)
-        self.prompt = Prompt(self.painter)
-        self.header = Lines(self.painter, id="header")
-        self.banner = Lines(self.painter, id="banner")
-        self.note = Lines(self.painter, id="note")
-        self.hints = Lines(self.painter, id="hints")
-        self.view: ViewName = "runs"
+        self._make_frame()
+        self.view: ViewName = HOME
         self.before: list[ViewName] = []
         self.commands: Commands = Commands(self, self.context)
         self.palette = Palette(self.painter, choices=self.commands.choices, choose=self._chosen)
         self.shift = Shift(self, self.context)
         self.deeds = Deeds(self, self.context)
+        self.keys = Keys(self, self.context)
         self.pages: Pages = pages
         self.ringer = ringer or Ringer("off")
         self.heap = heap or Heap()
         self.frames = Frames(self, self.session, clock)
         self.tail_of_frame = self.frames.tail
-        self._key_at = float("-inf")
-        self._deaf = False
         self._note_until = float("inf")
         self._link_task: asyncio.Task[None] | None = None
+
+    def _make_frame(self) -> None:
+        """What stands around every view, and above it."""
+        self.receipt = ReceiptPanel(self.context)
+        self.prompt = Prompt(self.painter)
+        self.header, self.banner, self.note, self.hints = (
+            Lines(self.painter, id=name) for name in ("header", "banner", "note", "hints")
+        )
 
     def _make_panels(self) -> dict[ViewName, Panel]:
         """Every view, mounted once; which one is seen is a class on it."""
@@ -179,7 +182,7 @@ class ConsoleApp(TerminalApp):
     def on_mount(self) -> None:
         """Show the runs, start the link and the timers."""
         self.pages.bind(self)
-        self._show("runs")
+        self._show(HOME)
         self._link_task = asyncio.create_task(self.link.run(), name="console link")
         self._link_task.add_done_callback(self._link_ended)
         self.set_interval(1 / PAINTS_PER_SECOND, self.frames.tick)
@@ -234,7 +237,7 @@ class ConsoleApp(TerminalApp):
 
         def given(text: str) -> None:
             self._focus_view()
-            self._try(lambda: done(text))
+            self.keys.attempt(lambda: done(text))
 
         self.prompt.ask(label, given, value=value, typed=typed)
         self.call_after_refresh(self._frame)
@@ -248,7 +251,9 @@ class ConsoleApp(TerminalApp):
         """Show a view; `back` returns to the one before."""
         if view == self.view:
             return
-        if self.view != "draft":
+        if view == HOME:
+            self.before = []
+        elif self.view != "draft":
             self.before = [*self.before[-20:], self.view]
         self._show(view)
 
@@ -258,6 +263,8 @@ class ConsoleApp(TerminalApp):
             self.redraw()
         elif self.before:
             self._show(self.before.pop())
+        elif self.view != HOME:
+            self._show(HOME)
 
     def open_run(self, run: str) -> None:
         """Show one run."""
@@ -279,81 +286,43 @@ class ConsoleApp(TerminalApp):
 
     # keys
 
+    def key_read(self) -> None:
+        """A key has come: nothing else is begun until it is painted."""
+        self.frames.key_read()
+
     async def on_event(self, event: events.Event) -> None:
         """A key that is not typed is acted on here: on its way through the widgets it would wait behind the load."""
-        if isinstance(event, events.Key) and self.app_focus and not event.is_forwarded and self._act_on(event):
-            return
+        if isinstance(event, events.Key) and not event.is_forwarded:
+            if not self.app_focus:
+                self.keys.at_return = event
+            elif self.keys.came(event):
+                return
         await super().on_event(event)
 
     async def on_key(self, event: events.Key) -> None:
-        """A key that no widget took; while typing, only escape means anything."""
-        if self._is_typing:
-            if event.key == "escape":
-                event.stop()
-                event.prevent_default()
-                self._leave_typing()
-        elif self._act_on(event):
+        """A key that no widget took; the first one after the terminal's window came back is acted on only here."""
+        if (event is self.keys.at_return and self.keys.came(event)) or self.keys.left_over(event):
             event.stop()
             event.prevent_default()
-        elif words := self.context.keymap.nothing_here(self.view, event.key):
-            self.say(words, "dim")
-
-    @property
-    def _is_typing(self) -> bool:
-        return isinstance(self.focused, Input | TextArea) or self.prompt.is_open or self.palette.is_open
-
-    def _act_on(self, event: events.Key) -> bool:
-        """A key means what the registry says it means in the view shown; False when that is nothing."""
-        action = None if self._is_typing else self.context.keymap.by_key.get((self.view, event.key))
-        if action is None:
-            return False
-        self.frames.key_came()
-        if self._is_meant(action):
-            self._try(lambda: self.deeds.do(action.id), asks=action.asks)
-        self.frames.key_done()
-        return True
-
-    def _is_meant(self, action: Action) -> bool:
-        """Whether a key is a decision to press it, not a part of words that the operator believes to be typing."""
-        now = self.clock.monotonic()
-        since, self._key_at = now - self._key_at, now
-        self._deaf = self._deaf and since < QUIET_SECONDS
-        if self._deaf:
-            self.say("keys are ignored: the question before was refused; wait a moment", "warn")
-            return False
-        if action.sudden and since < BURST_SECONDS:
-            self.say(f"{action.key_text} ignored: it came in the middle of other keys; press it alone", "warn")
-            return False
-        return True
 
     def _chosen(self, choice: Choice, text: str) -> None:
         self.palette.close()
         self._focus_view()
-        self._key_at = self.clock.monotonic()  # what is typed on was meant for the palette
-        self._try(lambda: self.commands.perform(choice, text), asks=True)
+        self.keys.words_given()
+        self.keys.attempt(lambda: self.commands.perform(choice, text), asks=True)
         self.redraw()
 
-    def _leave_typing(self) -> None:
-        if self.prompt.is_open or self.palette.is_open:
-            self.prompt.close()
-            self.palette.close()
-            self.receipt.unplan()
-            self._focus_view()
-            self._frame()
-        elif self.view == "draft":
-            self.draft_panel.review()
-            self.redraw()
-
-    def _try(self, act: Callable[[], None], *, asks: bool = False) -> None:
-        try:
-            act()
-        except NotDone as reason:
-            self._deaf = asks
-            self.say(str(reason), "warn")
+    def close_questions(self) -> None:
+        """Ask nothing any more; nothing was given."""
+        self.prompt.close()
+        self.palette.close()
+        self.receipt.unplan()
+        self._focus_view()
+        self._frame()
 
     def on_row_list_opened(self, _event: RowList.Opened) -> None:
         """A double click opens; it never decides."""
-        self._try(lambda: self.deeds.do("open"))
+        self.keys.attempt(lambda: self.deeds.do("open"))
 
     def action_help_quit(self) -> None:
         """What ctrl+c does by default: here it says how to leave."""
@@ -395,7 +364,7 @@ class ConsoleApp(TerminalApp):
         self.hints.show([self._hints(width)])
         for panel in self.panels.values():
             if panel.rows is not None and panel.view != "audit":
-                panel.rows.set_dimmed(self.session.link.ever and not self.session.online)
+                panel.rows.set_dimmed(self.session.link.ever and not self.session.is_fresh(now=now))
 
     def _hints(self, width: int) -> Line:
         if isinstance(self.focused, Input):
@@ -422,7 +391,7 @@ class ConsoleApp(TerminalApp):
         if self.session.online:
             self.pages.second(self.session.link.epoch)
             self.link.send(self.session.look(*self.panels[self.view].looks_at()))
-        self.heap.second(now=now, still_for=now - self._key_at)
+        self.heap.second(now=now, still_for=now - self.keys.pressed_at)
         self.frames.second()
 
     def _ring(self) -> None:
@@ -432,6 +401,7 @@ class ConsoleApp(TerminalApp):
         elif called := self.ringer.look(
             session.queue.pending,
             session.board.unconfirmed,
+            passed=[held.key for held in session.queue.passed_to(session.link.principal)],
             now=self.context.hub_now(),
             zone=self.context.zone,
         ):

@@ -92,7 +92,7 @@ class Context:
     keymap: Keymap
 
     def hub_now(self) -> float:
-        """Hub time now; without a link it stands still where the data ends: nothing is known of later."""
-        link = self.session.link
-        frozen = link.ever and not self.session.online
-        return self.session.clock.at(link.heard_at if frozen else self.clock.monotonic())
+        """Hub time now; while the hub is not heard it stands still where the data ends: nothing is known of later."""
+        link, now = self.session.link, self.clock.monotonic()
+        frozen = link.ever and not self.session.is_fresh(now=now)
+        return self.session.clock.at(link.heard_at if frozen else now)

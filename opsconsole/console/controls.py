@@ -11,10 +11,11 @@ from typing import Any, Literal
 from opsconsole.console.clock import Clock
 from opsconsole.console.link import Link
 from opsconsole.console.view.ingest import HeldCall
+from opsconsole.console.view.link_lines import why_refused
 from opsconsole.console.view.outbox import Entry
-from opsconsole.console.view.session import Session
+from opsconsole.console.view.session import LinkPhase, Session
 from opsconsole.domain.approval import Answer, ApprovalStatus
-from opsconsole.domain.command import Do
+from opsconsole.domain.command import Do, Role
 from opsconsole.domain.run import HELD, TERMINAL
 from opsconsole.protocol.asked import AskedGrant, NewCaps
 from opsconsole.protocol.events import Capability
@@ -163,7 +164,9 @@ class Controls:
         )
 
     def still_open(self, held: HeldCall) -> HeldCall:
-        """The call as it stands, if it is the one that was shown. Raises: NotDone."""
+        """The call as it stands, if it is the one that was shown and can be decided on from here. Raises: NotDone."""
+        self.must_be_heard("a decision")
+        self._must_be_allowed("a decision")
         current = self._session.queue.get(held.key)
         if current is None or current.row.status is not ApprovalStatus.PENDING:
             raise NotDone("this call no longer waits for a decision")
@@ -176,11 +179,30 @@ class Controls:
         return "call_" + self._new_id().removeprefix("cmd_")
 
     def _give(self, command: Command) -> Entry:
+        if command.do is not Do.KILL:
+            self.must_be_heard(command.do.value)
+        self._must_be_allowed(command.do.value)
         entry, frames = self._session.give(command, now=self._clock.monotonic())
         if entry is None:
-            raise NotDone(f"not sent: the link to the hub is down ({command.do.value} is not queued, only a kill is)")
+            raise NotDone(f"{command.do.value} cannot be sent: {why_refused(self._session)}; ^r tries the hub again")
         self._link.send(frames)
         return entry
+
+    def _must_be_allowed(self, what: str) -> None:
+        if not self._session.may_act:
+            link = self._session.link
+            raise NotDone(f"{what} needs the role {Role.OPERATOR.value}: {link.principal} is {link.role}, who may look")
+
+    def must_be_heard(self, what: str) -> None:
+        """The hub has spoken a moment ago: what is on screen is what it knows. Raises: NotDone."""
+        session, now = self._session, self._clock.monotonic()
+        if session.link.phase is LinkPhase.REFUSED:
+            raise NotDone(f"{what} cannot be sent: {why_refused(session)}; ^r tries the hub again")
+        if not session.online:
+            raise NotDone(f"not sent: the link to the hub is down ({what} is not queued, only a kill is)")
+        if session.is_silent(now=now):
+            silent = now - session.link.heard_at
+            raise NotDone(f"not sent: the hub has said nothing for {silent:.0f} s, and only a kill is sent then")
 
     def _must_live(self, row: RunRow) -> None:
         if row.state in TERMINAL:

@@ -13,6 +13,7 @@ from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
 from opsconsole.console.view.filter import parse_filter
 from opsconsole.console.view.outbox import Entry
 from opsconsole.console.view.place import Place, place_of
+from opsconsole.console.view.session import LinkPhase
 from opsconsole.console.view.status import is_dead
 from opsconsole.domain.run import HELD, TERMINAL
 from opsconsole.protocol.rows import RunRow
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
 AGAIN_SECONDS = 5.0
 """With kill_key "twice", the second press counts for this long."""
 _ON_CALLS = ("approve", "edit", "reject", "respond", "mark", "mark_alike", "claim", "pass_on", "grant")
+_COMMANDS = (
+    *("pause", "inject", "takeover", "release", "freeze", "reply", "compose", "note", "raise_cap", "send_draft"),
+    *("answer_real", "answer_fine"),
+)
+_KILLS = ("kill", "kill_many")
 NOT_LIVE = "this is a replay, nothing can be decided here: esc goes back to what is live"
 ESCALATE_SECONDS = 1.0
 """A second kill of the same run sooner than this is a key that repeats, not a wish to leave out the ladder."""
@@ -97,8 +103,11 @@ class Deeds:
 
     def off(self) -> list[str]:
         """Acts that would be refused just now, left out of the hints."""
-        if not self._context.session.online and self._context.session.link.ever:
-            return [*_ON_CALLS, "pause", "inject", "takeover", "release", "freeze", "reply"]
+        session, now = self._context.session, self._context.clock.monotonic()
+        if not session.may_act or session.link.phase is LinkPhase.REFUSED:
+            return [*_ON_CALLS, *_COMMANDS, *_KILLS]
+        if session.link.ever and not session.is_fresh(now=now):
+            return [*_ON_CALLS, *_COMMANDS]
         if self._app.view == "approvals" and not self._app.approvals_panel.is_pending():
             return list(_ON_CALLS)
         row = self._context.session.board.get(self._app.panels[self._app.view].current_run())
@@ -108,8 +117,10 @@ class Deeds:
         if "hold" in caps:
             caps.add("pause")
         off = [name for name in ("pause", "inject", "takeover", "freeze") if name not in caps or row.state in TERMINAL]
-        if row.baton is None:
+        if row.baton is None or row.state in TERMINAL:
             off.append("release")
+        if row.state in TERMINAL:
+            off += ["reply", "compose", "raise_cap"]
         return [*off, "kill"] if is_dead(row) else off
 
     # movement
@@ -316,7 +327,7 @@ class Deeds:
             self._app.show_receipt(self._context.controls.kill_many(runs, every=not wanted))
 
         self._app.receipt.plan(runs, wanted)
-        self._app.ask(f"kill {which}: type {len(runs)}", done)
+        self._app.ask(f"type {len(runs)} to kill {which}", done)
 
     def _on_run(self, act: Callable[[RunRow], Entry]) -> None:
         self._say_sent(act(self._steady_row()))

@@ -42,15 +42,22 @@ class Frames:
         self._asks = False
         """Whether the next frame drawn is a load frame."""
 
+    def key_read(self) -> None:
+        """A key is on its way: rows wait for it."""
+        self._session.keys_first_until = self._clock.monotonic() + KEY_FIRST_SECONDS
+
     def key_came(self) -> None:
         """A key is about to be acted on."""
+        self.key_read()
         self._key_at = self._clock.monotonic()
-        self._session.keys_first_until = self._key_at + KEY_FIRST_SECONDS
 
     def key_done(self) -> None:
-        """It was; the words about it follow its paint."""
+        """It was: its row is painted, the words about it follow."""
         self._app.deeds.look()
         self._words_due, self._words_in = True, PATIENCE_TICKS
+        rows = self._app.panels[self._app.view].rows
+        if rows is not None and not self.pacer.is_slow:
+            self._app.paint_now(rows)
 
     def painted(self) -> None:
         """Something was written to the terminal."""

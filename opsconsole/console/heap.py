@@ -1,7 +1,7 @@
-"""When the collector of cyclic garbage may run: never over the rows, which are freed without it; it holds no object.
+"""When the collector of cyclic garbage may run: never for longer than a key may wait; it holds no object.
 
-A board of ten thousand runs is some hundred thousand objects, and thousands of rows are replaced every second. Left to
-itself the collector looks at all of them again and again, a quarter of a second at a time, and keys wait.
+Left to itself it looks at everything again and again, for a quarter of a second at a time. Rows are no concern of its:
+they are made so that it never looks at them. What the console draws is, and most of it is thrown away soon.
 """
 
 from __future__ import annotations
@@ -9,14 +9,11 @@ from __future__ import annotations
 import gc
 
 SWEEP_SECONDS = 60.0
-"""How often all is looked at: lines painted meanwhile refer to themselves, and are freed by nothing else."""
+"""How often all is looked at that was made since the start: what outlived its youth is freed by nothing else."""
 STILL_SECONDS = 2.0
 """Only when no key came for this long: it takes some tens of milliseconds."""
 SWEEP_SECONDS_MAX = 180.0
-"""Then at the latest, keys or not: a busy fleet leaves a megabyte or two a second."""
-
-FRAME_BYTES_MIN = 4_096
-"""Smaller frames hold a row or two: they are left where the next collection finds them."""
+"""Then at the latest, keys or not."""
 
 
 class Heap:
@@ -40,22 +37,16 @@ class Heap:
             gc.enable()
         self._on = False
 
-    def before_rows(self, frame_bytes: int) -> None:
-        """A frame is about to be read: what the console itself threw away since the last is freed."""
-        if self._on and frame_bytes >= FRAME_BYTES_MIN:
+    def tidy(self) -> None:
+        """Between two pieces of work: free what was made and thrown away since the last such moment."""
+        if self._on:
             gc.collect(0)
-
-    def after_rows(self, frame_bytes: int) -> None:
-        """Its rows are in, and not looked at again."""
-        if self._on and frame_bytes >= FRAME_BYTES_MIN:
-            gc.freeze()
 
     def second(self, *, now: float, still_for: float) -> None:
         """Once a second; `still_for` are the seconds without a key."""
+        self.tidy()
         passed = now - self._swept_at
         if not self._on or passed < (SWEEP_SECONDS if still_for >= STILL_SECONDS else SWEEP_SECONDS_MAX):
             return
         self._swept_at = now
-        gc.unfreeze()
         gc.collect()
-        gc.freeze()

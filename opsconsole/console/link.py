@@ -16,10 +16,12 @@ from urllib.parse import urlsplit, urlunsplit
 
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from opsconsole.console.clock import Clock
 from opsconsole.console.heap import Heap
+from opsconsole.console.view.cut_frame import cut, joined
 from opsconsole.console.view.ingest import is_plain
 from opsconsole.console.view.session import Outcome, Session
 from opsconsole.domain.address import is_loopback
@@ -32,10 +34,14 @@ PATH = "/v1/operator"
 CONNECT_SECONDS_MAX = 5.0
 BACKOFF_SECONDS_MIN = 0.1
 BACKOFF_SECONDS_MAX = 10.0
+STEADY_SECONDS = 5.0
+"""A connection that lived for so long was a good one: only after it do the waits begin anew."""
 RESTART_SPREAD_SECONDS = 2.0
 """After a restart, consoles come back spread over this long, so that the hub is not met by all at once."""
 RECEIVE_FRAMES_MAX = 8
 """Frames read ahead: below this the sender is held back by TCP."""
+UNSENT_BYTES_MAX = 65_536
+"""What the hub has not taken yet: above this, frames wait in order."""
 KEY_LOOK_SECONDS = 0.002
 """How often it is looked whether a key's paint is done, before further rows are taken in."""
 FINAL_STATUSES = frozenset({401, 403, 426})
@@ -56,6 +62,18 @@ class Link(Protocol):
     async def run(self) -> None:
         """Hold the connection until cancelled."""
         ...
+
+
+class _Heard(ClientConnection):
+    """A connection that tells when anything comes: on a slow line a frame may take long, and that is no silence."""
+
+    heard: Callable[[], None] | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes came."""
+        if self.heard is not None:
+            self.heard()
+        super().data_received(data)
 
 
 class HubLink:
@@ -82,15 +100,20 @@ class HubLink:
         self._dice = dice or random.Random()
         self._heap = heap or Heap()
         self._outgoing: deque[Frame] = deque()
+        self._line: tuple[ClientConnection, Connection] | None = None
+        """What is held, from the hub's welcome on."""
         self._wake = asyncio.Event()
         self._retry = asyncio.Event()
-        self._open = False
         self._failures = 0
+        self._opened_at: float | None = None
+        """When the hub welcomed the connection that is held, or was held last."""
 
     def send(self, frames: Iterable[Frame]) -> None:
-        """Hand frames to the writer."""
-        if self._open:
-            self._outgoing.extend(frames)
+        """Write frames to the socket, here and now: a kill waits for no other task's turn."""
+        if self._line is None:
+            return
+        self._outgoing.extend(frames)
+        if not self._written(*self._line):
             self._wake.set()
 
     def retry(self) -> None:
@@ -100,6 +123,8 @@ class HubLink:
     async def run(self) -> None:
         """Connect, serve, wait, and again, until cancelled."""
         while True:
+            self._opened_at = None
+            self._session.trying()
             code, reason = await self._once()
             final = is_final(code) or code in FINAL_STATUSES
             wait = None if final else self._backoff(code)
@@ -122,6 +147,7 @@ class HubLink:
                 max_size=FRAME_BYTES_MAX,
                 max_queue=RECEIVE_FRAMES_MAX,
                 proxy=None if is_loopback(host) else True,
+                create_connection=_Heard,
                 user_agent_header=self._client,
             ) as socket:
                 if socket.subprotocol != SUBPROTOCOL:
@@ -136,16 +162,21 @@ class HubLink:
 
     async def _serve(self, socket: ClientConnection) -> tuple[int, str]:
         connection = Connection("operator", now=self._clock.monotonic())
+        if isinstance(socket, _Heard):
+            socket.heard = self._heard
         await self._say(socket, connection, Hello(client=self._client))
         writer = asyncio.create_task(self._write(socket, connection), name="console link writer")
         try:
             return await self._read(socket, connection)
         finally:
-            self._open = False
+            self._line = None
             self._outgoing.clear()
             writer.cancel()
             with suppress(asyncio.CancelledError, ConnectionClosed, LocalProtocolError):
                 await writer
+
+    def _heard(self) -> None:
+        self._session.link.bytes_at = self._clock.monotonic()
 
     async def _read(self, socket: ClientConnection, connection: Connection) -> tuple[int, str]:
         while True:
@@ -161,20 +192,22 @@ class HubLink:
                 self._wake.set()
                 continue
             now = self._clock.monotonic()
-            self._heap.before_rows(len(data))
             try:
-                frame = connection.receive(data, now=now)
+                envelope, rows = cut(data)
+                frame = joined(connection.receive(envelope, now=now), rows)
+                if isinstance(frame, Welcome):
+                    self._line = socket, connection
+                ended = None if frame is None else await self._handle(frame, now, data)
             except RemoteProtocolError as error:
                 await socket.close(error.code, str(error)[:100])
                 return error.code, str(error)
-            if frame is not None and (ended := await self._handle(frame, now, data)) is not None:
+            if ended is not None:
                 return ended
             await self._keys_first()
 
     async def _handle(self, frame: Frame, now: float, data: str | bytes) -> tuple[int, str] | None:
         if isinstance(frame, Welcome):
-            self._failures = 0
-            self._open = True
+            self._opened_at = now
             self._told_now(Outcome(send=self._session.opened(frame, now=now)))
             return None
         steps = self._session.receiving(frame, now=now, plain=is_plain(data))
@@ -182,13 +215,13 @@ class HubLink:
             try:
                 next(steps)
             except StopIteration as end:
-                self._heap.after_rows(len(data))
                 self._told_now(end.value)
                 return (frame.code, frame.reason) if isinstance(frame, Bye) else None
             await self._keys_first()
 
     async def _keys_first(self) -> None:
         """Let everything else on the loop have a turn; a key that was pressed has it until it is painted."""
+        self._heap.tidy()
         await asyncio.sleep(0)
         while (left := self._session.keys_first_until - self._clock.monotonic()) > 0:  # noqa: ASYNC110
             await asyncio.sleep(min(left, KEY_LOOK_SECONDS))
@@ -196,6 +229,20 @@ class HubLink:
     def _told_now(self, outcome: Outcome) -> None:
         self.send(outcome.send)
         self._told(outcome)
+
+    def _written(self, socket: ClientConnection, connection: Connection) -> bool:
+        """Whether all that was to be sent is with the socket; the writer waits until it takes more."""
+        while self._outgoing:
+            if socket.state is not State.OPEN or socket.transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
+                return False
+            try:
+                data = connection.send(self._outgoing[0], now=self._clock.monotonic())
+            except LocalProtocolError:
+                return False
+            self._outgoing.popleft()
+            socket.protocol.send_text(data)
+            socket.send_data()
+        return True
 
     async def _write(self, socket: ClientConnection, connection: Connection) -> None:
         while True:
@@ -214,6 +261,8 @@ class HubLink:
     def _backoff(self, code: int) -> float:
         if code == Close.RESTART:
             return self._dice.uniform(0.0, RESTART_SPREAD_SECONDS)
+        if self._opened_at is not None and self._clock.monotonic() - self._opened_at >= STEADY_SECONDS:
+            self._failures = 0
         ceiling = min(BACKOFF_SECONDS_MAX, BACKOFF_SECONDS_MIN * 2.0 ** min(self._failures + 1, 10))
         self._failures += 1
         return self._dice.uniform(BACKOFF_SECONDS_MIN, ceiling)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from opsconsole.console.actions import ViewName
+from opsconsole.console.aftermath import Aftermath
 from opsconsole.console.view.effect import Effect
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.tape import TAPE_EVENTS_MAX, Tape
@@ -15,6 +16,7 @@ from opsconsole.console.view.witnessed import Witnessed, witnessed_words
 from opsconsole.console.witness import Witness, witnessed
 from opsconsole.domain.text import safe_line
 from opsconsole.errors import HubError, OpsconsoleError
+from opsconsole.protocol.rows import RunRow
 
 if TYPE_CHECKING:
     from opsconsole.console.app import ConsoleApp
@@ -142,6 +144,11 @@ class Pages:
     def record(self, run: str, *, agent: str) -> bool:
         """Pin a run as a case; False while another one is being pinned."""
         return self._start("record", lambda: self._record(run, agent))
+
+    def aftermath(self, left: Aftermath, rows: Sequence[RunRow], clock: Callable[[], float]) -> bool:
+        """What killed runs left, where that is due; False where nothing is, or it is being read."""
+        due = left.due(rows, now=clock())
+        return bool(due) and self._start("aftermath", lambda: left.look(due, self.api, clock))
 
     async def close(self) -> None:
         """End what is under way."""

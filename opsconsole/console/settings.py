@@ -24,7 +24,7 @@ class ConsoleSettings:
     ascii: bool = False
     """Plain ASCII marks and borders."""
     no_color: bool = False
-    theme: Literal["dark", "light", "ansi"] = "dark"
+    theme: Literal["dark", "light", "ansi", "colour-blind", "mono"] = "dark"
     keys: tuple[tuple[str, str], ...] = ()
     """(id of an act, its keys separated by spaces), in place of its own."""
     previews: tuple[tuple[str, str], ...] = ()

@@ -23,6 +23,7 @@ from opsconsole.console.surroundings import is_in_browser, needs_ascii
 from opsconsole.console.view.effect import Effect
 from opsconsole.console.view.ringing import Ringer
 from opsconsole.console.view.session import Session
+from opsconsole.sdk.private_folder import make_private_folder
 
 
 def run_console(settings: ConsoleSettings) -> int:
@@ -79,7 +80,7 @@ def make_app(settings: ConsoleSettings) -> ConsoleApp:
 
 def _log_to(settings: ConsoleSettings) -> None:
     assert settings.log_path is not None
-    settings.log_path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(settings.log_path.parent)
     handler = logging.FileHandler(settings.log_path, delay=True)
     handler.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s %(message)s"))
     root = logging.getLogger("opsconsole")

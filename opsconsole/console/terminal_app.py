@@ -12,7 +12,9 @@ from typing import cast
 from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App
+from textual.driver import Driver
 from textual.screen import Screen
+from textual.widget import Widget
 
 from opsconsole.console.cells import CellsUpdate, only_changed
 from opsconsole.console.terminal import watch_for_hangup
@@ -52,6 +54,26 @@ class TerminalApp(App[int]):
         super()._display(screen, shown)
         if tail:
             self.write_raw(tail)
+
+    def get_driver_class(self) -> type[Driver]:
+        """The driver for this terminal; on Unix one that reads keys on the loop."""
+        usual = super().get_driver_class()
+        if sys.platform == "win32" or usual.__name__ != "LinuxDriver":
+            return usual
+        from opsconsole.console.driver import LoopDriver  # there is no terminal of that kind elsewhere
+
+        return LoopDriver
+
+    def key_read(self) -> None:
+        """A key has come, and will be acted on in its turn."""
+
+    def paint_now(self, widget: Widget) -> None:
+        """Draw what a key changed in `widget`, if that is no new layout: not after what else is under way."""
+        screen = self.screen
+        if widget._repaint_required and not (widget._layout_required or screen._layout_required or self._batch_count):
+            widget._repaint_required = False
+            screen._dirty_widgets.add(widget)
+            screen._on_timer_update()
 
     def with_new_layout(self, fill_in: Callable[[], None]) -> None:
         """Have words written when the widgets have their new sizes: in time for the first picture, and once more."""

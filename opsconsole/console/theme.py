@@ -13,7 +13,7 @@ from textual.strip import Strip
 from opsconsole.console.view.ascii_text import to_ascii
 from opsconsole.console.view.line import Line, Tone
 
-ThemeName = Literal["dark", "light", "ansi"]
+ThemeName = Literal["dark", "light", "ansi", "colour-blind", "mono"]
 Look = Literal["plain", "cursor", "dimmed", "dimmed cursor"]
 
 _COLOUR: dict[Tone, str] = {
@@ -32,6 +32,17 @@ _COLOUR: dict[Tone, str] = {
     "add": "#2fbf8f",
     "past": "bold #121212 on #b48ead",
 }
+_SAFE: dict[Tone, str] = _COLOUR | {
+    "good": "#56b4e9",
+    "warn": "#e69f00",
+    "bad": "bold #f0803c",
+    "ask": "bold #f0e442",
+    "hold": "#b8c4d8",
+    "title": "bold #f4f4f4",
+    "key": "bold #f4f4f4",
+    "add": "#56b4e9",
+}
+"""Blue against orange and yellow, which every usual kind of colour blindness tells apart; no red against green."""
 _LIGHT: dict[Tone, str] = {
     "plain": "#1c1c1c",
     "dim": "#5a5a5a",
@@ -87,9 +98,13 @@ _THEMES: dict[str, tuple[dict[Tone, str], str, str]] = {
     "dark": (_COLOUR, "on #2a3f54", "#7a7a7a"),
     "light": (_LIGHT, "on #cfe3f5", "#7a7a7a"),
     "ansi": (_ANSI, "reverse", "none"),
+    "colour-blind": (_SAFE, "on #2a3f54", "#7a7a7a"),
     "mono": (_MONO, "reverse", "none"),
 }
 """Name -> its tones, the row under the cursor, and rows that are old."""
+
+
+NO_GROUND = Style()
 
 
 class Painter:
@@ -107,10 +122,16 @@ class Painter:
             "dimmed": dict.fromkeys(normal, dimmed),
             "dimmed cursor": dict.fromkeys(normal, dimmed + cursor),
         }
+        self._grounded: dict[tuple[Look, Style], dict[Tone, Style]] = {}
 
-    def strip(self, line: Iterable[tuple[str, Tone]], width: int, look: Look = "plain") -> Strip:
-        """`line` in exactly `width` cells; spans of one look become one segment."""
-        styles = self._styles[look]
+    def strip(
+        self, line: Iterable[tuple[str, Tone]], width: int, look: Look = "plain", ground: Style = NO_GROUND
+    ) -> Strip:
+        """`line` on `ground` in exactly `width` cells; spans of one look become one segment."""
+        styles = self._grounded.get((look, ground))
+        if styles is None:
+            styles = {tone: ground + style for tone, style in self._styles[look].items()}
+            self._grounded[look, ground] = styles  # as many as widgets have looks: some dozens
         segments: list[Segment] = []
         for text, tone in line:
             shown = to_ascii(text) if self.plain_ascii else text

@@ -79,8 +79,9 @@ class ConsoleServer(Server):
         is_behind_proxy: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        scheme = "http" if tls is None else "https"
-        super().__init__(_command(), host=host, port=port, title="opsconsole", public_url=f"{scheme}://{host}:{port}")
+        self.url = f"{'http' if tls is None else 'https'}://{f'[{host}]' if ':' in host else host}:{port}"
+        """Where it is, once it listens."""
+        super().__init__(_command(), host=host, port=port, title="opsconsole", public_url=self.url)
         self._hub = http_url(hub)
         self._environment = environment
         self._tls = tls
@@ -102,9 +103,11 @@ class ConsoleServer(Server):
         made.middlewares.append(self._guard)
         return made
 
-    def run(self) -> None:
-        """Serve until interrupted."""
-        web.run_app(self.application(), host=self.host, port=self.port, ssl_context=self._tls, print=None)
+    def run(self, say_ready: Callable[[], None] = lambda: None) -> None:
+        """Serve until interrupted; `say_ready` is called once it listens. Raises: OSError if it cannot."""
+        web.run_app(
+            self.application(), host=self.host, port=self.port, ssl_context=self._tls, print=lambda _: say_ready()
+        )
 
     async def on_startup(self, app: web.Application) -> None:
         """Nothing to say here: the command line says it."""

@@ -84,6 +84,11 @@ class FakeHub:
         for peer in list(self._peers):
             await peer.say(Delta(sub=view, from_rev=9_999, rev=10_000, rows=[]))
 
+    async def ping(self) -> None:
+        """Send every console bytes that are no frame of the protocol."""
+        for peer in list(self._peers):
+            await (await peer.socket.ping())
+
     async def cut(self) -> None:
         """Break every connection without a word."""
         for peer in list(self._peers):

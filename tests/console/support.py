@@ -18,7 +18,7 @@ from opsconsole.console.pages import Pages
 from opsconsole.console.view.session import Outcome, Session
 from opsconsole.console.witness import Witness
 from opsconsole.errors import HubError
-from opsconsole.protocol.frames import Command, Delta, Frame, Res, Snap, Sub, Welcome
+from opsconsole.protocol.frames import Beat, Command, Delta, Frame, Res, Snap, Sub, Welcome
 
 
 @dataclass
@@ -43,6 +43,8 @@ class FakeLink:
         self.clock = clock
         self.sent: list[Frame] = []
         self.retries = 0
+        self.beats = True
+        """Whether the hub says that it is there, whenever the test lets time pass."""
 
     @property
     def commands(self) -> list[Command]:
@@ -57,9 +59,9 @@ class FakeLink:
     async def run(self) -> None:
         await asyncio.Event().wait()
 
-    def open(self, *, epoch: str = "e1", principal: str = "ana") -> None:
+    def open(self, *, epoch: str = "e1", principal: str = "ana", role: str = "operator", **told: Any) -> None:
         welcome = Welcome(
-            epoch=epoch, conn="c1", principal=principal, role="operator", beat_seconds=10.0, time=sample.NOW
+            epoch=epoch, conn="c1", principal=principal, role=role, beat_seconds=10.0, time=sample.NOW, **told
         )
         self.send(self.session.opened(welcome, now=self.clock.now))
 
@@ -102,6 +104,8 @@ class FakeApi:
         self.consistency_held: asyncio.Event | None = None
         """Proofs are given once it is set."""
         self.history = sample_history.events()
+        self.left: dict[str, list[dict[str, Any]] | HubError] = {}
+        """Events of single runs, in place of the sample's."""
         self.followed: list[tuple[int, str]] = []
         self.later: list[dict[str, Any]] = []
         """What is recorded while the test runs."""
@@ -124,7 +128,10 @@ class FakeApi:
 
     async def events(self, run: str, *, before: int | None) -> list[dict[str, Any]]:
         self.asked.append(("events", run, before))
-        return [row for row in sample_history.events() if before is None or row["position"] < before]
+        told = self.left.get(run, sample_history.events())
+        if isinstance(told, HubError):
+            raise told
+        return [row for row in told if before is None or row["position"] < before]
 
     async def events_after(self, run: str, after: int) -> tuple[list[dict[str, Any]], int]:
         self.asked.append(("events_after", run, after))
@@ -207,6 +214,8 @@ class Seat:
     async def settle(self, seconds: float = 1.0) -> None:
         """Let time pass and everything be painted."""
         self.clock.now += seconds
+        if self.app.session.online and self.link.beats:
+            self.link.give(Beat(n=1, now=self.app.session.clock.at(self.clock.now)))
         await rest(self.app, self.pilot)
 
     async def press(self, *keys: str) -> None:
@@ -223,6 +232,14 @@ class Seat:
     async def type(self, text: str) -> None:
         """Type into what has the focus."""
         await self.pilot.press(*(KEY_NAMES.get(mark, mark) for mark in text))
+
+    async def read_on(self) -> None:
+        """Have everything on screen once that a yes would let run."""
+        for _ in range(READ_ON_MAX):
+            if "READ ON" not in self.screen:
+                return
+            await self.press("J")
+        raise AssertionError(f"it has no end:\n{self.screen}")
 
     async def go(self, agent: str) -> None:
         """Put the cursor of the runs table on an agent's run."""
@@ -252,6 +269,9 @@ KEY_NAMES = {" ": "space", ",": "comma", ".": "full_stop", ":": "colon", "{": "l
 
 PICTURES_MAX = 100
 """A console whose clock stands still has come to rest after a few pictures, or never will."""
+
+READ_ON_MAX = 40
+"""Half pages of what is to be decided on; the tests have no longer ones."""
 
 TICKS = 8
 """Load frames until each part of a list has had its turn, and words that wait for a key's paint theirs."""

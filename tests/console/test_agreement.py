@@ -7,9 +7,10 @@ from typing import Any
 
 from opsconsole.console.sample import NOW, approval
 from opsconsole.console.view.agreement import found, must_say_yes, said_yes
-from opsconsole.console.view.frame_lines import banner, header
+from opsconsole.console.view.frame_lines import header
 from opsconsole.console.view.held_call import held_call_facts, queue_line
 from opsconsole.console.view.ingest import HeldCall, held_call
+from opsconsole.console.view.link_lines import banner
 from opsconsole.console.view.session import Session
 from opsconsole.protocol.frames import Snap, Welcome
 
@@ -43,7 +44,7 @@ def test_facts_are_told_as_far_as_they_are_true() -> None:
 def test_the_queue_and_the_open_call_show_it() -> None:
     call = held(**PAIR)
     line = "".join(text for text, _ in queue_line(call.row, now=NOW, width=120))
-    facts = ["".join(text for text, _ in line) for line in held_call_facts(call, None, now=NOW, width=80, zone=UTC)]
+    facts = ["".join(text for text, _ in line) for line in held_call_facts(call, None, now=NOW, width=80)]
     assert "1 of 2 (dee)  amount=50" in line
     assert "YES   1 of 2 (dee), from finance" in facts
 

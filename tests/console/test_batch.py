@@ -190,14 +190,18 @@ def bound(count: int, answer: Answer, note: str | None = None) -> list[tuple[Any
 async def test_marked_calls_are_approved_at_once_each_by_its_own_digest(console: OpenConsole) -> None:
     async with console() as seat:
         await at_mails(seat, 3)
-        await seat.press("space", "space", "space", "a")
+        await seat.press("space", "space", "space")
+        await seat.read_on()
+        await seat.press("a")
         assert decisions(seat) == bound(3, Answer.APPROVE)
 
 
 async def test_more_than_a_few_are_approved_only_after_their_number(console: OpenConsole) -> None:
     async with console() as seat:
         await at_mails(seat, 5)
-        await seat.press("equals_sign", "a")
+        await seat.press("equals_sign")
+        await seat.read_on()
+        await seat.press("a")
         assert (seat.link.commands, seat.app.prompt.is_open) == ([], True)
         await seat.type("5")
         await seat.press("enter")
@@ -207,7 +211,9 @@ async def test_more_than_a_few_are_approved_only_after_their_number(console: Ope
 async def test_another_number_approves_nothing(console: OpenConsole) -> None:
     async with console() as seat:
         await at_mails(seat, 5)
-        await seat.press("equals_sign", "a")
+        await seat.press("equals_sign")
+        await seat.read_on()
+        await seat.press("a")
         await seat.type("4")
         await seat.press("enter")
         assert (seat.link.commands, seat.note) == ([], "nothing was approved: that is not the number")
@@ -225,7 +231,9 @@ async def test_marked_calls_are_rejected_with_one_reason(console: OpenConsole) -
 async def test_a_call_that_changed_while_the_number_was_typed_is_left_out(console: OpenConsole) -> None:
     async with console() as seat:
         await at_mails(seat, 5)
-        await seat.press("equals_sign", "a")
+        await seat.press("equals_sign")
+        await seat.read_on()
+        await seat.press("a")
         seat.link.delta("approvals", [{**mail(1), "digest": "sha256:other"}])
         await seat.type("5")
         await seat.press("enter")
@@ -237,6 +245,7 @@ async def test_a_marked_call_that_changes_loses_its_mark_and_voids_the_key(conso
     async with console() as seat:
         await at_mails(seat, 3)
         await seat.press("equals_sign")
+        await seat.read_on()
         seat.link.delta("approvals", [{**mail(1), "digest": "sha256:other"}])
         await seat.rush("a")
         assert seat.link.commands == []
@@ -273,6 +282,7 @@ async def test_marks_do_not_survive_the_end_of_the_link_as_decisions(console: Op
     async with console() as seat:
         await at_mails(seat, 3)
         await seat.press("equals_sign")
+        await seat.read_on()
         seat.link.close()
         await seat.press("a")
         assert seat.link.commands == []

@@ -31,7 +31,7 @@ def agents(board: Board, text: str = "", now: float = NOW) -> list[str]:
 
 def test_the_most_urgent_run_comes_first_and_the_ended_ones_last() -> None:
     assert agents(board_of(*sample.runs())) == [
-        "sre", "triage", "refunds", "spender", "looper", "coder", "hanger", "indexer",
+        "sre", "triage", "refunds", "spender", "looper", "hanger", "coder", "indexer",
         "writer", "researcher", "planner", "migrator", "greeter",
     ]  # fmt: skip
 
@@ -46,7 +46,7 @@ def test_those_that_need_a_person_are_named_in_the_tables_order() -> None:
     board = board_of(*sample.runs())
     needing = board.needing_me(board.order(parse_filter(""), NOW))
     assert [board.rows.by_key[key].agent for key in needing] == [
-        "sre", "triage", "refunds", "spender", "looper", "coder", "hanger",
+        "sre", "triage", "refunds", "spender", "looper", "hanger", "coder",
     ]  # fmt: skip
 
 
@@ -89,6 +89,33 @@ def test_counters_kept_by_change_equal_counters_made_anew(steps: list[tuple[str,
     }
     assert board.dollars_per_minute == pytest.approx(0.25 * sum(row.state not in TERMINAL for row in known))
     assert sorted(board.order(parse_filter(""), NOW)) == sorted(board.rows.by_key)
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from("abcde"),
+        st.sampled_from(["working", "paused", "failed", "completed", "gone"]),
+        st.sampled_from([0, 1, 119, 500]),
+        st.booleans(),
+    ),
+    max_size=25,
+)
+
+
+@given(STEPS)
+def test_the_order_kept_by_change_is_the_order_made_anew(steps: list[tuple[str, str, int, bool]]) -> None:
+    kept, now = board_of(), NOW
+    for number, (key, state, passed, is_looked_at) in enumerate(steps):
+        now += passed
+        kept.now = now
+        row = run(key, "x", state=state, progress_at=now, ended_at=now, started_at=NOW - ord(key))
+        gone = state == "gone"
+        rows, went = ([], [key]) if gone else ([row], [])
+        kept.rows.delta(Delta(sub="board", from_rev=1 + number, rev=2 + number, rows=rows, gone=went))
+        if is_looked_at:
+            kept.order(parse_filter(""), now)
+    anew = board_of(*(row.model_dump(mode="json") for row in map(kept.get, kept.rows.by_key) if row is not None))
+    assert kept.order(parse_filter(""), now) == anew.order(parse_filter(""), now)
 
 
 def test_an_unconfirmed_kill_is_counted_until_it_has_proof() -> None:

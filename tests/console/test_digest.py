@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 
+from opsconsole.console.sample import approvals, run
 from opsconsole.console.view.amounts import day_and_time
-from opsconsole.console.view.digest import Note, digest_details, digest_line, digest_of
+from opsconsole.console.view.digest import Note, Standing, digest_details, digest_line, digest_of
+from opsconsole.console.view.ingest import held_call, run_row
 from opsconsole.console.view.judges import judge_words, judges
+from opsconsole.console.view.shift_lines import standing
 from opsconsole.console.view.since import since_of
+from opsconsole.domain.approval import OPEN
 
 ANA = {"principal": "ana", "role": "operator"}
 BEN = {"principal": "ben", "role": "admin"}
@@ -39,9 +43,40 @@ SHIFT = [
 ]
 
 
-def test_a_shift_is_one_line() -> None:
+def test_a_shift_is_one_line_with_what_stands_now() -> None:
     digest = digest_of(SHIFT, since=100.0)
-    assert digest_line(digest, "02:00") == "since 02:00: 1 kill, 1 approval, 1 left, $41"
+    now = Standing(left=5, cost_usd=47.75)
+    assert digest_line(digest, "02:00", now) == "since 02:00: 1 kill, 1 approval, 5 left, $88"
+
+
+def test_a_shift_whose_hub_is_not_asked_says_what_its_record_tells() -> None:
+    line = digest_line(digest_of(SHIFT, since=100.0), "02:00")
+    assert line == "since 02:00: 1 kill, 1 approval, 1 of those asked since left, $41 by runs that ended"
+
+
+def test_a_cost_of_which_a_part_has_no_price_is_at_least_so_much() -> None:
+    now = Standing(left=0, cost_usd=2.0, cost_known=False)
+    assert digest_line(digest_of([], since=1.0), "02:00", now).endswith("0 left, ≥$2")
+
+
+def test_a_refusal_is_no_approval() -> None:
+    told = [entry(110, "approval.decided", ANA, approval=answer, answer=answer) for answer in ("reject", "edit")]
+    digest = digest_of(told, since=100.0)
+    assert (digest.approvals, digest.refusals) == (1, 1)
+    assert ", 1 approval, 1 refusal, " in digest_line(digest, "02:00")
+
+
+def test_a_question_that_went_back_to_its_agent_is_not_left() -> None:
+    asked = [entry(101, "approval.requested", approval="a1"), entry(102, "approval.handed_back", approval="a1")]
+    assert digest_of(asked, since=100.0).left == 0
+
+
+def test_what_stands_now_is_of_live_runs_and_open_questions() -> None:
+    rows = [run_row(run(f"run_{state}", "coder", state=state, cost_usd=2.5)) for state in ("working", "failed")]
+    calls = [held_call(one) for one in approvals()]
+    settled = [held_call(one | {"status": "approved"}) for one in approvals()]
+    waits = [call for call in calls if call.row.status in OPEN]
+    assert standing(rows, [*calls, *settled]) == Standing(left=len(waits), cost_usd=2.5)
 
 
 def test_what_was_before_the_time_is_not_counted_and_a_confirmed_kill_is_not_unconfirmed() -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from opsconsole.console import effects
 from opsconsole.console.effects import FILE_BYTES_MAX, LOOKS_AT_ONCE_MAX, effect_of
-from opsconsole.console.view.effect import Effect, effect_lines
+from opsconsole.console.view.effect import Effect, effect_details, effect_lines
 from opsconsole.console.view.line import width_of
 from tests.console.test_hostile import EVIL, FORBIDDEN
 
@@ -323,14 +323,14 @@ def test_a_source_of_no_known_kind_says_so() -> None:
 def test_every_line_of_an_effect_fits_and_is_harmless(before: str, after: str, width: int) -> None:
     words = EVIL + before
     effect = Effect(source=words, words=words, problem=words, plan=(words,), before=before + EVIL, after=after)
-    lines = effect_lines(effect, width=width)
+    lines = effect_lines(effect, width=width) + effect_details(effect, width=width)
     assert all(width_of(line) <= width for line in lines)
     assert not any(FORBIDDEN.search(text) for line in lines for text, _ in line)
 
 
 def compared(before: str, after: str, width: int = 60) -> list[str]:
     effect = Effect(source="s", words="writes over x", before=before, after=after)
-    return ["".join(text for text, _ in line).rstrip() for line in effect_lines(effect, width=width)][3:-1]
+    return ["".join(text for text, _ in line).rstrip() for line in effect_details(effect, width=width)][2:-1]
 
 
 def test_a_change_behind_a_long_text_is_seen() -> None:
@@ -355,4 +355,4 @@ def test_only_what_is_the_same_is_called_the_same() -> None:
 
 def test_what_only_looks_alike_is_said_to_differ_loudly() -> None:
     effect = Effect(source="s", words="writes over x", before="a<U+200B>", after="a\u200b")
-    assert ("the file differs in characters that look alike here", "bad") in effect_lines(effect, width=60)[2]
+    assert ("the file differs in characters that look alike here", "bad") in effect_details(effect, width=60)[1]

@@ -7,11 +7,10 @@ import pytest
 from opsconsole.console import sample
 from opsconsole.console.actions import ACTIONS, BY_KEY, EVERYWHERE, hints
 from opsconsole.console.sample import NOW
-from opsconsole.console.view.frame_lines import banner, header, help_lines, hint_line
+from opsconsole.console.view.frame_lines import header, help_lines, hint_line
 from opsconsole.console.view.line import Line, width_of
 from opsconsole.console.view.session import Session
-from opsconsole.domain.command import Do
-from opsconsole.protocol.frames import Command, Snap, Welcome
+from opsconsole.protocol.frames import Snap, Welcome
 
 
 def online() -> Session:
@@ -36,72 +35,6 @@ def test_the_header_fills_any_width_and_keeps_what_waits_longest(width: int) -> 
     line = header(online(), now=0.0, width=width)
     assert width_of(line) == width
     assert width < 40 or "3 waiting" in text(line)
-
-
-def test_there_is_no_banner_while_the_hub_speaks() -> None:
-    assert banner(online(), now=14.0, width=80, zone=UTC) is None
-
-
-def test_a_silent_hub_is_said_to_be_silent() -> None:
-    assert (
-        text(banner(online(), now=16.0, width=80, zone=UTC))
-        == " ▲ the hub has been silent for 16s: what is shown may be old"
-    )
-
-
-def test_a_silent_hub_is_not_called_live() -> None:
-    assert "◌ SILENT" in text(header(online(), now=16.0, width=80))
-    assert "live" not in text(header(online(), now=16.0, width=80))
-
-
-def test_a_lost_link_says_how_old_the_data_is_and_when_it_tries_again() -> None:
-    session = online()
-    session.closed(now=2.0, code=1006, reason="", final=False, retry_at=17.0)
-    assert text(banner(session, now=14.0, width=120, zone=UTC)) == (
-        " ✖ OFFLINE 14s · as of 03:12:44 · retry in 3s · ^r now · runs GO ON, decisions are off"
-    )
-
-
-def test_a_queued_kill_is_in_the_banner() -> None:
-    session = online()
-    session.closed(now=2.0, code=1006, reason="", final=False, retry_at=17.0)
-    session.give(Command(cmd="c", do=Do.KILL, run="r"), now=3.0)
-    assert "1 kill queued" in text(banner(session, now=4.0, width=60, zone=UTC))
-
-
-@pytest.mark.parametrize("code", [401, 403, 426, 4500, 4501, 4503, 4504, 4505, 4599])
-def test_a_refusal_says_what_a_person_should_do(code: int) -> None:
-    session = online()
-    session.closed(now=2.0, code=code, reason="why", final=True, retry_at=None)
-    words = text(banner(session, now=3.0, width=200, zone=UTC))
-    assert words.startswith(f" ✖ REFUSED by the hub ({code} why): ")
-    assert words.endswith("^r tries again")
-
-
-@pytest.mark.parametrize(
-    ("width", "words"),
-    [
-        (
-            160,
-            " ✖ REFUSED by the hub: the token is not accepted, or no longer: check --token, OPSCONSOLE_TOKEN "
-            "or the operator.token file · as of 03:12:44 · ^r tries again",
-        ),
-        (100, " ✖ REFUSED (401): the token is not accepted, or no longer · as of 03:12:44 · ^r tries again"),
-        (80, " ✖ REFUSED: the token is not accepted, or no longer · as of 03:12:44"),
-        (60, " ✖ REFUSED: the token is not accepted, or no longer"),
-    ],
-    ids=["160", "100", "80", "60"],
-)
-def test_a_refusal_says_how_old_the_data_is_on_any_screen(width: int, words: str) -> None:
-    session = online()
-    session.closed(now=2.0, code=401, reason="HTTP 401", final=True, retry_at=None)
-    assert text(banner(session, now=60.0, width=width, zone=UTC)).rstrip() == words
-
-
-def test_before_the_first_welcome_it_connects_and_shows_no_age() -> None:
-    session = Session(wall=NOW, now=0.0, zone=UTC)
-    session.closed(now=1.0, code=0, reason="nothing answers there", final=False, retry_at=2.0)
-    assert text(banner(session, now=1.0, width=80, zone=UTC)) == " … connecting: nothing answers there · retry in 1s"
 
 
 def test_an_unconfirmed_kill_stays_in_the_header() -> None:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from opsconsole.console.heap import FRAME_BYTES_MIN, STILL_SECONDS, SWEEP_SECONDS, SWEEP_SECONDS_MAX, Heap
+from opsconsole.console.heap import STILL_SECONDS, SWEEP_SECONDS, SWEEP_SECONDS_MAX, Heap
 
 
 @pytest.fixture
@@ -30,9 +30,9 @@ def forgotten() -> weakref.ref[Knot]:
     return weakref.ref(Knot())
 
 
-def test_what_the_console_threw_away_is_freed_before_rows_come_in(heap: Heap) -> None:
+def test_what_was_made_and_thrown_away_between_two_pieces_of_work_is_freed(heap: Heap) -> None:
     knot = forgotten()
-    heap.before_rows(FRAME_BYTES_MIN)
+    heap.tidy()
     assert knot() is None
 
 
@@ -45,11 +45,13 @@ def test_what_the_console_threw_away_is_freed_before_rows_come_in(heap: Heap) ->
         (SWEEP_SECONDS_MAX, 0.1, True),
     ],
 )
-def test_what_was_kept_with_the_rows_is_freed_when_the_keys_are_still_or_it_is_high_time(
+def test_what_outlived_its_youth_is_freed_when_the_keys_are_still_or_it_is_high_time(
     heap: Heap, now: float, still_for: float, freed: bool
 ) -> None:
-    knot = forgotten()
-    heap.after_rows(FRAME_BYTES_MIN)
+    old = Knot()
+    gc.collect()
+    knot = weakref.ref(old)
+    del old
     heap.second(now=now, still_for=still_for)
     assert (knot() is None) is freed
 

@@ -12,8 +12,8 @@ from opsconsole.console.sample import NOW, approval, approvals, run
 from opsconsole.console.view.composed import chosen, template, to_call, to_words
 from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
 from opsconsole.console.view.edit_text import BadDraft, changed_names, difference, to_args, to_text
-from opsconsole.console.view.held_call import held_call_body, held_call_facts, standing
-from opsconsole.console.view.ingest import held_call, run_row
+from opsconsole.console.view.held_call import held_call_facts, held_call_words, standing, what_is_asked
+from opsconsole.console.view.ingest import HeldCall, held_call, run_row
 from opsconsole.console.view.offers import Checker, offers
 from opsconsole.domain.text import safe
 from opsconsole.protocol.frames import ProposedCall
@@ -28,7 +28,12 @@ JSON = st.recursive(
 def body(*, width: int = 80, **fields: Any) -> list[str]:
     args = fields.pop("args", {"command": "ls"})
     held = held_call(approval("apr_1", "run_1", "coder", fields.pop("tool", "shell"), args, **fields))
-    return ["".join(part for part, _ in line).rstrip() for line in held_call_body(held, width=width)]
+    return written(held, width)
+
+
+def written(held: HeldCall, width: int = 80) -> list[str]:
+    lines = what_is_asked(held, width=width)[0] + held_call_words(held, width=width, zone=UTC)
+    return ["".join(part for part, _ in line).rstrip() for line in lines]
 
 
 def test_arguments_are_shown_exactly_and_types_can_be_told_apart() -> None:
@@ -72,7 +77,7 @@ def test_masked_arguments_say_so() -> None:
 def test_facts_say_what_a_decision_is_bound_to() -> None:
     held = held_call(approval("apr_1", "run_1", "coder", "shell", {}))
     row = run_row(run("run_1", "coder", link="lost"))
-    lines = held_call_facts(held, row, now=NOW, width=80, zone=UTC)
+    lines = held_call_facts(held, row, now=NOW, width=80) + held_call_words(held, width=80, zone=UTC)
     text = "\n".join("".join(part for part, _ in line) for line in lines)
     assert held.row.digest in text
     assert "will be delivered when the run is back" in text
@@ -80,7 +85,7 @@ def test_facts_say_what_a_decision_is_bound_to() -> None:
 
 def test_a_model_call_shows_its_conversation_and_its_tools() -> None:
     held = held_call(approvals()[2])
-    text = "\n".join("".join(part for part, _ in line) for line in held_call_body(held, width=80))
+    text = "\n".join(written(held))
     assert "MESSAGE, user" in text
     assert "INC-4412: checkout is slow" in text
     assert '→ lookup {"id": "deploys"}' in text

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
+from opsconsole.console.aftermath import RETRY_SECONDS
 from opsconsole.console.sample import NOW, run
 from opsconsole.console.view.ingest import run_row
 from opsconsole.console.view.kill_plan import plan_lines
-from opsconsole.console.view.open_effects import OpenEffects, effects_lines, open_effects
+from opsconsole.console.view.open_effects import OpenEffects, effects_lines, of_run, open_effects, together
 from opsconsole.console.view.receipt import resume_line
-from opsconsole.console.view.unread import RunReader
+from opsconsole.console.view.unread import taken_in
 from opsconsole.domain.command import Do
+from opsconsole.errors import HubUnreachable
 from opsconsole.protocol.frames import Command
 from tests.console.conftest import OpenConsole
 from tests.console.support import Seat
@@ -46,6 +48,21 @@ def test_a_call_that_is_called_killed_is_in_doubt_only_if_it_had_begun() -> None
 def test_what_was_refused_long_before_is_no_open_effect() -> None:
     rows = [call(2, "old", "denied"), call(60, "asked", "denied")]
     assert left(*rows) == OpenEffects(never_started=("asked",))
+
+
+def test_a_call_that_failed_once_the_kill_was_sent_is_in_doubt() -> None:
+    rows = [call(2, "handoff", "running"), call(60, "handoff", "failed", error="stopped"), call(61, "held", "failed")]
+    assert left(*rows) == OpenEffects(unknown=("held", "handoff"))
+
+
+def test_what_several_runs_left_is_told_together_with_how_many_nobody_read() -> None:
+    one, two = OpenEffects(unknown=("pay",)), of_run(OpenEffects(done=("read",), unread=0, is_whole=False), "son 1")
+    both = together([one, two], 2)
+    assert both == OpenEffects(done=("son 1: read",), unknown=("pay",), is_whole=False, unread=2)
+    assert text(effects_lines(both))[:2] == [
+        "  effects: 1 unknown  0 never started  1 done before  ",
+        "    2 runs not looked at (yet): what their calls left is not known",
+    ]
 
 
 def test_turns_of_the_model_have_no_effect() -> None:
@@ -99,11 +116,10 @@ def test_a_plan_says_how_many_whose_and_what_they_cost() -> None:
 def test_a_plan_of_rows_that_nobody_read_is_that_of_the_same_rows_read() -> None:
     held = {"baton": {"by": "ben", "since": NOW, "until": NOW + 60, "epoch": 1}, "pending_approvals": 2}
     rows = [run(f"run_{at}", "sre \x07", cost_usd=at % 3, **(held if at == 4 else {})) for at in range(12)]
-    plans = []
-    for reader in (RunReader(), run_row):
-        for told in rows:
-            reader(dict(told))
-        plans.append(text(plan_lines([reader(dict(told)) for told in rows], wanted="", below=0, now=NOW)))
+    plans = [
+        text(plan_lines([reader(dict(told)) for told in rows], wanted="", below=0, now=NOW))
+        for reader in (taken_in, run_row)
+    ]
     assert plans[0] == plans[1]
     assert [line.split()[1] for line in plans[0][4:9]] == ["␇", "␇", "␇", "␇", "␇"]
     assert [line.split()[2] for line in plans[0][4:9]] == ["11", "2", "5", "8", "1"]
@@ -112,12 +128,12 @@ def test_a_plan_of_rows_that_nobody_read_is_that_of_the_same_rows_read() -> None
 # in the console
 
 
-async def kill_hanger(seat: Seat, **more: Any) -> None:
+async def kill_hanger(seat: Seat, *others: dict[str, Any], **more: Any) -> None:
     await seat.go("hanger")
     await seat.press("x")
     seat.link.accept(seat.link.commands[0])
     dead = run("run_01KAHANGE07", "hanger", state="killed", kill={**KILL, "status": "dead", "total_ms": 41.0}, **more)
-    seat.link.delta("board", [dead])
+    seat.link.delta("board", [dead, *others])
     await seat.settle()
 
 
@@ -138,6 +154,60 @@ async def test_what_was_left_stays_on_the_receipt_when_another_run_is_followed(c
         seat.app.open_run("run_01KAREFUND1")
         await seat.settle()
         assert "UNKNOWN, begun and not ended: pay" in seat.screen
+
+
+KILLED = {"state": "killed", "kill": {**KILL, "status": "dead", "total_ms": 41.0}}
+PAID = [row(1, type="run", agent="son"), call(2, "pay", "running")]
+
+
+async def read(seat: Seat) -> None:
+    """What the runs left is asked for, and here."""
+    await seat.settle()
+    await seat.app.pages.settled()
+    await seat.settle()
+
+
+async def test_the_receipt_says_what_a_child_left_open(console: OpenConsole) -> None:
+    async with console(size=(120, 40)) as seat:
+        seat.api.left["run_son"] = PAID
+        await kill_hanger(seat, run("run_son", "son", parent="run_01KAHANGE07", **KILLED))
+        seat.link.snap(seat.link.tail(), [row(1, type="run", agent="hanger")], rev=9)
+        await read(seat)
+        assert "UNKNOWN, begun and not ended: son son: pay" in seat.screen
+
+
+async def test_a_child_that_cannot_be_looked_at_is_counted_and_asked_for_again(console: OpenConsole) -> None:
+    async with console(size=(120, 40)) as seat:
+        seat.api.left["run_son"] = HubUnreachable("no answer")
+        await kill_hanger(seat, run("run_son", "son", parent="run_01KAHANGE07", **KILLED))
+        seat.link.snap(seat.link.tail(), [row(1, type="run", agent="hanger")], rev=9)
+        await read(seat)
+        assert "1 run not looked at (yet)" in seat.screen
+        seat.api.left["run_son"] = PAID
+        await seat.settle(RETRY_SECONDS)
+        await read(seat)
+        assert ("1 run not looked at" in seat.screen, "son: pay" in seat.screen) == (False, True)
+
+
+async def test_the_receipt_of_several_runs_says_what_each_left_and_its_points(console: OpenConsole) -> None:
+    async with console(size=(160, 45)) as seat:
+        await seat.press("colon")
+        await seat.type("kill all agent:sre,looper")
+        await seat.press("enter")
+        await seat.type("2")
+        await seat.press("enter")
+        (command,) = seat.link.commands
+        seat.link.accept(command)
+        point = {"name": "supervisor", "ms": 41.0, "outcome": "group empty"}
+        kill = {**KILL, "status": "dead", "total_ms": 41.0, "points": [point]}
+        for agent in ("sre", "looper"):
+            seat.api.left[seat.run(agent)] = [row(1, type="run", agent=agent), call(2, f"{agent} pays", "running")]
+        dead = [run(seat.run(agent), agent, **(KILLED | {"kill": kill})) for agent in ("sre", "looper")]
+        seat.link.delta("board", dead)
+        await read(seat)
+        assert "2 unknown" in seat.screen
+        assert [f"{agent} pays" in seat.screen for agent in ("sre", "looper")] == [True, True]
+        assert "supervisor 41 ms group empty" in seat.screen
 
 
 async def test_before_all_are_killed_it_is_shown_which(console: OpenConsole) -> None:

@@ -11,7 +11,7 @@ from opsconsole.console.view.frame_lines import header
 from opsconsole.console.view.limits import first_to_fill, limit_line, words
 from opsconsole.console.view.line import width_of
 from opsconsole.console.view.session import Session
-from opsconsole.protocol.frames import Ack, Snap, Sub, Welcome
+from opsconsole.protocol.frames import Ack, Beat, Snap, Sub, Welcome
 from opsconsole.protocol.rates import LimitRow
 
 NOW = 1_000.0
@@ -35,6 +35,7 @@ def online(*limits: LimitRow) -> Session:
 
 
 def shown(session: Session, width: int = 120, now: float = 0.0) -> str:
+    session.received(Beat(n=1, now=NOW + now), now=now)
     return "".join(part for part, _ in header(session, now=now, width=width))
 
 

@@ -1,5 +1,7 @@
 """Lines have exact widths, amounts fit their cells, and ASCII changes no width."""
 
+from datetime import UTC
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -61,8 +63,35 @@ def test_a_narrow_table_keeps_status_agent_now_and_since() -> None:
 
 def test_a_wide_table_shows_every_column() -> None:
     assert [column.title for column, _ in columns_for(200)] == [
-        "STATUS", "RUN", "AGENT", "NAME", "OWNER", "TURNS", "TOKENS", "COST", "$/MIN", "BUDGET", "NOW", "FOR", "AGE",
+        "STATUS", "RUN", "AGENT", "NAME", "OWNER", "TURNS", "TOKENS", "COST", "BUDGET", "$/MIN", "TO CAP", "NOW", "FOR",
+        "AGE",
     ]  # fmt: skip
+
+
+def test_what_a_cap_leaves_is_in_every_row_at_80_cells() -> None:
+    shown = [column.title for column, _ in columns_for(79)]
+    assert shown == ["STATUS", "AGENT", "TURNS", "COST", "BUDGET", "NOW", "FOR"]
+
+
+def test_the_table_beside_a_run_at_160_cells_has_the_time_to_the_cap_and_the_owner() -> None:
+    shown = [column.title for column, _ in columns_for(160 - 53 - 1)]
+    assert {"BUDGET", "$/MIN", "TO CAP", "OWNER"} <= set(shown)
+
+
+@pytest.mark.parametrize(
+    ("runway", "cell"),
+    [
+        (("its $5.00 cap", NOW + 500), ("8m20", "warn")),
+        (("its $5.00 cap", NOW + 7_500), ("2h05", "plain")),
+        (("", None), ("", "dim")),
+    ],
+    ids=["soon", "far", "none"],
+)
+def test_the_time_to_the_cap_is_a_column(runway: tuple[str, float | None], cell: tuple[str, str]) -> None:
+    row = run_row(run("run_1", "a", runway=runway[0], runway_at=runway[1]))
+    status = status_of(row, now=NOW, zone=UTC)
+    (column,) = [column for column, _ in columns_for(200) if column.title == "TO CAP"]
+    assert column.cell(row, status, NOW) == cell
 
 
 def test_an_unknown_price_is_never_shown_as_the_whole_cost() -> None:
@@ -82,6 +111,8 @@ def test_an_unknown_price_is_never_shown_as_the_whole_cost() -> None:
         (7_500, "2h05"),
         (273_600, "3d04"),
         (1e307, "999d+"),
+        (float("nan"), "?"),
+        (float("-inf"), "?"),
     ],
 )
 def test_ages_take_five_cells_at_most(seconds: float, shown: str) -> None:

@@ -23,9 +23,14 @@ KILL = Command(cmd="cmd_1", do=Do.KILL, run="r1")
 
 
 class Prompt(random.Random):
-    """Waits as short as they may be."""
+    """Waits as short as they may be, and keeps how long they might have been."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.longest: list[float] = []
 
     def uniform(self, a: float, b: float) -> float:
+        self.longest.append(b)
         return a / 10
 
 
@@ -36,10 +41,12 @@ async def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
 
 
 @asynccontextmanager
-async def connected(url: str, *, token: str = TOKEN) -> AsyncIterator[tuple[Session, HubLink]]:
+async def connected(
+    url: str, *, token: str = TOKEN, dice: random.Random | None = None
+) -> AsyncIterator[tuple[Session, HubLink]]:
     clock = SystemClock()
     session = Session(wall=clock.wall(), now=clock.monotonic(), zone=UTC)
-    link = HubLink(session, url=url, token=token, clock=clock, told=lambda _: None, dice=Prompt())
+    link = HubLink(session, url=url, token=token, clock=clock, told=lambda _: None, dice=dice or Prompt())
     task = asyncio.create_task(link.run())
     try:
         yield session, link
@@ -81,6 +88,45 @@ async def test_after_a_cut_it_resumes_where_it_stood() -> None:
         assert Sub(sub="board", view="board", epoch="e1", rev=2) in hub.received
 
 
+@pytest.mark.parametrize(("steady_seconds", "longest"), [(60.0, [0.2, 0.4, 0.8]), (0.0, [0.2, 0.2, 0.2])])
+async def test_a_hub_that_drops_connections_is_asked_ever_more_rarely_until_one_lasts(
+    monkeypatch: pytest.MonkeyPatch, steady_seconds: float, longest: list[float]
+) -> None:
+    monkeypatch.setattr("opsconsole.console.link.STEADY_SECONDS", steady_seconds)
+    dice = Prompt()
+    async with fake_hub() as hub, connected(hub.url, dice=dice) as (session, _):
+        for lost in range(1, 4):
+            await until(lambda: session.online)
+            await hub.cut()
+            await until(lambda lost=lost: len(dice.longest) == lost)
+        assert dice.longest == longest
+
+
+async def test_bytes_of_a_frame_that_is_not_whole_yet_are_heard() -> None:
+    async with fake_hub() as hub, connected(hub.url) as (session, _):
+        await until(lambda: session.board.rows.complete)
+        before = session.link.bytes_at
+        await hub.ping()
+        assert session.link.bytes_at > before
+
+
+async def test_while_a_connection_is_being_opened_it_says_so() -> None:
+    async with fake_hub() as hub:
+        hub.refuse_with = 503
+        dice = Prompt()
+        async with connected(hub.url, dice=dice) as (session, link):
+            tries: list[tuple[bool, float | None]] = []
+            once = link._once
+
+            async def watched() -> tuple[int, str]:
+                tries.append((session.link.trying, session.link.retry_at))
+                return await once()
+
+            link._once = watched  # type: ignore[method-assign]
+            await until(lambda: len(tries) >= 2)
+            assert set(tries) == {(True, None)}
+
+
 async def test_after_a_restart_of_the_hub_it_starts_anew() -> None:
     async with fake_hub() as hub:
         port = hub.port
@@ -107,6 +153,15 @@ async def test_a_kill_given_offline_is_sent_when_the_hub_is_there() -> None:
             link.send(frames)
             await hub.start(port)
             await until(lambda: hub.commands == [KILL])
+
+
+async def test_a_command_is_with_the_socket_before_anything_else_gets_its_turn() -> None:
+    async with fake_hub() as hub, connected(hub.url) as (session, link):
+        await until(lambda: session.online)
+        sent = session.give(KILL, now=SystemClock().monotonic())[1]
+        link.send(sent)
+        assert not link._outgoing
+        await until(lambda: hub.commands == [KILL])
 
 
 async def test_an_unanswered_command_is_sent_again_with_the_same_id() -> None:

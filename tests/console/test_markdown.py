@@ -47,6 +47,7 @@ def test_what_looks_like_a_link_is_shown_as_it_was_written() -> None:
 
 @settings(deadline=None)
 @given(st.one_of(WORDS, st.text(max_size=200)), st.integers(4, 60))
+@example(text="> # # # # ", width=4)
 def test_no_line_is_wider_than_its_place(text: str, width: int) -> None:
     assert all(width_of(line) <= width for line in markdown(safe(text), width=width))
 

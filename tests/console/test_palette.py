@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from opsconsole.console.actions import ACTIONS
 from opsconsole.console.sample import run
+from opsconsole.console.theme import Painter
 from opsconsole.console.view.ingest import run_row
 from opsconsole.console.view.line import width_of
 from opsconsole.console.view.palette import choice_line, choices, matching_run
@@ -240,7 +241,18 @@ def test_palette_screen(snap_compare: Any, size: tuple[int, int], text: str) -> 
     assert snap_compare(bench.app, terminal_size=size, run_before=typed(bench, text))
 
 
-@pytest.mark.parametrize("theme", ["light", "ansi"])
+def test_no_theme_but_the_coloured_ones_has_colours() -> None:
+    styles = {theme: Painter(theme=theme).strip((("x", "bad"),), 1)._segments[0].style for theme in ("mono", "dark")}
+    assert [styles["mono"].color, styles["dark"].color is None] == [None, False]
+
+
+def test_the_theme_for_the_colour_blind_tells_good_from_bad_by_blue_and_orange() -> None:
+    painter = Painter(theme="colour-blind")
+    good, bad = (painter.strip((("x", tone),), 1)._segments[0].style.color.triplet for tone in ("good", "bad"))
+    assert (good.blue > good.red, bad.red > bad.blue) == (True, True)
+
+
+@pytest.mark.parametrize("theme", ["light", "ansi", "colour-blind", "mono"])
 def test_theme_screen(snap_compare: Any, theme: str) -> None:
     bench = Bench(theme=theme)
     assert snap_compare(bench.app, terminal_size=(80, 24), run_before=scene(bench, "2"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from opsconsole.console.sample import NOW, approval
 from opsconsole.console.view.ingest import held_call
 from opsconsole.console.view.queue import Queue
 from opsconsole.console.view.ruling import in_full, in_short
+from opsconsole.console.view.timeline_lines import step_detail
 from opsconsole.protocol.frames import Delta, Snap
+from tests.console.test_timeline import row as event
+from tests.console.test_timeline import timeline
 
 
 def row(**fields: Any) -> dict[str, Any]:
@@ -50,3 +54,12 @@ def test_a_question_is_found_by_the_call_it_is_about_until_the_hub_drops_it() ->
     assert found.key == "apr_1"
     queue.rows.delta(Delta(sub="a", from_rev=1, rev=2, rows=[], gone=["apr_1"]))
     assert queue.of_call("run_1", "call_1") is None
+
+
+def test_the_two_digests_of_a_held_call_are_told_apart_by_name() -> None:
+    held = held_call(approval("apr_1", "run_1", "coder", "shell", {}))
+    step = timeline(event(1, type="tool", id="c1", name="shell", status="held", digest="sha256:abc")).steps["tool:c1"]
+    ruling = in_full(held, now=NOW, width=80)
+    lines = ["".join(text for text, _ in line) for line in step_detail(step, width=80, zone=UTC, ruling=ruling)]
+    assert "digest of the call: sha256:abc" in lines
+    assert f"digest of the approval: {held.row.digest}" in lines

@@ -138,3 +138,42 @@ async def test_a_second_that_passes_when_the_console_has_ended_draws_nothing(con
     assert not app.screen_stack
     app.frames.second()
     app.frames.tick()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"state": "failed", "error": "out of memory"}, "this run has ended: failed, out of memory"),
+        ({"state": "completed"}, "this run has ended: done"),
+    ],
+    ids=["failed", "done"],
+)
+async def test_the_takeover_of_a_run_that_ended_says_so_and_offers_nothing(
+    console: OpenConsole, fields: dict[str, object], words: str
+) -> None:
+    async with console() as seat:
+        await seat.go("triage")
+        await seat.press("t")
+        row = next(row for row in sample.runs() if row["agent"] == "triage")
+        seat.link.delta("board", [{**row, **fields, "ended_at": sample.NOW, "waiting": None}])
+        await seat.settle()
+        assert words in seat.screen
+        assert "its next turn is yours" not in seat.screen
+        assert "reply" not in seat.screen.splitlines()[-1]
+        sent = len(seat.link.commands)
+        await seat.press("r")
+        assert (len(seat.link.commands), seat.app.view, seat.note) == (
+            sent,
+            "takeover",
+            f"this run has ended: {fields['state']}",
+        )
+
+
+async def test_at_home_escape_stays_at_home(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.press("2", "4", "1", "escape")
+        assert seat.app.view == "runs"
+        await seat.press("2", "4", "escape")
+        assert seat.app.view == "approvals"
+        await seat.press("escape", "escape")
+        assert seat.app.view == "runs"

@@ -91,6 +91,22 @@ def test_a_paused_run_that_has_used_up_a_cap_says_which() -> None:
     assert (found.word, found.now) == ("capped", "cost $5.10 of $5.00")
 
 
+SPENDS_ON = {"state": "pausing", "cost_usd": 100.62, "turns": 241, "caps": {"cost_usd": 5.0, "turns": 200}}
+
+
+def test_a_capped_run_that_goes_on_is_said_to_go_on_and_stands_above_every_question() -> None:
+    found = status(**SPENDS_ON, pending_approvals=1, waiting={"kind": "pause", "what": "limit", "since": NOW - 20})
+    assert found.now == "OVER CAP, GOES ON: $100.62 of $5.00, 241 of 200 turns"
+    assert (found.word, found.tone) == ("overrun", "alarm")
+    assert found.rank < Rank.APPROVAL
+
+
+def test_a_capped_run_whose_last_turn_may_still_be_ending_is_not_said_to_be_paused() -> None:
+    waiting = {"kind": "pause", "what": "limit", "since": NOW - 2}
+    found = status(**SPENDS_ON, reason="cost $5.10 of $5.00", waiting=waiting)
+    assert (found.word, found.now) == ("capped", "not paused yet: cost $5.10 of $5.00")
+
+
 def test_a_taken_over_run_says_who_holds_it_and_for_how_long() -> None:
     baton = {"by": "ana", "since": NOW - 60, "until": NOW + 90, "epoch": 1}
     assert status(baton=baton).now == "held by ana, 1m30 left"
@@ -104,6 +120,12 @@ def test_a_failure_needs_a_person_only_while_it_is_fresh() -> None:
 def test_what_needs_a_person_is_everything_up_to_a_stalled_run() -> None:
     assert {Rank.APPROVAL, Rank.UNKNOWN, Rank.STALLED} <= NEEDS_ME
     assert not NEEDS_ME & {Rank.WORKING, Rank.PAUSED, Rank.ENDED, Rank.STOPPING}
+
+
+def test_a_run_waits_for_the_call_that_is_held_and_not_for_the_one_that_runs() -> None:
+    waiting = {"kind": "approval", "what": "send_wire", "since": NOW - 5, "id": "apr_1"}
+    found = status(doing="search 4", pending_approvals=2, pending_risk="critical", waiting=waiting)
+    assert found.now == "CRIT send_wire +1"
 
 
 def test_a_dead_run_says_what_proves_it() -> None:

@@ -138,3 +138,10 @@ def test_every_width_says_that_it_is_not_live(width: int, index: int) -> None:
     ]
     assert {width_of(line) for line in lines} == {width}
     assert width < 22 or "REPLAY, NOT LIVE" in lines[0][0][0]
+
+
+def test_what_a_replay_says_of_the_cost_is_marked_as_its_authors_own_word() -> None:
+    usage = {"type": "usage", "model": "gpt", "turns": 1, "input_tokens": 10, "cost_usd": 1.55}
+    head = Playhead(Tape("run_A", [{"position": 1, "at": NOW, "event": usage | {"seq": 1}}]), index=1)
+    words = "".join(text for text, _ in moment_line(head, width=120))
+    assert "  ≈$1.5500 as told" in words

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,9 +22,13 @@ pytest.importorskip("textual_serve")
 from aiohttp import web
 from click.testing import CliRunner
 
+from opsconsole.cli.program import program
+from opsconsole.cli.web import PORT
 from opsconsole.cli.web import web as web_command
+from opsconsole.config.settings import DEFAULT_PORT
 from opsconsole.console import sample
 from opsconsole.console.web import COOKIE, LOGINS_WAITING_MAX, SESSION_SECONDS, ConsoleServer, Handler
+from opsconsole.gateway.options import GatewayOptions
 from tests.console.fake_hub import TOKEN, FakeHub, fake_hub
 from tests.console.support import FakeClock
 
@@ -157,6 +162,37 @@ async def test_a_window_shows_the_fleet_and_takes_keys(tmp_path: Path) -> None:
 def test_an_address_that_others_reach_wants_tls(host: str) -> None:
     result = CliRunner().invoke(web_command, ["--host", host])
     assert (result.exit_code, "must not travel in the clear" in result.output) == (2, True)
+
+
+def test_a_port_that_is_taken_is_one_line_and_no_address_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        result = CliRunner().invoke(program, ["--data-dir", str(tmp_path), "web", "--port", str(port)])
+    assert (result.exit_code, len(result.stderr.splitlines())) == (1, 1)
+    assert result.stderr.startswith(f"opsconsole: cannot listen at http://127.0.0.1:{port}: ")
+
+
+def test_the_address_is_told_once_it_listens(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    server = ConsoleServer(hub="http://127.0.0.1:1", environment={}, host="127.0.0.1", port=port)
+    answered = []
+
+    def reach() -> None:
+        socket.create_connection(("127.0.0.1", port), timeout=30.0).close()
+        answered.append(server.url)
+        raise web.GracefulExit
+
+    server.run(reach)
+    assert answered == [f"http://127.0.0.1:{port}"]
+
+
+def test_an_address_of_six_is_written_as_browsers_read_it() -> None:
+    assert ConsoleServer(hub="http://127.0.0.1:1", environment={}, host="::1", port=9).url == "http://[::1]:9"
+
+
+def test_hub_gateway_and_web_have_ports_of_their_own() -> None:
+    assert len({DEFAULT_PORT, GatewayOptions().port, PORT}) == 3
 
 
 @pytest.mark.process

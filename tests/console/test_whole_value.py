@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 from textual.strip import Strip
 
 from opsconsole.console.sample import NOW, approval, run
+from opsconsole.console.view.cut_frame import cut, joined
 from opsconsole.console.view.ingest import is_plain
 from opsconsole.hub import subscriptions
 from opsconsole.hub.subscriptions import RowFeed, RowSubscriber
@@ -151,7 +152,8 @@ class Wire:
         text = self.subscribers[view].next_text()
         if text is None:
             return
-        frame = decode(text, "hub_to_operator")
+        envelope, rows = cut(text)
+        frame = joined(decode(envelope, "hub_to_operator"), rows)
         assert isinstance(frame, Snap | Delta)
         steps = self.link.session.receiving(frame, now=self.link.clock.now, plain=is_plain(text))
         while True:

@@ -79,7 +79,7 @@ class Deciding:
             self._must_be_shown(calls)  # an effect may have been looked up again meanwhile
             self._decide_all(calls, Answer.APPROVE)
 
-        self._context.app.ask(f"approve {calls_of(len(calls))}: type {len(calls)}", done)
+        self._context.app.ask(f"type {len(calls)} to approve {calls_of(len(calls))}", done)
 
     def reject_chosen(self) -> None:
         """Refuse every marked call with one reason."""
@@ -94,8 +94,9 @@ class Deciding:
     def claim(self, held: HeldCall) -> None:
         """Say that one looks at it, or no longer."""
         self._context.controls.claim(held)
-        mine = held.row.claimed_by == self._context.session.link.principal
-        self._context.app.say(f"{'no longer claimed' if mine else 'claimed'}: {held.row.tool}")
+        row, me = held.row, self._context.session.link.principal
+        mine = row.claimed_by == me and row.passed_by is None  # what one was passed becomes one's own first
+        self._context.app.say(f"{'no longer claimed' if mine else 'claimed'}: {row.tool}")
 
     def pass_on(self, held: HeldCall) -> None:
         """Say that somebody else should look at it."""
@@ -104,7 +105,7 @@ class Deciding:
             if not name.strip():
                 raise NotDone("nothing was passed on: no name was given")
             self._context.controls.claim(held, to=name.strip())
-            self._context.app.say(f"{held.row.tool}: passed on to {name.strip()}")
+            self._context.app.say(f"{held.row.tool}: passing it on to {name.strip()}")
 
         self._context.app.ask(f"pass {held.row.tool} on to", done)
 

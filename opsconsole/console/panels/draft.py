@@ -147,8 +147,12 @@ class DraftPanel(Panel):
             value = draft.check(self.editor.text)
         except BadDraft as problem:
             return f"✖ {problem}", "bad", None
+        try:
+            self.context.controls.must_be_heard("a decision")
+        except NotDone as problem:
+            return f"not now: {problem}", "warn", value
         return (
-            ("✔ this is what will be sent" if self.reviewing else "✔ valid; esc shows it before it is sent"),
+            ("✔ this is what will be sent" if self.reviewing else "✔ JSON in order; esc shows it before it is sent"),
             "good",
             value,
         )

@@ -5,10 +5,11 @@ from __future__ import annotations
 from textual.app import ComposeResult
 from textual.containers import Vertical
 
+from opsconsole.console.aftermath import Aftermath
 from opsconsole.console.context import Context
 from opsconsole.console.view.kill_plan import plan_lines
 from opsconsole.console.view.line import Line, fit_line
-from opsconsole.console.view.open_effects import OpenEffects, effects_lines, open_effects
+from opsconsole.console.view.open_effects import OpenEffects, effects_lines, open_effects, together
 from opsconsole.console.view.outbox import Entry
 from opsconsole.console.view.receipt import receipt, resume_line
 from opsconsole.console.widgets.text_pane import TextPane
@@ -31,6 +32,7 @@ class ReceiptPanel(Vertical):
         self.runs: list[str] = []
         self.pane = TextPane(context.painter, id="receipt-text")
         self._effects: OpenEffects | None = None
+        self._aftermath = Aftermath()
         self._plan: tuple[list[str], str] | None = None
         self._plan_lines: list[Line] = []
         self._planned_at = float("-inf")
@@ -42,6 +44,7 @@ class ReceiptPanel(Vertical):
     def open(self, entries: list[Entry], runs: list[str]) -> None:
         """Show the receipt of these commands for these runs."""
         self.entries, self.runs, self._effects, self._plan = entries, runs, None, None
+        self._aftermath = Aftermath()
         if len(runs) == 1:
             self.context.app.follow(runs[0])
         self.add_class("-open")
@@ -98,13 +101,23 @@ class ReceiptPanel(Vertical):
         total = max(len(self.runs), len(rows))
         now, monotonic = self.context.hub_now(), self.context.clock.monotonic()
         lines: list[Line] = []
+        left = effects_lines(self._left(rows)) if any(row.kill is not None for row in rows) else []
         for entry in self.entries:
-            lines += receipt(entry, rows, kin=self._kin(), total=total, now=now, monotonic=monotonic)
+            lines += receipt(entry, rows, kin=self._kin(), remains=left, total=total, now=now, monotonic=monotonic)
+            left = []
         if len(self.runs) == 1 and rows:
-            effects = self._open_effects(rows[0])
-            lines += effects_lines(effects) if effects is not None else []
             lines += resume_line(rows[0])
         return lines
+
+    def _left(self, rows: list[RunRow]) -> OpenEffects:
+        """What these runs and those below them left; the only one of a kill by its timeline, which is followed."""
+        board = self.context.session.board
+        first = self._open_effects(rows[0]) if len(self.runs) == 1 else None
+        below = [row for row in map(board.get, board.descendants_of(self.runs)) if row is not None]
+        others = [row for row in ([] if first is not None else rows) + below if row.kill is not None]
+        self.context.app.pages.aftermath(self._aftermath, others, self.context.clock.monotonic)
+        found, unread = self._aftermath.of(others)
+        return together(found if first is None else [first, *found], unread)
 
     def _open_effects(self, row: RunRow) -> OpenEffects | None:
         """By the timeline as long as it is followed, then as it was last seen."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
@@ -23,6 +24,7 @@ from opsconsole.console.view.status import Status
 from opsconsole.console.view.timeline_lines import step_line
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
+from opsconsole.protocol.rows import RunRow
 
 HOLD_SECONDS = 3.0
 """The order stands still for this long after a cursor key: nothing moves under the hand."""
@@ -30,16 +32,39 @@ ORDER_SECONDS = 1.0
 """The order is made anew at most this often."""
 STEPS_SECONDS = 0.2
 """New steps beside the table are shown at most this often."""
+AGES_PER_SECOND = 4
+"""How often the line of a run that did not change is made anew, for the ages in it: as often as the hub tells."""
+SAID_MAX = 1_024
+"""Lines that are kept; some hundred are on a screen."""
 _COUNTED: tuple[tuple[str, str, Tone], ...] = (
     ("approval", "◆", "ask"),
+    ("input_required", "◆", "ask"),
+    ("auth_required", "◆", "ask"),
     ("working", "●", "good"),
     ("unknown", "◌", "bad"),
+    ("pausing", "‖", "hold"),
     ("paused", "‖", "hold"),
+    ("resuming", "●", "good"),
     ("frozen", "‖", "hold"),
+    ("stopping", "✖", "warn"),
     ("failed", "✖", "bad"),
+    ("idle", "○", "dim"),
+    ("submitted", "○", "dim"),
     ("completed", "✔", "dim"),
     ("killed", "■", "dim"),
+    ("cancelled", "■", "dim"),
+    ("rejected", "■", "dim"),
 )
+"""Every place that a run may be counted in."""
+
+
+class _Said(NamedTuple):
+    """The line that was made of a row, and what else was looked at."""
+
+    row: RunRow
+    about: tuple[int, int, list[str]]
+    """Quarter of a second, width, who else looks."""
+    line: Line
 
 
 class RunsPanel(Panel):
@@ -66,6 +91,7 @@ class RunsPanel(Panel):
         """The run under the cursor; its steps are asked for once the cursor has come to rest."""
         self._worded_at = float("-inf")
         self._worded_steps = -1
+        self._said: dict[str, _Said] = {}
 
     def compose(self) -> ComposeResult:
         """Counts, titles, table, side."""
@@ -270,7 +296,14 @@ class RunsPanel(Panel):
             return ((f"{key}: no longer on the board", "dim"),)
         now = self.context.hub_now()
         looking = self.context.session.others.looking_at(run=key)
-        return run_line(row, board.status(row, now), now=now, width=width, looking=looking)
+        said = self._said.get(key)
+        if said is not None and said.row is row and said.about == (int(now * AGES_PER_SECOND), width, looking):
+            return said.line
+        line = run_line(row, board.status(row, now), now=now, width=width, looking=looking)
+        if len(self._said) >= SAID_MAX:
+            self._said.clear()
+        self._said[key] = _Said(row, (int(now * AGES_PER_SECOND), width, looking), line)
+        return line
 
     def _heading(self, name: str, width: int) -> Line:
         group, board = self._groups.get(name), self.context.session.board

@@ -10,8 +10,9 @@ from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
 from opsconsole.console.controls import NotDone
 from opsconsole.console.panels.panel import Panel
+from opsconsole.console.view.digest import Standing
 from opsconsole.console.view.line import Line, fit_line
-from opsconsole.console.view.shift_lines import Count, present, shift_lines
+from opsconsole.console.view.shift_lines import Count, present, shift_lines, standing
 from opsconsole.console.view.since import since_of
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.text_pane import TextPane
@@ -36,7 +37,7 @@ class ShiftPanel(Panel):
         self.problem = ""
         self.loading = False
         self._count: Count | None = None
-        self._worded: tuple[Count, list[str], int] | None = None
+        self._worded: tuple[Count, Standing, list[str], int] | None = None
         """What the lines on the pane were made of: only what differs is worded anew."""
 
     def compose(self) -> ComposeResult:
@@ -69,10 +70,11 @@ class ShiftPanel(Panel):
 
     def _word(self, count: Count) -> None:
         session, width = self.context.session, max(10, self.pane.size.width - 1)
-        here = present(session.board.rows.by_key, session.queue.rows.by_key.values(), session.others)
-        if self._worded != (made := (count, here, width)):
+        runs, calls = session.board.rows.by_key, session.queue.rows.by_key.values()
+        now, here = standing(runs.values(), calls), present(runs, calls, session.others)
+        if self._worded != (made := (count, now, here, width)):
             self._worded = made
-            self.pane.show(shift_lines(count, here, width=width, zone=self.context.zone))
+            self.pane.show(shift_lines(count, now, here, width=width, zone=self.context.zone))
 
     def do(self, action: str) -> bool:
         """Another time."""

@@ -15,10 +15,12 @@ from opsconsole.console.view.held_call import conversation, standing
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.line import Line, Tone, fit_line
 from opsconsole.console.view.offers import Checker, offers
+from opsconsole.console.view.status import status_of
 from opsconsole.console.view.timeline_lines import step_line
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.text_pane import TextPane
 from opsconsole.domain.approval import Answer
+from opsconsole.domain.run import TERMINAL
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CallKind
 from opsconsole.protocol.frames import ProposedCall
@@ -106,7 +108,9 @@ class TakeoverPanel(Panel):
         return True
 
     def _answerable(self) -> HeldCall:
-        held = self.waiting()
+        held, row = self.waiting(), self.context.session.board.get(self.run)
+        if row is not None and row.state in TERMINAL:
+            raise NotDone(f"this run has ended: {row.state.value}")
         if held is None:
             raise NotDone("the agent does not wait for its model now: i sends it a message instead")
         if not self.context.dwell.long_enough(_identity(self.run, held), now=self.context.clock.monotonic()):
@@ -162,6 +166,10 @@ class TakeoverPanel(Panel):
         if row is None:
             return [((" no run is taken over here", "dim"),)]
         who: Line = ((f" ◉ {row.agent}", "title"), (f" {row.name}  ", "strong"), (row.run, "dim"))
+        if row.state in TERMINAL:
+            status = status_of(row, now=now, zone=self.context.zone)
+            ended = f" this run has ended: {status.word}" + (f", {status.now}" if status.now else "")
+            return [who, ((ended, status.tone),), ((" nothing is left to answer: esc goes back", "dim"),)]
         if row.baton is None:
             holding: Line = ((" nobody holds this run yet: the takeover is on its way, or was handed back", "warn"),)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, tzinfo
+from math import isfinite
 
 _MINUTE = 60
 _HOUR = 3_600
@@ -35,7 +36,9 @@ def count(number: int) -> str:
 
 
 def age(seconds: float) -> str:
-    """How long, in at most five cells: 41s, 3m50, 2h05, 3d04, 999d+; never negative (clocks differ)."""
+    """How long, in at most five cells: 41s, 3m50, 2h05, 3d04, 999d+, `?` for no number; never negative."""
+    if not isfinite(seconds):
+        return "?"
     whole = max(0, int(seconds))
     if whole < _MINUTE:
         return f"{whole}s"

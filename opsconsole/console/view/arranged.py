@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -22,11 +23,13 @@ _VALUES: dict[str, Callable[[RunRow], Value]] = {
     "COST": lambda row: (row.cost_usd, ""),
     "$/MIN": lambda row: (row.cost_per_minute_usd, ""),
     "BUDGET": lambda row: (of_cap(row.cost_usd, row.caps.cost_usd) or 0.0, ""),
+    "TO CAP": lambda row: (-math.inf if row.runway_at is None else -row.runway_at, ""),
+    "OWNER": lambda row: (0.0, row.owner),
     "NOW": lambda row: (0.0, row.doing),
     "FOR": lambda row: (-row.progress_at, ""),
     "AGE": lambda row: (-row.started_at, ""),
 }
-_WORDS = frozenset({"RUN", "AGENT", "NAME", "NOW"})
+_WORDS = frozenset({"RUN", "AGENT", "NAME", "OWNER", "NOW"})
 """Columns that begin at A; the others begin with the most."""
 COLUMNS = (URGENCY, *_VALUES)
 

@@ -15,7 +15,7 @@ from opsconsole.console.view.timeline_lines import pretty
 from opsconsole.domain.text import safe_line
 
 _IN_HEAD = ("v", "seq", "key", "at", "kind", "who", "run")
-_FIRST = ("agent", "tool", "outcome", "answer", "status", "proof", "name", "reason", "note", "rule", "text", "why")
+_FIRST = ("answer", "outcome", "status", "proof", "tool", "agent", "name", "reason", "note", "rule", "text", "why")
 """What says most comes first; ids and digests follow, and are all there when the entry is opened."""
 
 

@@ -10,12 +10,14 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import tzinfo
-from typing import NamedTuple
+
+from msgspec import Struct
 
 from opsconsole.console.view.filter import RunFilter
 from opsconsole.console.view.rows import Rows
 from opsconsole.console.view.status import (
     NEEDS_ME,
+    PAUSING_SECONDS,
     PROOF_SECONDS,
     RECENT_FAILURE_SECONDS,
     STALLED_SECONDS,
@@ -24,10 +26,13 @@ from opsconsole.console.view.status import (
     Status,
     is_dead,
     is_frozen,
+    over_a_cap,
+    paused_since,
     status_of,
 )
-from opsconsole.console.view.unread import RunReader, at_work, read
+from opsconsole.console.view.unread import at_work, read, taken_in
 from opsconsole.domain.run import TERMINAL, RunState
+from opsconsole.domain.tool_call import RISK_RANK
 from opsconsole.protocol.rows import RunRow
 
 _RATE_UNITS = 1_000_000
@@ -36,18 +41,25 @@ _Place = tuple[int, float, str, str, float]
 """(urgency, order within it, key, status word, hub clock at which time alone may change it)."""
 
 
-class Tally(NamedTuple):
+class Tally(Struct, frozen=True, gc=False):
     """What one run counts as."""
 
     bucket: str
-    dollars_per_minute: float
+    rate: int
+    """In `_RATE_UNITS`."""
     parent: str | None
     is_unconfirmed: bool
 
 
 DEAD = frozenset(state.value for state in TERMINAL)
 """What runs that are dead count as, and no others."""
-NOTHING = Tally("", 0.0, None, False)
+_AT_WORK = int(Rank.WORKING)
+_BEFORE_OVERRUN = frozenset({Rank.CAPPED, Rank.APPROVAL, Rank.TAKEOVER, Rank.INPUT})
+"""What a run may be shown as while the pause for its cap may still take effect."""
+_AGES = 1e10
+"""Longer than anything waits, in seconds: a worse risk stands above all that waits."""
+_COUNTED_AS_WORKING = RunState.WORKING.value
+NOTHING = Tally("", 0, None, False)
 """What no run counts as."""
 
 
@@ -55,7 +67,7 @@ class Board:
     """The runs, by key."""
 
     def __init__(self, *, zone: tzinfo) -> None:
-        self.rows: Rows[RunRow] = Rows(RunReader(), self._changed)
+        self.rows: Rows[RunRow] = Rows(taken_in, self._changed)
         self.states: Counter[str] = Counter()
         """Runs by what would be said of them: see `bucket`."""
         self.changes = 0
@@ -72,6 +84,10 @@ class Board:
         """In `_RATE_UNITS`, whole numbers: however they changed, the same rows come to the same sum."""
         self._ordered: list[str] = []
         """Every run, as it was ordered last."""
+        self._moved: set[str] = set()
+        """Runs that stand elsewhere now, or nowhere, than they did then."""
+        self._stands_until = math.inf
+        """Hub clock before which no place changes by time alone."""
 
     @property
     def dollars_per_minute(self) -> float:
@@ -90,12 +106,13 @@ class Board:
     def order(self, wanted: RunFilter, now: float) -> list[str]:
         """Keys of the runs that match, most urgent first; among equals the longest waiting, then the newest run."""
         places = self._places
-        for key in [key for key, place in places.items() if place[4] <= now]:
-            places[key] = self._place(read(self.rows.by_key[key]), now)
-        known = [key for key in self._ordered if key in places]
-        fresh = places.keys() - set(known) if len(known) < len(places) else ()
-        # sorting what was in order a second ago costs little more than looking at it
-        self._ordered = sorted((*known, *fresh), key=places.__getitem__)
+        if self._stands_until <= now:
+            self._place_by_time(now)
+        if self._moved:
+            stood = [key for key in self._ordered if key not in self._moved]
+            # sorting what was in order a second ago costs little more than looking at it
+            self._ordered = sorted((*stood, *(self._moved & places.keys())), key=places.__getitem__)
+            self._moved.clear()
         if not wanted.tests:
             return list(self._ordered)
         rows = self.rows.by_key
@@ -113,6 +130,8 @@ class Board:
     def below(self, keys: Sequence[str]) -> set[str]:
         """The live runs below any of `keys`, themselves not among them."""
         parents = [key for key in keys if self._children.get(key)]
+        if not parents:
+            return set()
         return {child for key in parents for child in self.live(self.descendants(key))} - set(keys)
 
     def told(self, keys: Iterable[str]) -> list[RunRow]:
@@ -137,6 +156,13 @@ class Board:
                 todo += self.children(child)
         return found
 
+    def descendants_of(self, keys: Sequence[str]) -> list[str]:
+        """All runs below any of `keys`, each once, those among `keys` left out."""
+        parents = [key for key in keys if self._children.get(key)]
+        named = set(keys) if parents else set()
+        found = dict.fromkeys(child for key in parents for child in self.descendants(key))
+        return [child for child in found if child not in named]
+
     def root(self, key: str) -> str:
         """The eldest known ancestor of a run; a cycle of claims ends at the run itself."""
         seen = {key}
@@ -147,36 +173,52 @@ class Board:
             key = row.parent
         return key
 
+    def _place_by_time(self, now: float) -> None:
+        """Time alone has put some elsewhere."""
+        places = self._places
+        for key in [key for key, place in places.items() if place[4] <= now]:
+            places[key] = self._place(read(self.rows.by_key[key]), now)
+            self._moved.add(key)
+        self._stands_until = min((place[4] for place in places.values()), default=math.inf)
+
     def _changed(self, key: str, _before: RunRow | None, after: RunRow | None) -> None:
         self.changes += 1
         was = self._tallies.get(key, NOTHING)
         if after is None:
             self._places.pop(key, None)
             self._tallies.pop(key, None)
+            self._moved.add(key)
             self._recount(key, was, NOTHING)
-        else:
-            self._places[key], now = self._judged(after)
-            if now != was:
-                self._tallies[key] = now
-                self._recount(key, was, now)
+            return
+        place, now = self._judged(after)
+        stood = self._places.get(key)
+        if stood is None or place[1] != stood[1] or place[0] != stood[0]:
+            self._moved.add(key)
+        if place[4] < self._stands_until:
+            self._stands_until = place[4]
+        self._places[key] = place
+        if now != was:
+            self._tallies[key] = now
+            self._recount(key, was, now)
 
     def _judged(self, row: RunRow) -> tuple[_Place, Tally]:
         """Where it stands and what it counts as; most of a fleet does nothing but work, and needs no closer look."""
-        plain = at_work(row)
-        if plain is not None and self.now - plain.progress_at < STALLED_SECONDS:
-            place = (int(Rank.WORKING), -plain.started_at, row.key, WORKING, plain.progress_at + STALLED_SECONDS)
-            return place, Tally(RunState.WORKING.value, plain.cost_per_minute_usd, plain.parent, False)
+        told = at_work(row)
+        if told is not None and self.now - told.progress_at < STALLED_SECONDS:
+            place = (_AT_WORK, -told.started_at, told.key, WORKING, told.progress_at + STALLED_SECONDS)
+            parent = told.parent if told.parent is None else row.parent
+            return place, Tally(_COUNTED_AS_WORKING, _units(told.cost_per_minute_usd), parent, False)
         row = read(row)
         dollars = 0.0 if row.state in TERMINAL else row.cost_per_minute_usd
         is_unconfirmed = row.kill is not None and row.kill.status == "unconfirmed"
-        return self._place(row, self.now), Tally(bucket(row), dollars, row.parent, is_unconfirmed)
+        return self._place(row, self.now), Tally(bucket(row), _units(dollars), row.parent, is_unconfirmed)
 
     def _place(self, row: RunRow, now: float) -> _Place:
         status = status_of(row, now=now, zone=self.zone)
         return (int(status.rank), _within(status, row), row.key, status.word, _until(status, row))
 
     def _recount(self, key: str, was: Tally, now: Tally) -> None:
-        self._rate += _units(now.dollars_per_minute) - _units(was.dollars_per_minute)
+        self._rate += now.rate - was.rate
         if was.bucket != now.bucket:
             self.states[was.bucket] -= 1
             self.states[now.bucket] += 1
@@ -212,12 +254,16 @@ def _within(status: Status, row: RunRow) -> float:
         return -row.started_at
     if status.rank in (Rank.ENDED, Rank.FAILED):
         return -status.since
+    if status.rank is Rank.APPROVAL and row.pending_risk is not None:
+        return status.since - _AGES * RISK_RANK[row.pending_risk]
     return status.since
 
 
 def _until(status: Status, row: RunRow) -> float:
     if status.rank is Rank.WORKING and row.state is RunState.WORKING:
         return row.progress_at + STALLED_SECONDS
+    if status.rank in _BEFORE_OVERRUN and row.state is RunState.PAUSING and over_a_cap(row):
+        return paused_since(row) + PAUSING_SECONDS
     if status.rank is Rank.STOPPING and row.outlived:
         return status.since + PROOF_SECONDS
     if status.rank is Rank.FAILED:

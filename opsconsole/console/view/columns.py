@@ -10,12 +10,16 @@ from opsconsole.console.view.alerts import badge
 from opsconsole.console.view.amounts import age, bar, count, money, of_cap, rate, short_id
 from opsconsole.console.view.line import Align, Line, Span, Tone, fit
 from opsconsole.console.view.presence import names
+from opsconsole.console.view.run_summary import RUNWAY_SHORT_SECONDS
 from opsconsole.console.view.status import Status
 from opsconsole.domain.run import TERMINAL
 from opsconsole.protocol.rows import RunRow
 
 NOW_CELLS_MIN = 16
 """The column that says what goes on keeps at least this much before another column is added."""
+
+SHARE_MAX = 9.99
+"""Of a cap; how many times over it is used says the cost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +71,14 @@ def _budget(row: RunRow, _status: Status, _now: float) -> Span:
     share = of_cap(row.cost_usd, row.caps.cost_usd)
     if share is None:
         return "no cap", "dim"
-    return f"{bar(share, 8)} {share:4.0%}", _heat(share)
+    return f"{bar(share, 5)} {min(share, SHARE_MAX):4.0%}", _heat(share)
+
+
+def _to_cap(row: RunRow, _status: Status, now: float) -> Span:
+    if row.runway_at is None or not row.runway or row.state in TERMINAL:
+        return "", "dim"
+    left = row.runway_at - now
+    return age(left), "warn" if left < RUNWAY_SHORT_SECONDS else "plain"
 
 
 def _now(row: RunRow, status: Status, _clock: float) -> Span:
@@ -96,18 +107,19 @@ def _name(row: RunRow, _status: Status, _now: float) -> Span:
 
 _COLUMNS = (
     Column(title="STATUS", width=13, priority=0, align="left", cell=_status),
-    Column(title="RUN", width=8, priority=1, align="left", cell=_run),
+    Column(title="RUN", width=8, priority=7, align="left", cell=_run),
     Column(title="AGENT", width=12, priority=0, align="left", cell=_agent),
-    Column(title="NAME", width=18, priority=8, align="left", cell=_name),
-    Column(title="OWNER", width=10, priority=9, align="left", cell=_owner),
-    Column(title="TURNS", width=8, priority=3, align="right", cell=_turns),
-    Column(title="TOKENS", width=6, priority=6, align="right", cell=_tokens),
-    Column(title="COST", width=9, priority=2, align="right", cell=_cost),
-    Column(title="$/MIN", width=6, priority=5, align="right", cell=_rate),
-    Column(title="BUDGET", width=13, priority=7, align="left", cell=_budget),
+    Column(title="NAME", width=18, priority=10, align="left", cell=_name),
+    Column(title="OWNER", width=10, priority=6, align="left", cell=_owner),
+    Column(title="TURNS", width=8, priority=2, align="right", cell=_turns),
+    Column(title="TOKENS", width=6, priority=9, align="right", cell=_tokens),
+    Column(title="COST", width=9, priority=1, align="right", cell=_cost),
+    Column(title="BUDGET", width=10, priority=3, align="left", cell=_budget),
+    Column(title="$/MIN", width=6, priority=4, align="right", cell=_rate),
+    Column(title="TO CAP", width=6, priority=5, align="right", cell=_to_cap),
     Column(title="NOW", width=NOW_CELLS_MIN, priority=0, align="left", cell=_now),
     Column(title="FOR", width=5, priority=0, align="right", cell=_since),
-    Column(title="AGE", width=5, priority=4, align="right", cell=_age),
+    Column(title="AGE", width=5, priority=8, align="right", cell=_age),
 )
 _TIGHT = {"STATUS": 10, "AGENT": 9, "NOW": 8}
 """Widths on a screen so narrow that even the first columns do not fit."""

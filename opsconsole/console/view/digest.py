@@ -11,7 +11,9 @@ from opsconsole.domain.text import safe_line
 
 NOTES_MAX = 200
 """Notes kept of one digest, the newest."""
-_SETTLED = frozenset({"approval.decided", "approval.expired", "approval.cancelled"})
+_SETTLED = frozenset({"approval.decided", "approval.expired", "approval.cancelled", "approval.handed_back"})
+_YES = ("approve", "edit")
+_NO = ("reject",)
 _ACTS = ("run.pause", "run.resume", "run.freeze", "run.thaw", "run.inject", "run.takeover", "run.release")
 _AMISS = {
     "call.unpermitted": "calls ran without permission",
@@ -34,6 +36,17 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What stands at this moment, by the hub's rows."""
+
+    left: int
+    """Calls that wait for a person, whenever they were asked about."""
+    cost_usd: float
+    """Of the runs that are live, since each began."""
+    cost_known: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Digest:
     """Counts of one stretch of time, hub clock, unix seconds."""
 
@@ -45,7 +58,7 @@ class Digest:
     """Decisions by answer: approve, edit, reject, respond."""
     expired: int
     left: int
-    """Calls that were asked about since and still wait."""
+    """Calls that were asked about since and that no entry says to be settled."""
     started: int
     ended: Counter[str]
     """Runs by the state they ended in."""
@@ -62,8 +75,13 @@ class Digest:
 
     @property
     def approvals(self) -> int:
-        """Decisions, whatever they were."""
-        return sum(self.answers.values())
+        """Decisions that let a call run."""
+        return sum(self.answers[answer] for answer in _YES)
+
+    @property
+    def refusals(self) -> int:
+        """Decisions that let none run."""
+        return sum(self.answers[answer] for answer in _NO)
 
 
 def digest_of(entries: Iterable[Mapping[str, Any]], *, since: float, complete: bool = True) -> Digest:
@@ -93,10 +111,19 @@ def digest_of(entries: Iterable[Mapping[str, Any]], *, since: float, complete: b
     )
 
 
-def digest_line(digest: Digest, since: str) -> str:
-    """`since 02:00: 3 kills, 14 approvals, 2 left, $41`."""
+def digest_line(digest: Digest, since: str, standing: Standing | None = None) -> str:
+    """`since 02:00: 3 kills, 14 approvals, 2 left, $41`: what the runs have cost that ended since or are live.
+
+    Without what stands now, the calls left and the dollars are those that the entries tell of, and are marked so.
+    """
     parts = [_many(digest.kills, "kill") + (f" ({digest.unconfirmed} UNCONFIRMED)" if digest.unconfirmed else "")]
-    parts += [_many(digest.approvals, "approval"), f"{digest.left} left", f"${digest.cost_usd:,.0f}"]
+    parts += [_many(digest.approvals, "approval")]
+    parts += [_many(digest.refusals, "refusal")] if digest.refusals else []
+    if standing is None:
+        parts += [f"{digest.left} of those asked since left", f"${digest.cost_usd:,.0f} by runs that ended"]
+    else:
+        known = "" if standing.cost_known else "≥"
+        parts += [f"{standing.left} left", f"{known}${digest.cost_usd + standing.cost_usd:,.0f}"]
     begins = "" if digest.complete else " (older entries are not counted)"
     return f"since {since}{begins}: " + ", ".join(parts)
 

@@ -48,13 +48,18 @@ class Effect:
 
 
 def effect_lines(effect: Effect, *, width: int) -> list[Line]:
-    """The effect, our words first; the words of databases and files stand in fences."""
+    """The effect, in our words."""
     lines: list[Line] = []
     if effect.words:
         lines += _titled("EFFECT", effect.words, effect.tone, width)
     if effect.problem:
         lines += _titled("EFFECT", f"not {'all ' if effect.words else ''}known: {effect.problem}", "warn", width)
-    lines += _titled("", f"nothing was run; looked up in {effect.source}", "dim", width)
+    return [fit_line(line, width) for line in lines]
+
+
+def effect_details(effect: Effect, *, width: int) -> list[Line]:
+    """Where it was looked up, and what databases and files say of it, in fences."""
+    lines = _titled("EFFECT", f"nothing was run; looked up in {effect.source}", "dim", width)
     if effect.plan:
         lines += fenced(
             "HOW THE DATABASE WOULD GO ABOUT IT", "\n".join(safe_line(one) for one in effect.plan), width=width

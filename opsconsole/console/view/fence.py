@@ -50,6 +50,11 @@ def fenced_spans(title: str, spans: Iterable[Span], *, width: int, lines_max: in
     return lines
 
 
+def is_cut(lines: list[Line], *, lines_max: int = LINES_MAX) -> bool:
+    """Whether these lines, of one fence, are not all of its text: such a fence has a line more, which says so."""
+    return len(lines) > lines_max + 2
+
+
 def _lines(spans: Iterable[Span]) -> Iterable[Line]:
     """Spans line by line, with tabs as what they are."""
     line: list[Span] = []

@@ -1,37 +1,23 @@
-"""The lines around every view: header, banner, hints and help; they hold nothing of the views themselves."""
+"""The lines around every view: header, hints and help; they hold nothing of the views themselves."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import tzinfo
 
 from opsconsole.console.actions import ACTIONS, EVERYWHERE, Action, ViewName, hints
-from opsconsole.console.view.amounts import age, time_of_day
+from opsconsole.console.view.amounts import age
 from opsconsole.console.view.limits import limit_line
-from opsconsole.console.view.line import Line, Span, first_that_fits, fit, fit_line, two_ends, width_of, wrap_words
-from opsconsole.console.view.session import LinkPhase, Session
-from opsconsole.protocol.limits import Close
-
-SILENT_SECONDS = 15.0
-"""The hub says something at least every ten seconds; after this long without, the screen says so."""
-
-_ADVICE: dict[int, str] = {
-    401: "the token is not accepted, or no longer: check --token, OPSCONSOLE_TOKEN or the operator.token file",
-    403: "this token may not watch runs: a role of observer or above is needed",
-    426: "hub and console speak different versions: install the same version of both",
-    Close.PROTOCOL_ERROR: "hub and console misunderstand each other: install the same version of both and report it",
-    Close.UNAUTHORISED: "the token has expired or was revoked: get a new one (opsconsole tokens create)",
-    Close.SUPERSEDED: "another console took this session's place",
-    Close.FORBIDDEN: "this token may not do that: a role of observer or above is needed",
-    Close.VERSION: "hub and console speak different versions: install the same version of both",
-}
+from opsconsole.console.view.line import Line, Span, fit, fit_line, two_ends, width_of, wrap_words
+from opsconsole.console.view.link_lines import link_mark
+from opsconsole.console.view.session import Session
 
 
 def header(session: Session, *, now: float, width: int, demo: bool = False) -> Line:
     """The first line: whether it is live, how many wait, what it costs."""
     board, queue = session.board, session.queue
-    hub_now = session.clock.at(now if session.online or not session.link.ever else session.link.heard_at)
-    live = _live(session, now)
+    is_old = session.link.ever and not session.is_fresh(now=now)
+    hub_now = session.clock.at(session.link.heard_at if is_old else now)
+    live = link_mark(session, now=now)
     name = " opsconsole" + (" DEMO DATA" if demo else "")
     left: Line = ((name, "title"), live)
     who: Line = ((f"{session.link.principal} ({session.link.role}) ", "dim"),) if session.link.principal else ()
@@ -40,7 +26,9 @@ def header(session: Session, *, now: float, width: int, demo: bool = False) -> L
     waiting: list[Span] = []
     if queue.pending:
         waited = f" oldest {age(hub_now - oldest)}" if oldest is not None else ""
-        waiting = [(f" ◆ {len(queue.pending)} waiting{waited} ", "ask")]
+        passed = len(queue.passed_to(session.link.principal))
+        for_me = f" →{passed} you" if passed else ""
+        waiting = [(f" ◆ {len(queue.pending)} waiting{waited}{for_me} ", "ask")]
     if board.unconfirmed:
         waiting.insert(0, (f" ✖ {len(board.unconfirmed)} KILL UNCONFIRMED ", "alarm"))
     if session.audit_broken:
@@ -64,59 +52,6 @@ def header(session: Session, *, now: float, width: int, demo: bool = False) -> L
         if width_of(first) + width_of(last) < width:
             return two_ends(first, last, width)
     return fit_line((*waiting, live), width)
-
-
-def _live(session: Session, now: float) -> Span:
-    if not session.online:
-        return " ✖ OFFLINE ", "alarm"
-    return (" ● live ", "good") if now - session.link.heard_at < SILENT_SECONDS else (" ◌ SILENT ", "alarm")
-
-
-def banner(session: Session, *, now: float, width: int, zone: tzinfo) -> Line | None:
-    """The whole-width warning about the link; None when there is nothing to warn of."""
-    link = session.link
-    hub_now = session.clock.at(now)
-    queued = len(session.outbox.queued())
-    waiting = f" · {queued} kill{'s' if queued > 1 else ''} queued" if queued else ""
-    if link.phase is LinkPhase.ONLINE:
-        silent = now - link.heard_at
-        if silent < SILENT_SECONDS:
-            alarm = session.hub.alarm
-            return fit_line(((f" ▲ {alarm}", "alarm"),), width) if alarm else None
-        return fit_line(((f" ▲ the hub has been silent for {age(silent)}: what is shown may be old", "alarm"),), width)
-    if link.phase is LinkPhase.REFUSED:
-        return _refused(session, width=width, zone=zone)
-    again = "" if link.retry_at is None else f" · retry in {age(max(0.0, link.retry_at - now) + 0.99)}"
-    if not link.ever:
-        why = f": {link.reason}" if link.reason else ""
-        return fit_line(((f" … connecting{why}{again}", "alarm"),), width)
-    frozen = time_of_day(hub_now - (now - link.heard_at), zone)
-    old = age(now - link.heard_at)
-    lines: tuple[Line, ...] = (
-        ((f" ✖ OFFLINE {old} · as of {frozen}{waiting}{again} · ^r now · runs GO ON, decisions are off", "alarm"),),
-        ((f" ✖ OFFLINE {old} · as of {frozen}{waiting}{again}", "alarm"),),
-        ((f" ✖ OFFLINE {old} · as of {frozen}{waiting}", "alarm"),),
-    )
-    return fit_line(first_that_fits(lines, width), width)
-
-
-def _refused(session: Session, *, width: int, zone: tzinfo) -> Line:
-    """The hub wants nothing of this console any more: why, what to do, and how old what is shown is."""
-    link = session.link
-    advice = _ADVICE.get(link.code, "it says not to try again")
-    said = "" if link.reason in ("", f"HTTP {link.code}") else f" {link.reason}"
-    frozen = time_of_day(session.clock.at(link.heard_at), zone)
-    old = f" · as of {frozen}" if link.ever else ""
-    brief = advice.partition(":")[0]
-    candidates = (
-        f" ✖ REFUSED by the hub ({link.code}{said}): {advice}{old} · ^r tries again",
-        f" ✖ REFUSED by the hub: {advice}{old} · ^r tries again",
-        f" ✖ REFUSED ({link.code}): {brief}{old} · ^r tries again",
-        f" ✖ REFUSED: {brief}{old}",
-        f" ✖ REFUSED: {brief}",
-    )
-    lines: tuple[Line, ...] = tuple(((words, "alarm"),) for words in candidates)
-    return fit_line(first_that_fits(lines, width), width)
 
 
 HELP = "show_help"
@@ -165,8 +100,10 @@ _TITLES: dict[ViewName, str] = {
 _NOTES = (
     "x kills at once. It does nothing while you type, nor within 0.4 s after another run came under the cursor.",
     "A decision goes to the call that has been under the cursor, unchanged, for 0.4 s, with the digest on screen.",
+    "Nothing is approved before its arguments were on screen to their end: J goes on, enter gives it the whole view.",
     "Enter never approves. A new approval never moves the focus or the cursor.",
     "While the link is down only a kill is taken: it is queued, shown as queued, and expires after two minutes.",
+    "While the hub is SILENT nothing is decided, as what is shown may be old; a kill is sent.",
     "Proof: process = exit and an empty tree were seen; cooperative = the agent ended the run itself; none = unproven.",
     "Everything here has a twin on the command line: opsconsole --help.",
 )

@@ -9,21 +9,25 @@ from typing import Any
 
 from opsconsole.console.view.agreement import found, must_say_yes, said_yes
 from opsconsole.console.view.amounts import age, money, short_id, time_of_day
-from opsconsole.console.view.fence import fenced, fenced_spans
+from opsconsole.console.view.call_in_short import call_in_short
+from opsconsole.console.view.fence import fenced, fenced_spans, is_cut
 from opsconsole.console.view.highlight import argument_spans
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.line import Line, Span, Tone, cut, fit, fit_line, width_of, wrap_words
 from opsconsole.console.view.offers import offers
 from opsconsole.console.view.presence import have, names
+from opsconsole.console.view.reading import is_whole
 from opsconsole.console.view.timeline_lines import pretty
 from opsconsole.domain.approval import SETTLED, ApprovalStatus, Delivery
-from opsconsole.domain.text import safe, safe_line
+from opsconsole.domain.text import PANE_CHARS_MAX, safe, safe_line
 from opsconsole.domain.tool_call import CallKind, Risk
 from opsconsole.protocol.rows import ApprovalRow, RunRow
 
 MESSAGES_MAX = 30
 """Messages of a conversation shown with a held model call: the newest."""
 TOOL_LINES_MAX = 12
+ARGUMENT_LINES_MAX = 2_000
+"""Lines of arguments that are shown: a longer call cannot be approved here, as nobody would have seen all of it."""
 CALL_CHARS_MAX = 240
 """Arguments of a call in a conversation that stay on one line."""
 
@@ -33,18 +37,27 @@ _RISKS: dict[Risk, tuple[str, Tone]] = {
     Risk.HIGH: ("▲▲▲  HIGH", "bad"),
     Risk.CRITICAL: ("▲▲▲▲ CRIT", "alarm"),
 }
+RUN_FROM_CELLS = 72
+"""From this width on, the queue tells the runs of one agent apart."""
+_HEADS = ((72, (10, 16, 15)), (60, (5, 12, 14)), (50, (5, 10, 9)), (0, (5, 10, 0)))
+"""Least width of the queue -> cells of the risk, of the tool and of the agent; 0: no agent."""
+CLAIM_CELLS_MAX = 8
 _SETTLED_TONES: dict[ApprovalStatus, Tone] = {ApprovalStatus.REJECTED: "warn", ApprovalStatus.EXPIRED: "warn"}
 
 
-def queue_line(row: ApprovalRow, *, now: float, width: int) -> Line:
-    """One held call in the queue, in exactly `width` cells."""
-    risk, tone = _RISKS[row.risk]
+def queue_line(row: ApprovalRow, *, now: float, width: int, me: str = "") -> Line:
+    """One held call in the queue, in exactly `width` cells, for the operator `me`; the risk is always a word."""
     settled = row.status in SETTLED
+    risk, tone = _RISKS[row.risk]
+    risk_cells, tool_cells, agent_cells = next(cells for least, cells in _HEADS if width >= least)
+    agent = f"{row.agent} {short_id(row.run)}" if width >= RUN_FROM_CELLS else row.agent
     end = _fate(row, now, room=width // 3) if settled else f"{age(now - row.requested_at)} ≤{age(row.expires_at - now)}"
-    head: list[Span] = [(fit(risk, 10 if width >= 60 else 4), "dim" if settled else tone)]
-    head.append((fit(safe_line(row.tool), 16 if width >= 60 else 11) + " ", "dim" if settled else "strong"))
-    if width >= 72:
-        head.append((fit(safe_line(f"{row.agent} {short_id(row.run)}"), 15) + " ", "dim"))
+    head: list[Span] = [(fit(risk if risk_cells > 5 else risk.split()[1], risk_cells), "dim" if settled else tone)]
+    head.append((fit(safe_line(row.tool), tool_cells) + " ", "dim" if settled else "strong"))
+    if agent_cells:
+        head.append((fit(safe_line(agent), agent_cells) + " ", "dim"))
+    if mark := _whose(row, me):
+        head.append((mark, "hold" if row.claimed_by != me else "ask"))
     room = width - width_of(head) - len(end) - 1
     head.append((fit(_in_short(row), max(0, room)), "dim" if settled else "plain"))
     urgent = not settled and row.expires_at - now < 60
@@ -52,11 +65,19 @@ def queue_line(row: ApprovalRow, *, now: float, width: int) -> Line:
     return fit_line((*head, (f" {end}", last)), width)
 
 
+def _whose(row: ApprovalRow, me: str) -> str:
+    """`→you `: somebody passed it on to this operator; `◉ben `: looked at by somebody, or passed on to them."""
+    if row.claimed_by is None or row.status in SETTLED:
+        return ""
+    mark = "→" if row.passed_by else "◉"
+    return f"{mark}{'you' if row.claimed_by == me else safe_line(row.claimed_by, limit=CLAIM_CELLS_MAX)} "
+
+
 def _in_short(row: ApprovalRow) -> str:
     if row.kind is CallKind.MODEL_CALL:
         messages = row.args.get("messages")
         return f"{len(messages)} messages" if isinstance(messages, list) else "a model call"
-    given = "  ".join(safe_line(f"{name}={value}") for name, value in row.args.items())
+    given = call_in_short(row.args)
     return f"{said_yes(row)}  {given}" if row.groups else given
 
 
@@ -72,11 +93,24 @@ def _fate(row: ApprovalRow, now: float, *, room: int = 200) -> str:
     return next((text for text in map(safe_line, words) if len(text) <= room), safe_line(words[-1]))
 
 
-def held_call_body(held: HeldCall, *, width: int) -> list[Line]:
-    """The exact arguments, the agent's words in a fence of their own, and what became of the call."""
+def what_is_asked(held: HeldCall, *, width: int) -> tuple[list[Line], bool]:
+    """What a yes lets run: the exact arguments, or what a model is asked; and whether no argument is left out."""
     row = held.row
-    shown = conversation(row.args, width=width) if row.kind is CallKind.MODEL_CALL else arguments(row, width=width)
-    lines = list(shown)
+    if row.kind is CallKind.MODEL_CALL:
+        return conversation(row.args, width=width), True
+    lines = arguments(row, width=width)
+    is_written = all(isinstance(value, str) or len(pretty(value)) <= PANE_CHARS_MAX for value in row.args.values())
+    return lines, is_written and is_whole(held.args, row.args) and not is_cut(lines, lines_max=ARGUMENT_LINES_MAX)
+
+
+def held_call_words(held: HeldCall, *, width: int, zone: tzinfo) -> list[Line]:
+    """What a decision is bound to, the agent's words in a fence of their own, and what became of the call."""
+    row = held.row
+    asked = f"asked {time_of_day(row.requested_at, zone)}  {row.digest}"
+    lines: list[Line] = [
+        (("BOUND " if index == 0 else "      ", "dim"), (part, "dim"))
+        for index, part in enumerate(wrap_words(asked, width - 6))
+    ]
     if row.agent_reason:
         lines += fenced("THE AGENT SAYS (its own words, unchecked)", f"“{row.agent_reason}”", width=width)
     lines += _aftermath(row, width=width)
@@ -84,9 +118,9 @@ def held_call_body(held: HeldCall, *, width: int) -> list[Line]:
 
 
 def held_call_facts(
-    held: HeldCall, run: RunRow | None, *, now: float, width: int, zone: tzinfo, looking: Sequence[str] = ()
+    held: HeldCall, run: RunRow | None, *, now: float, width: int, looking: Sequence[str] = ()
 ) -> list[Line]:
-    """Risk, rule, run, who else has it open, and the digest that a decision is bound to."""
+    """Risk, rule, run, and who else has it open."""
     row = held.row
     risk, tone = _RISKS[row.risk]
     lines: list[Line] = [
@@ -108,21 +142,21 @@ def held_call_facts(
             lines.append(((f"LINK  {run.link}: a decision will be delivered when the run is back", "warn"),))
     lines.append((("RUN   ", "dim"), (who, "plain")))
     if row.claimed_by:
-        lines.append(((f"CLAIM {safe_line(row.claimed_by)} looks at it, or was asked to", "hold"),))
+        lines.append(((f"CLAIM {_claim(row)}", "hold"),))
     if looking:
         lines.append(((f"OPEN  {names(looking)} {have(looking)} it open too", "hold"),))
-    asked = f"asked {time_of_day(row.requested_at, zone)}  {row.digest}"
-    lines += [
-        (("BOUND " if index == 0 else "      ", "dim"), (part, "dim"))
-        for index, part in enumerate(wrap_words(asked, width - 6))
-    ]
     return lines
+
+
+def _claim(row: ApprovalRow) -> str:
+    whom = safe_line(row.claimed_by or "")
+    return f"passed on to {whom} by {safe_line(row.passed_by)}" if row.passed_by else f"{whom} looks at it"
 
 
 def arguments(row: ApprovalRow, *, width: int) -> list[Line]:
     """The exact arguments in a fence: one line each where they fit, long texts as they would be written."""
     title = "ARGUMENTS, exactly" if not row.masked else "ARGUMENTS, secrets masked (the digest covers the real ones)"
-    return fenced_spans(title, _arguments(row.args), width=width)
+    return fenced_spans(title, _arguments(row.args), width=width, lines_max=ARGUMENT_LINES_MAX)
 
 
 def _arguments(args: dict[str, Any]) -> Iterator[Span]:

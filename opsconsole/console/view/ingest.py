@@ -33,6 +33,11 @@ IN_PART = "row"
 class BadRow(ValueError):
     """The hub sent a row that this version cannot read; the console says so and goes on."""
 
+    def __init__(self, why: str, *, key: object) -> None:
+        super().__init__(why)
+        self.key = safe_cell(str(key))
+        """What it is called."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldCall:
@@ -69,13 +74,13 @@ def run_row(raw: dict[str, Any], plain: bool = False) -> RunRow:
     try:
         return RunRow.model_validate(told)
     except ValidationError as error:
-        return _in_part(told, error)
+        return _in_part(told, error, raw.get("key"))
 
 
-def _in_part(told: dict[str, Any], error: ValidationError) -> RunRow:
+def _in_part(told: dict[str, Any], error: ValidationError, key: object) -> RunRow:
     unread = {str(part["loc"][0]) for part in error.errors(include_url=False, include_input=False) if part["loc"]}
     if not unread or not unread <= _MAY_BE_LEFT_OUT:
-        raise BadRow(_first(error)) from None
+        raise BadRow(_first(error), key=key) from None
     mark = {"id": f"{told['key']}:row", "kind": IN_PART, "level": "critical", "at": told["progress_at"]}
     alerts = [] if "alerts" in unread else told.get("alerts", [])
     known = {name: value for name, value in told.items() if name not in unread}
@@ -88,7 +93,7 @@ def held_call(raw: dict[str, Any], plain: bool = False) -> HeldCall:
     try:
         row = ApprovalRow.model_validate(in_pane(raw))
     except ValidationError as error:
-        raise BadRow(_first(error)) from None
+        raise BadRow(_first(error), key=raw.get("key")) from None
     args = raw.get("args")
     return HeldCall(row=row, args=args if isinstance(args, dict) else {})
 
@@ -104,7 +109,7 @@ def one_line(value: Any, depth: int = 0) -> Any:
             key if key in _FIELDS else safe_cell(str(key)): item if type(item) in _WORDLESS else _inner(item, depth)
             for key, item in value.items()
         }
-    if isinstance(value, list):
+    if isinstance(value, list | tuple):
         return TOO_DEEP if depth >= DEPTH_MAX else [_inner(item, depth) for item in value]
     return value
 
@@ -114,7 +119,7 @@ def _inner(item: Any, depth: int) -> Any:
     kind = type(item)
     if kind is str:
         return item if item.isascii() and item.isprintable() and len(item) <= CELL_CHARS_MAX else safe_line(item)
-    return one_line(item, depth + 1) if kind is dict or kind is list else item
+    return one_line(item, depth + 1) if kind is dict or kind is list or kind is tuple else item
 
 
 def safe_cell(text: str) -> str:

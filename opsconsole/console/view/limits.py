@@ -59,7 +59,8 @@ def hub_row(raw: dict[str, Any], _plain: bool = False) -> HubRow:
     try:
         return HubRow.model_validate(one_line(raw))
     except ValidationError as error:
-        raise BadRow(str(error.errors(include_url=False, include_input=False)[0]["msg"])) from None
+        why = str(error.errors(include_url=False, include_input=False)[0]["msg"])
+        raise BadRow(why, key=raw.get("key")) from None
 
 
 def first_to_fill(limits: Iterable[LimitRow], now: float) -> LimitRow | None:

@@ -91,7 +91,7 @@ def _wrapped(spans: Line, width: int, *, first: Line = (), rest: Line | None = N
     """Spans broken between words, under `first`; `rest` (or as many blanks) stands before the further lines."""
     taken = sum(cell_len(text) for text, _ in first)
     if taken >= width - 2:
-        first, taken = (), 0
+        first, rest, taken = (), (), 0
     before = rest if rest is not None else ((" " * taken, "plain"),) if taken else ()
     room = width - taken
     line: list[Span] = list(first)

@@ -134,6 +134,15 @@ class CommandOutbox:
         """What waits for the link."""
         return [entry for entry in self.entries.values() if entry.status is Sent.QUEUED]
 
+    def unanswered(self, *, before: float) -> list[Entry]:
+        """What was sent before a time and has no answer yet."""
+        return [entry for entry in self.entries.values() if entry.status is Sent.SENT and entry.at < before]
+
+    def give_up_queued(self, *, now: float) -> None:
+        """The link will not come back by itself: what waits for it has waited long enough."""
+        for entry in self.queued():
+            entry.until = now
+
     def _forget_old(self) -> None:
         settled = [entry.id for entry in self.entries.values() if entry.status not in UNSETTLED]
         for command_id in settled[: max(0, len(settled) - KEPT_MAX)]:

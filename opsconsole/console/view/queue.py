@@ -44,6 +44,11 @@ class Queue:
         held = [self.rows.by_key[key] for key in self.pending]
         return sorted((one for one in held if one.row.run == run), key=lambda one: one.row.requested_at)
 
+    def passed_to(self, who: str) -> list[HeldCall]:
+        """The calls that wait and that somebody passed on to `who`, oldest first."""
+        held = [one for key in self.pending if (one := self.rows.by_key[key]).row.claimed_by == who]
+        return sorted((one for one in held if one.row.passed_by), key=lambda one: one.row.requested_at)
+
     def oldest(self) -> float | None:
         """When the longest waiting call was held (hub clock), or None."""
         return min((self.rows.by_key[key].row.requested_at for key in self.pending), default=None)

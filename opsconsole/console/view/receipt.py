@@ -27,11 +27,19 @@ _PENDING: dict[Sent, tuple[str, Tone]] = {
 
 
 def receipt(
-    entry: Entry, rows: list[RunRow], *, kin: Sequence[RunRow] = (), total: int, now: float, monotonic: float
+    entry: Entry,
+    rows: list[RunRow],
+    *,
+    kin: Sequence[RunRow] = (),
+    remains: Sequence[Line] = (),
+    total: int,
+    now: float,
+    monotonic: float,
 ) -> list[Line]:
     """The receipt of one kill command.
 
-    `rows` are those of its runs that the board shows, `total` how many it names, `kin` the runs that died with one.
+    `rows` are those of its runs that the board shows, `total` how many it names, `kin` the runs that died with one,
+    `remains` what they left, which stands before the list of runs.
     """
     if entry.status in _PENDING:
         text, tone = _PENDING[entry.status]
@@ -41,8 +49,8 @@ def receipt(
         return [((f"KILL {_named(rows, total)}: REFUSED {entry.code} {entry.message}", "alarm"),)]
     head = _head(entry, rows, total)
     if total == 1 and len(rows) == 1:
-        return [head, *_one(rows[0], now), *[_short(row) for row in kin]]
-    return [head, *[_short(row) for row in _worst_first(rows)]]
+        return [head, *_one(rows[0], now), *remains, *[_short(row) for row in kin]]
+    return [head, *remains, *[_short(row) for row in _worst_first(rows)]]
 
 
 def resume_line(row: RunRow) -> list[Line]:
@@ -111,7 +119,8 @@ def _short(row: RunRow) -> Line:
         return ((who, "strong"), (row.state.value, "dim"))
     took = "" if kill.total_ms is None else f" in {milliseconds(kill.total_ms)}"
     tone: Tone = "alarm" if kill.status == "unconfirmed" else "plain" if is_dead(row) else "warn"
-    return ((who, "strong"), (f"{kill.status} (proof: {kill.proof.value}){took}", tone))
+    points = "".join(f"  {point.name} {milliseconds(point.ms)} {point.outcome}" for point in kill.points)
+    return ((who, "strong"), (f"{kill.status} (proof: {kill.proof.value}){took}", tone), (points, "dim"))
 
 
 def _worst_first(rows: list[RunRow]) -> list[RunRow]:

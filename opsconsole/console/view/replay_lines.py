@@ -36,9 +36,9 @@ def when_line(head: Playhead, *, now: float, width: int, zone: tzinfo) -> Line:
 
 
 def moment_line(head: Playhead, *, width: int) -> Line:
-    """What was known of the run then."""
+    """What was known of the run then; its cost is what its authors told with their turns, which no table believes."""
     moment = head.tape.moment(head.index)
-    cost = "" if moment.cost_usd is None else f"  {money(moment.cost_usd)}"
+    cost = "" if moment.cost_usd is None else f"  ≈{money(moment.cost_usd)} as told"
     calls = f"  {moment.open_calls} open call{'s' if moment.open_calls != 1 else ''}" if moment.open_calls else ""
     numbers = f"  {moment.turns} turns  {count(moment.tokens)} tokens{cost}{calls}"
     return fit_line(

@@ -21,21 +21,31 @@ class Ringer:
     quiet: Callable[[int], bool] = lambda minute: False
     """Whether a minute of the day is one of the quiet hours: then only an unconfirmed kill rings."""
     _calls: set[str] | None = None
+    _passed: set[str] = field(default_factory=set)
     _unconfirmed: set[str] = field(default_factory=set)
     _waiting: int = -1
 
-    def look(self, calls: Iterable[str], unconfirmed: Iterable[str], *, now: float, zone: tzinfo) -> str:
-        """What to write to the terminal for what waits and what has no proof now; hub clock."""
-        calls, unconfirmed = set(calls), set(unconfirmed)
+    def look(
+        self,
+        calls: Iterable[str],
+        unconfirmed: Iterable[str],
+        *,
+        passed: Iterable[str] = (),
+        now: float,
+        zone: tzinfo,
+    ) -> str:
+        """What to write to the terminal for what waits, was passed on to this operator, and has no proof; hub clock."""
+        calls, unconfirmed, passed = set(calls), set(unconfirmed), set(passed)
         new_calls = len(calls - self._calls) if self._calls is not None else 0
         new_kills = len(unconfirmed - self._unconfirmed) if self._calls is not None else 0
-        self._calls, self._unconfirmed = calls, unconfirmed
+        new_passed = len(passed - self._passed) if self._calls is not None else 0
+        self._calls, self._unconfirmed, self._passed = calls, unconfirmed, passed
         if self.way == "off":
             return ""
         rung = ""
         here = datetime.fromtimestamp(now, zone)
-        if new_kills or (new_calls and not self.quiet(here.hour * 60 + here.minute)):
-            rung = self._ring(_words(new_calls, new_kills, len(calls)))
+        if new_kills or ((new_calls or new_passed) and not self.quiet(here.hour * 60 + here.minute)):
+            rung = self._ring(_words(new_calls, new_passed, new_kills, len(calls)))
         return self._title(len(calls)) + rung
 
     def forget(self) -> None:
@@ -56,7 +66,8 @@ class Ringer:
         return f"\x1b]2;({waiting}) {TITLE}\x1b\\" if waiting else f"\x1b]2;{TITLE}\x1b\\"
 
 
-def _words(calls: int, kills: int, waiting: int) -> str:
+def _words(calls: int, passed: int, kills: int, waiting: int) -> str:
     parts = [f"{kills} kill{'s' if kills > 1 else ''} WITHOUT PROOF"] if kills else []
+    parts += [f"{passed} call{'s' if passed > 1 else ''} passed on to you"] if passed else []
     parts += [f"{calls} new call{'s' if calls > 1 else ''} to decide, {waiting} waiting"] if calls else []
     return "; ".join(parts)

@@ -47,7 +47,7 @@ class Rows(Generic[RowT]):
 
     def __init__(
         self,
-        read: Callable[[dict[str, Any], bool], RowT],
+        read: Callable[[Any, bool], RowT],
         changed: Callable[[str, RowT | None, RowT | None], None] = lambda key, before, after: None,
     ) -> None:
         self.by_key: dict[str, RowT] = {}
@@ -129,24 +129,23 @@ class Rows(Generic[RowT]):
         """The connection went while a snapshot was under way."""
         self._staged = None
 
-    def _stage(self, staged: dict[str, RowT], raw: dict[str, Any], plain: bool) -> None:
+    def _stage(self, staged: dict[str, RowT], raw: Any, plain: bool) -> None:
         try:
             row = self._read(raw, plain)
-        except BadRow:
-            self._staged_unread.add(str(raw.get("key")))
+        except BadRow as bad:
+            self._staged_unread.add(bad.key)
         else:
             staged[row.key] = row
 
-    def _follow(self, raw: dict[str, Any], plain: bool) -> None:
+    def _follow(self, raw: Any, plain: bool) -> None:
         """What stood there is not so any more, whether or not the news can be read."""
-        key = str(raw.get("key"))
         try:
             row = self._read(raw, plain)
-        except BadRow:
-            self._unread.add(key)
-            self._put(key, None)
+        except BadRow as bad:
+            self._unread.add(bad.key)
+            self._put(bad.key, None)
         else:
-            self._unread.discard(key)
+            self._unread.discard(row.key)
             self._leaving.discard(row.key)
             self._put(row.key, row)
 

@@ -43,6 +43,7 @@ def in_full(held: HeldCall, *, now: float, width: int) -> list[Line]:
     lines: list[Line] = [
         (("held: ", "dim"), (safe_line(f"{row.why} (rule {row.rule})"), "plain")),
         (("ruling: ", "dim"), (f"{words}{took}", tone)),
+        (("digest of the approval: ", "dim"), (safe_line(row.digest), "plain")),
     ]
     if row.note:
         lines.append((("note: ", "dim"), (safe_line(row.note), "plain")))

@@ -18,7 +18,7 @@ from opsconsole.console.view.presence import Others, others
 from opsconsole.console.view.queue import Queue
 from opsconsole.console.view.rows import Applied, Rows, Steps, at_once
 from opsconsole.console.view.timeline import Timeline
-from opsconsole.domain.command import Do
+from opsconsole.domain.command import Do, Role, may
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.frames import (
     Ack,
@@ -34,7 +34,14 @@ from opsconsole.protocol.frames import (
     Sub,
     Welcome,
 )
+from opsconsole.protocol.limits import BEAT_SECONDS
 
+SIGNS_MISSED_MAX = 3
+"""Signs of life that may be missed; then what is shown is called old and nothing is decided on it."""
+SIGN_LATE_SECONDS = 1.0
+"""How much later than it was due a sign may come: a busy machine or line is no silence."""
+SILENT_SECONDS = 15.0
+"""Silence is said after this long at the latest, however seldom a hub shows that it is alive."""
 BOARD_SUB = "board"
 APPROVALS_SUB = "approvals"
 HUB_SUB = "hub"
@@ -57,13 +64,22 @@ class LinkState:
     """Whether it was ever open: before that there is no data that could be old."""
     changed_at: float = 0.0
     heard_at: float = 0.0
+    """When a frame was heard last: what is shown is as old as that."""
+    bytes_at: float = 0.0
+    """When anything came from the hub last, also a part of a frame: a slow line is not a silent one."""
+    sign_seconds: float = BEAT_SECONDS
+    """How often the hub says something at least."""
     code: int = 0
     reason: str = ""
     retry_at: float | None = None
+    trying: bool = False
+    """Whether it is being opened just now."""
     attempts: int = 0
     principal: str = ""
     role: str = ""
     epoch: str = ""
+    token_ends: float | None = None
+    """Hub clock: when this console's token expires."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -110,6 +126,25 @@ class Session:
         """Whether the hub's welcome has come and the connection still stands."""
         return self.link.phase is LinkPhase.ONLINE
 
+    def behind_seconds(self, *, now: float) -> float | None:
+        """How old what is shown is, once the hub should have said something and has not; None while it is in time."""
+        old = now - self.link.heard_at
+        return old if self.online and old > self.link.sign_seconds + SIGN_LATE_SECONDS else None
+
+    def is_silent(self, *, now: float) -> bool:
+        """Whether the connection stands and nothing has come over it for too long."""
+        limit = min(SIGNS_MISSED_MAX * self.link.sign_seconds + SIGN_LATE_SECONDS, SILENT_SECONDS)
+        return self.online and now - max(self.link.heard_at, self.link.bytes_at) >= limit
+
+    def is_fresh(self, *, now: float) -> bool:
+        """Whether what is shown can be decided on: the connection stands, and the hub is heard."""
+        return self.online and not self.is_silent(now=now)
+
+    @property
+    def may_act(self) -> bool:
+        """Whether this console's role allows commands; of a role that this version does not know, the hub judges."""
+        return self.link.role not in _LOOKING
+
     @property
     def others(self) -> Others:
         """Who else is here, and what they have open."""
@@ -124,6 +159,8 @@ class Session:
             ever=True,
             changed_at=now,
             heard_at=now,
+            sign_seconds=welcome.sign_seconds or welcome.beat_seconds,
+            token_ends=welcome.token_ends,
             principal=safe_line(welcome.principal),
             role=safe_line(welcome.role),
             epoch=welcome.epoch,
@@ -137,6 +174,10 @@ class Session:
             frames.append(self._tail(self.timeline, welcome.epoch))
         self.looks_at = (None, None)  # a new connection is told anew
         return frames
+
+    def trying(self) -> None:
+        """The connection is about to be opened."""
+        self.link.retry_at, self.link.trying = None, True
 
     def received(self, frame: Frame, *, now: float, plain: bool = False) -> Outcome:
         """Apply one frame of an open connection; `plain` says that every text in it is printable ASCII."""
@@ -173,11 +214,15 @@ class Session:
         link.phase = LinkPhase.REFUSED if final else LinkPhase.OFFLINE
         link.attempts = 0 if was_online else link.attempts + 1
         link.changed_at = now if was_online or not link.changed_at else link.changed_at
-        link.code, link.reason, link.retry_at = code, safe_line(reason), retry_at
+        link.code, link.reason, link.retry_at, link.trying = code, safe_line(reason), retry_at, False
+        if final:
+            self.outbox.give_up_queued(now=now)
 
     def give(self, command: Command, *, now: float) -> tuple[Entry | None, list[Frame]]:
-        """A command of the operator: its entry (None = refused, the link is down) and what to send now."""
+        """A command of the operator: its entry (None = refused, as the link is) and what to send now."""
         self.version += 1
+        if self.link.phase is LinkPhase.REFUSED:
+            return None, []
         entry = self.outbox.give(command, online=self.online, now=now)
         return entry, [command] if entry is not None and self.online else []
 
@@ -207,7 +252,9 @@ class Session:
         """Once a second: what has waited too long."""
         for rows in (self.board.rows, self.queue.rows, self.hub.rows):
             rows.settle()
-        return [Notice(text=_late(entry), loud=entry.command.do is Do.KILL) for entry in self.outbox.expire(now=now)]
+        refused = self.link.phase is LinkPhase.REFUSED
+        late = self.outbox.expire(now=now)
+        return [Notice(text=_late(entry, refused), loud=entry.command.do is Do.KILL) for entry in late]
 
     def _rows(self, frame: Snap | Delta, plain: bool) -> Steps[list[Frame]]:
         if frame.sub == BOARD_SUB:
@@ -244,10 +291,12 @@ class Session:
         return Sub(sub=self._tail_sub, view="run", run=timeline.run, epoch=epoch, rev=timeline.rev)
 
 
-def _late(entry: Entry) -> str:
+_LOOKING = frozenset(str(role) for role in Role if not may(role, Role.OPERATOR))
+
+
+def _late(entry: Entry, refused: bool) -> str:
     what = f"{entry.command.do.value} {entry.command.run or entry.command.approval or ''}".strip()
     if entry.status.value == "expired":
-        return (
-            f"NOT SENT: {what} waited too long for the link. Nothing was stopped; look again and press the key again."
-        )
+        why = "cannot be sent, the hub refuses this console" if refused else "waited too long for the link"
+        return f"NOT SENT: {what} {why}. Nothing was stopped; look again and press the key again."
     return f"UNKNOWN: the hub never answered {what}; only the row tells whether it happened."

@@ -8,18 +8,20 @@ from datetime import tzinfo
 from typing import Any
 
 from opsconsole.console.view.amounts import day_and_time, short_id
-from opsconsole.console.view.digest import Digest, Note, digest_details, digest_line, digest_of
+from opsconsole.console.view.digest import Digest, Note, Standing, digest_details, digest_line, digest_of
 from opsconsole.console.view.fence import fenced
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.judges import Judge, judge_words, judges
 from opsconsole.console.view.line import Line, Tone, wrap_words
 from opsconsole.console.view.presence import Others, have, is_one_of_them
-from opsconsole.domain.approval import ApprovalStatus
+from opsconsole.domain.approval import OPEN, ApprovalStatus
+from opsconsole.domain.run import TERMINAL
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.rows import Present, RunRow
 
 PRESENT_MAX = 50
 """Lines about who looks at what."""
+NOBODY = "nobody else is here, and nothing is claimed or taken over"
 
 
 def present(rows: Mapping[str, RunRow], calls: Iterable[HeldCall], others: Others) -> list[str]:
@@ -67,13 +69,23 @@ def counted(entries: Iterable[Mapping[str, Any]], *, begin: float, complete: boo
     return Count(digest=digest, people=tuple(judges(entry for entry in taken if entry.get("at", 0) >= begin)))
 
 
-def shift_lines(count: Count, here: Iterable[str], *, width: int, zone: tzinfo) -> list[Line]:
+def standing(runs: Iterable[RunRow], calls: Iterable[HeldCall]) -> Standing:
+    """What stands now, by these rows; a call whose decision is being recorded still waits."""
+    live = [row for row in runs if row.state not in TERMINAL]
+    return Standing(
+        left=sum(1 for call in calls if call.row.status in OPEN),
+        cost_usd=sum(row.cost_usd for row in live),
+        cost_known=all(row.cost_known for row in live),
+    )
+
+
+def shift_lines(count: Count, now: Standing, here: Iterable[str], *, width: int, zone: tzinfo) -> list[Line]:
     """The whole text in at most `width` cells."""
     digest = count.digest
-    lines = _wrapped(digest_line(digest, day_and_time(digest.since, zone)), width, "strong")
+    lines = _wrapped(digest_line(digest, day_and_time(digest.since, zone), now), width, "strong")
     for detail in digest_details(digest):
         lines += _wrapped("  " + detail, width, "alarm" if detail.startswith("!") else "plain")
-    lines += _section("Now", here, width, "nobody else is here, and nothing is claimed or taken over")
+    lines += _section("Now", here, width, NOBODY)
     meter = [judge_words(judge) for judge in count.people]
     lines += _section("How people decided", meter, width, "nobody decided anything")
     lines += [(), (("Notes", "title"),)]

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from enum import IntEnum
 
-from opsconsole.console.view.amounts import age, hour_and_minute
+from opsconsole.console.view.amounts import age, count, hour_and_minute
 from opsconsole.console.view.line import Tone
 from opsconsole.domain.run import TERMINAL, RunState
-from opsconsole.protocol.rows import RunRow
+from opsconsole.domain.tool_call import Risk
+from opsconsole.protocol.rows import Alert, RunRow
 
 STALLED_SECONDS = 120.0
 """Without progress for this long, a run that claims to work is drawn as stalled; slow model calls take a minute."""
 PROOF_SECONDS = 15.0
 """A process ends soon after its agent's last word; after this long without proof a person should look."""
+PAUSING_SECONDS = 15.0
+"""A turn that is under way may end before a pause takes effect; after this long the run goes on in spite of it."""
 RECENT_FAILURE_SECONDS = 600.0
 """How long a failed run stays among those that need a person."""
 
@@ -25,23 +28,24 @@ class Rank(IntEnum):
 
     UNCONFIRMED = 0
     ZOMBIE = 1
-    APPROVAL = 2
-    INPUT = 3
-    CAPPED = 4
+    OVERRUN = 2
+    APPROVAL = 3
+    INPUT = 4
     TAKEOVER = 5
-    ALERT = 6
-    UNKNOWN = 7
+    CAPPED = 6
+    ALERT = 7
     STALLED = 8
-    STOPPING = 9
-    FAILED = 10
-    PAUSED = 11
-    WORKING = 12
-    ENDED = 13
+    UNKNOWN = 9
+    STOPPING = 10
+    FAILED = 11
+    PAUSED = 12
+    WORKING = 13
+    ENDED = 14
 
 
 WORKING = "working"
 """The word for a run that does nothing but work."""
-NEEDS_ME = frozenset(rank for rank in Rank if rank <= Rank.STALLED)
+NEEDS_ME = frozenset(rank for rank in Rank if rank <= Rank.UNKNOWN)
 """What `n` jumps to."""
 
 
@@ -188,17 +192,45 @@ def _held(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
         return None
     waiting = row.waiting
     more = f" +{row.pending_approvals - 1}" if row.pending_approvals > 1 else ""
-    what = row.doing or (waiting.what if waiting else "")
+    what = row.doing if waiting is None or row.doing.startswith(waiting.what) else waiting.what
+    risk = f"{_LOUD_RISKS[row.pending_risk]} " if row.pending_risk in _LOUD_RISKS else ""
     since = waiting.since if waiting else row.progress_at
-    return Status(glyph="◆", word="approval", tone="ask", rank=Rank.APPROVAL, now=f"{what}{more}", since=since)
+    return Status(glyph="◆", word="approval", tone="ask", rank=Rank.APPROVAL, now=f"{risk}{what}{more}", since=since)
+
+
+_LOUD_RISKS = {Risk.CRITICAL: "CRIT", Risk.HIGH: "HIGH"}
+
+
+def _limits_reached(row: RunRow) -> list[Alert]:
+    return [alert for alert in row.alerts if alert.kind == "limit" or (row.held_by and alert.kind == "breaker")]
+
+
+def _overrun(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
+    """Told to pause for its cap, and it goes on: no point of it can hold it, or the one that can does not."""
+    if row.state is not RunState.PAUSING or not over_a_cap(row):
+        return None
+    since = paused_since(row)
+    if now - since < PAUSING_SECONDS:
+        return None
+    text = f"OVER CAP, GOES ON: {beyond_cap(row)}"
+    return Status(glyph="$", word="overrun", tone="alarm", rank=Rank.OVERRUN, now=text, since=since)
+
+
+def paused_since(row: RunRow) -> float:
+    """Since when it is told to pause, as well as that is known."""
+    if row.waiting is not None and row.waiting.kind == "pause":
+        return row.waiting.since
+    return max((alert.at for alert in _limits_reached(row)), default=row.progress_at)
 
 
 def _capped(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
-    limits = [alert for alert in row.alerts if alert.kind == "limit" or (row.held_by and alert.kind == "breaker")]
+    limits = _limits_reached(row)
     if row.state not in (RunState.PAUSED, RunState.PAUSING) or not (limits or row.held_by or over_a_cap(row)):
         return None
     since = row.waiting.since if row.waiting else row.progress_at
     text = row.reason or (limits[-1].text if limits else "a cap is reached")
+    if row.state is RunState.PAUSING:
+        text = f"not paused yet: {text.removeprefix('paused at its limit: ')}"
     return Status(glyph="$", word="capped", tone="warn", rank=Rank.CAPPED, now=text, since=since)
 
 
@@ -229,6 +261,7 @@ _JUDGES: tuple[Callable[[RunRow, float, tzinfo], Status | None], ...] = (
     _stopping,
     _frozen,
     _unknown,
+    _overrun,
     _taken_over,
     _held,
     _capped,
@@ -263,9 +296,21 @@ def _how_it_ended(row: RunRow) -> str:
 
 def over_a_cap(row: RunRow) -> bool:
     """Whether the run has used up one of its limits."""
-    caps = row.caps
-    return (
-        (caps.cost_usd is not None and row.cost_usd >= caps.cost_usd)
-        or (caps.turns is not None and row.turns >= caps.turns)
-        or (caps.tokens is not None and row.input_tokens + row.output_tokens >= caps.tokens)
-    )
+    return bool(_used_up(row))
+
+
+def beyond_cap(row: RunRow) -> str:
+    """What it has used of the limits that are used up: `$100.62 of $5.00, 241 of 200 turns`."""
+    return ", ".join(_used_up(row))
+
+
+def _used_up(row: RunRow) -> list[str]:
+    caps, tokens = row.caps, row.input_tokens + row.output_tokens
+    found = []
+    if caps.cost_usd is not None and row.cost_usd >= caps.cost_usd:
+        found.append(f"${row.cost_usd:,.2f} of ${caps.cost_usd:,.2f}")
+    if caps.turns is not None and row.turns >= caps.turns:
+        found.append(f"{row.turns:,} of {caps.turns:,} turns")
+    if caps.tokens is not None and tokens >= caps.tokens:
+        found.append(f"{count(tokens)} of {count(caps.tokens)} tokens")
+    return found

@@ -16,6 +16,8 @@ from opsconsole.domain.text import safe, safe_line
 CARET = "▌"
 """Stands where the model's next word will be."""
 _QUOTED = ("reason", "text", "result", "error")
+_LABELS = {"digest": "digest of the call"}
+"""Where the name of a field could be taken for another thing: a decision is bound to the digest of its approval."""
 _HEAD = ("type", "id", "seq", "ts", "text", "args", "reason", "result", "error")
 
 
@@ -58,7 +60,9 @@ def step_detail(step: Step, *, width: int, zone: tzinfo, ruling: Sequence[Line] 
         ((f"{step.what} ", "key"), (day_and_time(step.at, zone), "plain"), (f"  position {step.place[0]}", "dim")),
     ]
     rest = {name: value for name, value in fields.items() if name not in _HEAD and value not in ("", None, {}, [])}
-    lines += [((f"{safe_line(name)}: ", "dim"), (_short(value), "plain")) for name, value in rest.items()]
+    lines += [
+        ((f"{_LABELS.get(name) or safe_line(name)}: ", "dim"), (_short(value), "plain")) for name, value in rest.items()
+    ]
     if step.aside:
         lines.append((("used: ", "dim"), (step.aside, "plain")))
     lines += ruling

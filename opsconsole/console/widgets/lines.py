@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
 
 from opsconsole.console.theme import Look, Painter
 from opsconsole.console.view.changes import Cells, changed_cells
 from opsconsole.console.view.line import Line
+from opsconsole.console.widgets.painted import Painted
 
 
-class Lines(Widget):
+class Lines(Painted):
     """Shows lines from the top; only those that changed are painted again."""
 
     def __init__(self, painter: Painter, *, id: str | None = None, classes: str | None = None) -> None:
@@ -43,7 +43,7 @@ class Lines(Widget):
     def render_line(self, y: int) -> Strip:
         """One line of the widget."""
         line = self._lines[y] if y < len(self._lines) else ()
-        return self.painter.strip(line, self.size.width, self.look).apply_style(self.rich_style)
+        return self.painter.strip(line, self.size.width, self.look, self.ground)
 
 
 def _at(lines: list[Line], y: int) -> Line | None:

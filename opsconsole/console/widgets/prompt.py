@@ -49,13 +49,18 @@ class Prompt(Horizontal):
         value: str,
         typed: Callable[[str], None] | None = None,
     ) -> None:
-        """Ask; `done` gets the text if it is given, `typed` whatever stands there meanwhile and in the end."""
+        """Ask; `done` gets the text if it is given, `typed` whatever stands there meanwhile and in the end.
+
+        A value that nobody is told of while it is typed is a proposal: the first letter replaces it.
+        """
         self._done, self._typed, self._before = done, typed, value
         text = " " + cut(label, max(1, int(self.app.size.width * LABEL_SHARE))) + ": "
         self.label.styles.width = width_of(((text, "key"),))
         self.label.show([((text, "key"),)])
         self.input.value = value
         self.input.cursor_position = len(value)
+        if typed is None:
+            self.input.select_all()
         self.add_class("-open")
         self.screen.set_focus(self.input, scroll_visible=False)
 

@@ -11,18 +11,18 @@ from textual import events
 from textual.geometry import Region
 from textual.message import Message
 from textual.strip import Strip
-from textual.widget import Widget
 
 from opsconsole.console.theme import CURSOR_MARK, NO_MARK, Look, Painter
 from opsconsole.console.view.changes import changed_cells
 from opsconsole.console.view.line import Line
+from opsconsole.console.widgets.painted import Painted
 
 WHEEL_LINES = 3
 MARK_CELLS = 1
 """The mark of the cursor stands before the row."""
 
 
-class RowList(Widget, can_focus=True, inherit_bindings=False):
+class RowList(Painted, can_focus=True, inherit_bindings=False):
     """Rows by key, in the order given; nothing moves under the cursor by itself."""
 
     class Opened(Message):
@@ -131,7 +131,7 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
         index = self.top + y
         if index >= len(self.keys):
             text = self.empty if y == 0 and not self.keys else ""
-            return self.painter.strip(((f" {text}", "dim"),), width).apply_style(self.rich_style)
+            return self.painter.strip(((f" {text}", "dim"),), width, "plain", self.ground)
         key = self.keys[index]
         due_key, line = self._due.pop(y, (None, ()))
         if due_key != key:
@@ -142,7 +142,7 @@ class RowList(Widget, can_focus=True, inherit_bindings=False):
         if selected:
             look = "dimmed cursor" if self.dimmed else "cursor"
         mark = CURSOR_MARK if selected else NO_MARK
-        return self.painter.strip((*mark, *line), width, look).apply_style(self.rich_style)
+        return self.painter.strip((*mark, *line), width, look, self.ground)
 
     def on_click(self, event: events.Click) -> None:
         """A click selects, two open; none decides."""

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from textual import events
 from textual.strip import Strip
-from textual.widget import Widget
 
 from opsconsole.console.theme import Look, Painter
 from opsconsole.console.view.line import Line
+from opsconsole.console.widgets.painted import Painted
 
 WHEEL_LINES = 3
 
 
-class TextPane(Widget, can_focus=True, inherit_bindings=False):
+class TextPane(Painted, can_focus=True, inherit_bindings=False):
     """Shows a part of its lines and says how many are below."""
 
     def __init__(self, painter: Painter, *, id: str | None = None, classes: str | None = None) -> None:
@@ -21,6 +23,8 @@ class TextPane(Widget, can_focus=True, inherit_bindings=False):
         self.look: Look = "plain"
         self.top = 0
         self._lines: list[Line] = []
+        self.painted: Callable[[int], None] | None = None
+        """Is told the place of each line that is painted."""
 
     def show(self, lines: list[Line], *, from_top: bool = False) -> None:
         """Replace the lines; the place stays unless `from_top`."""
@@ -56,10 +60,11 @@ class TextPane(Widget, can_focus=True, inherit_bindings=False):
         index = self.top + y
         below = len(self._lines) - self.top - height
         if below > 0 and y == height - 1:
-            more = self.painter.strip(((f" ↓ {below + 1} more lines", "key"),), width, self.look)
-            return more.apply_style(self.rich_style)
+            return self.painter.strip(((f" ↓ {below + 1} more lines", "key"),), width, self.look, self.ground)
         line = self._lines[index] if index < len(self._lines) else ()
-        return self.painter.strip(line, width, self.look).apply_style(self.rich_style)
+        if self.painted is not None and index < len(self._lines):
+            self.painted(index)
+        return self.painter.strip(line, width, self.look, self.ground)
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """The wheel moves the text."""
