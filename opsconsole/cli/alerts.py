@@ -1,4 +1,4 @@
-"""`alerts`: what detectors and breakers have found, with its evidence, and an operator's answer to it."""
+"""`alerts`: what detectors, breakers and the hub's own rules have found, and an operator's answer to it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,15 @@ from opsconsole.cli.options import json_option, shared_options
 from opsconsole.cli.resolve import match, one_run
 from opsconsole.config import Settings
 from opsconsole.domain.command import Role
+from opsconsole.errors import CommandFailed
 
 HEADERS = ("ALERT", "SEVERITY", "BY", "RUN", "AGENT", "AGE", "ANSWER", "WHAT")
 PREFIX = "alr_"
 ORDER = {"trip": 0, "critical": 0, "warn": 1, "warning": 1}
 WHAT_CHARS = 120
 EVIDENCE_CHARS_MAX = 300
+OWN = "the hub"
+"""Who found what no detector did; no answer is awaited, it goes when its cause does."""
 
 
 @click.group(invoke_without_command=True)
@@ -27,7 +30,10 @@ EVIDENCE_CHARS_MAX = 300
 @shared_options
 @click.pass_context
 def alerts(context: click.Context, settings: Settings, every: bool, run: str | None, as_json: bool) -> None:
-    """List what detectors and breakers have found, worst first; `alerts answer ID real|fine` answers."""
+    """List what detectors and breakers have found, and what the hub itself holds amiss, worst first.
+
+    `alerts answer ID real|fine` answers a detector or breaker.
+    """
     if context.invoked_subcommand is not None:
         return
     with connect(settings, Role.OPERATOR) as client:
@@ -71,6 +77,9 @@ def answer(settings: Settings, alert: str, verdict: str, note: str | None, as_js
     """
     with connect(settings, Role.OPERATOR) as client:
         one = _one(client, alert)
+        if not one["detector"]:
+            words = f"{one['id']} awaits no answer: it goes when its cause does"
+            raise CommandFailed(words, code="precondition_failed")
         cmd = client.command("answer_alert", alert=one["id"], run=one["run"] or None, verdict=verdict, note=note)
     if as_json:
         output.echo_json({"cmd": cmd, "alert": one["id"], "run": one["run"], "verdict": verdict})
@@ -85,18 +94,18 @@ def _one(client: HubClient, alert: str) -> dict[str, Any]:
 
 
 def _found(client: HubClient, *, every: bool, run: str | None) -> list[dict[str, Any]]:
-    """Alerts of detectors, one each however many runs it concerns, worst and newest first."""
+    """Alerts, one each however many runs it concerns, worst and newest first; of a run's own alarms the critical."""
     rows = client.rows("runs", live=0 if every else 1)
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         if run is not None and row.get("run") != run:
             continue
         for alert in row.get("alerts") or []:
-            if isinstance(alert, dict) and alert.get("detector"):
+            if isinstance(alert, dict) and (alert.get("detector") or alert.get("level") == "critical"):
                 found.setdefault(str(alert.get("id")), _flat(alert, row))
     if run is None:
         for alert in client.get("info").get("alerts") or []:
-            if isinstance(alert, dict) and alert.get("detector"):
+            if isinstance(alert, dict):
                 found[str(alert.get("id"))] = _flat(alert, {})
     return sorted(found.values(), key=lambda one: (ORDER.get(one["severity"], 2), -one["at"]))
 
@@ -107,7 +116,8 @@ def _flat(alert: dict[str, Any], row: dict[str, Any]) -> dict[str, Any]:
         "run": str(row.get("run") or ""),
         "agent": str(row.get("agent") or ""),
         "runs": alert.get("runs") or [],
-        "detector": str(alert.get("detector")),
+        "detector": str(alert.get("detector") or ""),
+        "kind": str(alert.get("kind") or ""),
         "severity": str(alert.get("severity") or alert.get("level")),
         "text": str(alert.get("text")),
         "evidence": alert.get("evidence") or {},
@@ -123,7 +133,7 @@ def _cells(alert: dict[str, Any], now: float) -> list[str]:
     return [
         output.cell(alert["id"]),
         output.cell(alert["severity"]),
-        output.cell(alert["detector"]),
+        output.cell(alert["detector"]) or OWN,
         (output.cell(alert["run"]) or "the hub") + (f" +{more}" if more > 0 else ""),
         output.cell(alert["agent"], 24),
         output.span(now - alert["at"]),
@@ -141,7 +151,7 @@ def _text(alert: dict[str, Any], now: float) -> str:
         {
             "alert": output.cell(alert["id"]),
             "what": output.cell(alert["text"], 400),
-            "found by": output.cell(alert["detector"]),
+            "found by": output.cell(alert["detector"]) or OWN,
             "severity": output.cell(alert["severity"]) + (", the run was paused for it" if alert["paused"] else ""),
             "run": output.cell(alert["run"]) or "the hub's own",
             "agent": output.cell(alert["agent"], 200),

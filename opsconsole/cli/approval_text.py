@@ -30,6 +30,7 @@ def approval_lines(row: dict[str, Any], now: float) -> str:
                 "failed": ", ".join(output.cell(one) for one in row.get("failed", [])),
                 "votes": votes(row),
                 "edited": f"by {output.cell(row['edited_by'])}" if row.get("edited_by") else "",
+                "claimed": f"{output.cell(row['claimed_by'])} looks at it" if row.get("claimed_by") else "",
                 "decided": _decided(row),
                 "note": output.cell(row.get("note"), 400),
                 "digest": output.cell(row.get("digest"), 100),
@@ -50,13 +51,14 @@ def approval_lines(row: dict[str, Any], now: float) -> str:
 
 
 def votes(row: dict[str, Any]) -> str:
-    """How many said yes, such as `1 of 2 (dee), from finance`; empty where any one operator decides."""
+    """How many said yes, such as `1 of 2 (dee), from finance, not eli`; empty where any one operator decides."""
     said, groups = [output.cell(one, 60) for one in row.get("votes", [])], row.get("groups", [])
+    left_out = [f"not {output.cell(one, 60)}" for one in row.get("not_by") or []]
     if not groups:
-        return ""
+        return ", ".join(left_out)
     names = f" ({', '.join(said)})" if said else ""
     asked = ", ".join(output.cell(one, 60) for one in groups)
-    return f"{len(said)} of {output.cell(row.get('approvers'))}{names}, from {asked}"
+    return ", ".join([f"{len(said)} of {output.cell(row.get('approvers'))}{names}, from {asked}", *left_out])
 
 
 def pretty(args: Any) -> str:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from opsconsole.console.view.witnessed import Witnessed
 from opsconsole.errors import ConfigError
+from opsconsole.sdk.private_folder import make_private_folder
 from opsconsole_storage.notes import Checkpoint, Verifier
 from opsconsole_storage.proofs import ConsistencyProof
 
@@ -84,7 +85,7 @@ class Pins:
         if self._path is None or sys.platform == "win32":
             yield
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._path.parent)
         handle = os.open(self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             _lock(handle, self._path)
@@ -108,7 +109,7 @@ class Pins:
             self._known = pins
             return
         document = {"format": FORMAT, "pins": {hub: asdict(pin) for hub, pin in pins.items()}}
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._path.parent)
         # mkstemp gives 0600; the name changes once the bytes are on the disk
         handle, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{PINS_FILE}-")
         try:

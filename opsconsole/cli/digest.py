@@ -10,11 +10,13 @@ import click
 from opsconsole.cli import output
 from opsconsole.cli.audit_source import AuditDirectory, AuditSource, open_source
 from opsconsole.cli.options import json_option, shared_options
+from opsconsole.cli.present import now_of
 from opsconsole.config import Settings
 from opsconsole.console.clock import SystemClock, local_zone
 from opsconsole.console.view.amounts import day_and_time
 from opsconsole.console.view.digest import Digest, digest_details, digest_line, digest_of
 from opsconsole.console.view.judges import Judge, judge_words, judges
+from opsconsole.console.view.shift_lines import NOBODY
 from opsconsole.console.view.since import since_of
 
 PAGE = 1_000
@@ -35,13 +37,19 @@ def digest(settings: Settings, as_json: bool, since: str) -> None:
         raise click.BadParameter(str(error), param_hint="--since") from None
     with open_source(settings) as source:
         entries, complete = entries_since(source, begin)
+        now, unknown = now_of(settings, source)
     found = digest_of(entries, since=begin, complete=complete)
     people = judges(entry for entry in entries if entry["at"] >= begin)
     if as_json:
-        output.echo_json({**_fields(found), "approvals": found.approvals, "judges": [_fields(one) for one in people]})
+        told = {"approvals": found.approvals, "refusals": found.refusals, "judges": [_fields(one) for one in people]}
+        output.echo_json({**_fields(found), **told, "now": now.as_json() if now else None})
         return
-    output.echo(digest_line(found, day_and_time(begin, zone)))
+    output.echo(digest_line(found, day_and_time(begin, zone), now.standing() if now else None))
     output.echo("\n".join(f"  {line}" for line in digest_details(found)) or "  nothing else")
+    if now is None:
+        output.note(f"who is here now is not known: {unknown}")
+    else:
+        output.echo("\n".join(f"  now: {line}" for line in now.lines() or [NOBODY]))
     for one in people:
         output.echo(f"  {judge_words(one)}")
     for note in found.notes:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from opsconsole.cli.gateway_tokens import revoke_token, token
 from opsconsole.cli.hub_file import at_running_hub, find_token
 from opsconsole.config import Settings, load
 from opsconsole.domain.command import Role
@@ -36,21 +37,28 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     return functools.reduce(lambda made, option: option(made), reversed(options), function)
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @_options
 @click.option("--any-port", is_flag=True, hidden=True, help="Another free port where this one is taken.")
 @click.option("--ends-with-stdin", is_flag=True, hidden=True, help="End when standard input does.")
 @click.pass_context
-def gateway(context: click.Context, /, any_port: bool, ends_with_stdin: bool, **given: Any) -> int:
-    """Run an LLM gateway in the foreground; SIGTERM or Ctrl-C ends it.
+def gateway(context: click.Context, /, any_port: bool, ends_with_stdin: bool, **given: Any) -> int | None:
+    """Run an LLM gateway in the foreground; SIGTERM or Ctrl-C ends it. With a command: make or revoke run tokens.
 
     An agent whose OPENAI_BASE_URL or ANTHROPIC_BASE_URL points here is seen, held, steered and stopped.
     `opsconsole hub` starts one by itself, and `opsconsole run` points agents at it.
     """
     outer = context.obj if isinstance(context.obj, dict) else {}
     flags = {**outer, **{name.replace("__", "."): value for name, value in given.items() if value is not None}}
+    if context.invoked_subcommand is not None:
+        context.obj = flags
+        return None
     settings = at_running_hub(load(flags))
     return serve(gateway_settings(settings, any_port=any_port), ends_with_stdin=ends_with_stdin)
+
+
+gateway.add_command(token)
+gateway.add_command(revoke_token)
 
 
 def gateway_settings(settings: Settings, *, any_port: bool = False) -> GatewaySettings:

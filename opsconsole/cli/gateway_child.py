@@ -12,6 +12,7 @@ from pathlib import Path
 
 from opsconsole.cli.hub_file import read_hub_file
 from opsconsole.config import Settings
+from opsconsole.sdk.private_folder import make_private_folder
 
 LOG_NAME = "gateway.log"
 LOOK_SECONDS = 0.05
@@ -74,7 +75,7 @@ class GatewayChild:
     def _one(self, url: str) -> bool:
         """One process from start to end; True if it lasted."""
         logs = self._settings.data_dir / "logs"
-        logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private_folder(logs)
         with open(os.open(logs / LOG_NAME, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "wb") as sink, self._lock:
             if self._stopping.is_set():
                 return False

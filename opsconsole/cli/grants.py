@@ -10,13 +10,16 @@ from typing import Any
 import click
 
 from opsconsole.cli import output
+from opsconsole.cli.approval_text import approval_lines
 from opsconsole.cli.client import HubClient, connect
 from opsconsole.cli.options import duration, json_option, shared_options
-from opsconsole.cli.resolve import match
+from opsconsole.cli.resolve import match, one_approval
 from opsconsole.config import Settings
+from opsconsole.console.view.outbox import DECOY
 from opsconsole.domain.command import Role
 
 HEADERS = ("GRANT", "STATE", "AGENT", "RUN", "TOOL", "USED", "ENDS", "BY", "ARGUMENTS")
+WHY_CHARS = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,18 +71,44 @@ def _asked(uses: int | None, seconds: float | None, scope: str, patterns: tuple[
 
 
 def give_grant(client: HubClient, row: dict[str, Any], digest: str, asked: AskedGrant) -> str:
-    """Give a grant for calls like that of an approval's row; its id. Raises: CommandFailed."""
+    """Give a grant for calls like that of an approval's row; its id, none for a decoy. Raises: CommandFailed."""
+    return str(_give(client, row, digest, asked).get("current", {}).get("grant", ""))
+
+
+def _give(client: HubClient, row: dict[str, Any], digest: str, asked: AskedGrant) -> dict[str, Any]:
     likes = {name: {"like": text} for name, text in asked.patterns.items()}
     args = {**(row.get("edited_args") or row.get("args", {})), **likes} if likes else None
     grant = {"uses": asked.uses, "seconds": asked.seconds, "scope": asked.scope}
     body = grant | ({"args": args} if args is not None else {})
-    _, answer = client.give("grant", approval=row["approval"], digest=digest, grant=body)
-    return str(answer.get("current", {}).get("grant", ""))
+    return client.give("grant", approval=row["approval"], digest=digest, grant=body)[1]
 
 
 @click.group()
 def grants() -> None:
-    """List and revoke standing grants; `approve --grant-uses N --grant-for TIME` gives one."""
+    """List, give and revoke standing grants."""
+
+
+@grants.command()
+@click.argument("approval")
+@grant_options
+@click.option("--digest", help="The digest you were shown; without it the call is fetched and shown now.")
+@json_option
+@shared_options
+def give(settings: Settings, approval: str, grant: AskedGrant | None, digest: str | None, as_json: bool) -> None:
+    """Say yes to later calls like a held one, and not to this one; `approve` with the same options says it to both."""
+    if grant is None:
+        raise click.UsageError("a grant has an end: give both --grant-uses and --grant-for")
+    with connect(settings, Role.OPERATOR) as client:
+        row = one_approval(client, approval)
+        if digest is None and not as_json:
+            output.echo(approval_lines(row, client.now))
+        told = _give(client, row, digest or str(row["digest"]), grant)
+    made, status = str(told.get("current", {}).get("grant", "")), str(told.get("status", ""))
+    if as_json:
+        found = {"approval": row["approval"], "run": row["run"], "grant": made, "status": status}
+        output.echo_json(found | ({"message": told.get("message", "")} if status == DECOY else {}))
+    else:
+        output.echo(f"grant: {output.cell(told.get('message'), 400)}" if status == DECOY else f"granted: {made}")
 
 
 @grants.command("list")
@@ -119,15 +148,19 @@ def _found(client: HubClient) -> list[dict[str, Any]]:
     return [one for one in client.get("grants").get("grants", []) if isinstance(one, dict)]
 
 
+def _why(grant: dict[str, Any]) -> str:
+    return f": {output.cell(grant['revoked'], WHY_CHARS)}" if grant.get("revoked") else ""
+
+
 def _cells(grant: dict[str, Any], now: float) -> list[str]:
     return [
         output.cell(grant.get("grant")),
-        output.cell(grant.get("state")),
+        output.cell(grant.get("state")) + _why(grant),
         output.cell(grant.get("agent"), 24),
         output.cell(grant.get("run") or "every run"),
         output.cell(grant.get("tool"), 30),
         f"{output.cell(grant.get('used'))} of {output.cell(grant.get('uses'))}",
-        output.span(float(grant.get("expires_at", now)) - now),
+        output.span(float(grant.get("expires_at", now)) - now) if grant.get("state") == "standing" else "-",
         output.cell(grant.get("by")),
         output.cell(grant.get("pattern")),
     ]

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import functools
+import shlex
+import stat
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
+from opsconsole.cli import output
 from opsconsole.cli.gateway_child import GatewayChild
 from opsconsole.config import Settings, load
 from opsconsole.hub.serve import serve
 from opsconsole.hub.settings import HubSettings
 
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
 OPTIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
     ("--host", "server.host", {"help": "Where to listen [127.0.0.1]."}),
     ("--port", "server.port", {"help": "Where to listen; 0 = any free port [8787]."}),
@@ -61,10 +66,22 @@ def hub(
     flags["server.allowed_origins"] = list(allowed_origins) or None
     flags["gateway.enabled"] = gateway
     settings = load(flags)
+    _warn_of_others(settings.data_dir)
     if not settings.gateway.enabled:
         return serve(hub_settings(settings))
     with GatewayChild(settings, flags.get("config")):
         return serve(hub_settings(settings))
+
+
+def _warn_of_others(data_dir: Path) -> None:
+    """One line where other users may look into the directory; the files that the hub keeps there are closed to them."""
+    try:
+        mode = data_dir.stat().st_mode
+    except OSError:
+        return  # it is made, for its owner alone, or the hub says what is wrong
+    if stat.S_ISDIR(mode) and mode & OTHERS:
+        close = f"chmod 700 {shlex.quote(str(data_dir))}"
+        output.note(f"{data_dir} is open to other users ({stat.filemode(mode)}): {close}")
 
 
 def hub_settings(settings: Settings) -> HubSettings:

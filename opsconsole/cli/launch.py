@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from opsconsole.config import DEFAULT_PORT, DEFAULT_PORTS, Settings
 from opsconsole.errors import HubUnreachable
+from opsconsole.sdk.private_folder import make_private_folder
 
 READY_SECONDS = 20.0
 """A hub replays at most ten seconds of history before it is ready; a small machine takes its time."""
@@ -60,7 +61,7 @@ def ensure_hub(settings: Settings) -> StartedHub | None:
 def start_hub(settings: Settings, host: str, port: int) -> StartedHub:
     """Starts `opsconsole hub` in a session of its own and waits until it is ready. Raises: HubUnreachable."""
     logs = settings.data_dir / "logs"
-    logs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private_folder(logs)
     log = logs / LOG_NAME
     command = [sys.executable, "-P", "-m", "opsconsole.cli", "hub", "--host", host, "--port", str(port)]
     command += ["--data-dir", str(settings.data_dir)]

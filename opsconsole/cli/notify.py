@@ -44,7 +44,7 @@ def run(settings: Settings) -> None:
     sender = _sender(settings)
     throttle = Throttle(per_minute=settings.notify.per_minute, quiet=settings.notify.quiet)
     with connect(settings, Role.OPERATOR) as hub:
-        follow(hub, settings.data_dir / CURSOR_NAME, throttle, sender.send)
+        follow(hub, settings.data_dir / CURSOR_NAME, throttle, sender.send, settings.notify.alerts == "all")
 
 
 @notify.command()
@@ -66,7 +66,9 @@ def _sender(settings: Settings) -> Sender:
     return Sender(settings.notify.urls)
 
 
-def follow(hub: HubClient, cursor: Path, throttle: Throttle, send: Callable[[Message], bool]) -> None:
+def follow(
+    hub: HubClient, cursor: Path, throttle: Throttle, send: Callable[[Message], bool], warnings: bool = False
+) -> None:
     """Send what the audit says from where the last process stopped, for ever; a hub that is away is waited for."""
     seq = _read_cursor(cursor)
     while True:
@@ -79,7 +81,7 @@ def follow(hub: HubClient, cursor: Path, throttle: Throttle, send: Callable[[Mes
             log.warning("%s", error)
             time.sleep(RETRY_SECONDS)
             continue
-        for message in throttle.admit(_messages(page), now=time.monotonic(), minute_of_day=_minute_of_day()):
+        for message in throttle.admit(_messages(page, warnings), now=time.monotonic(), minute_of_day=_minute_of_day()):
             _deliver(message, send)
         reached = int(page["looked_to"])
         if reached != seq:
@@ -89,8 +91,8 @@ def follow(hub: HubClient, cursor: Path, throttle: Throttle, send: Callable[[Mes
             time.sleep(POLL_SECONDS)
 
 
-def _messages(page: dict[str, Any]) -> list[Message]:
-    found = (message_of(entry) for entry in page["entries"])
+def _messages(page: dict[str, Any], warnings: bool) -> list[Message]:
+    found = (message_of(entry, warnings=warnings) for entry in page["entries"])
     return [message for message in found if message is not None]
 
 
@@ -117,5 +119,6 @@ def _read_cursor(path: Path) -> int | None:
 def _write_cursor(path: Path, seq: int) -> None:
     """Whole or not at all: a torn cursor would send everything again, or nothing."""
     fresh = path.with_suffix(".new")
+    fresh.touch(mode=0o600)
     fresh.write_text(json.dumps({"seq": seq}) + "\n")
     fresh.replace(path)

@@ -15,6 +15,8 @@ from opsconsole.config import Settings, load
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 SHARED = ("hub", "token", "data_dir", "config")
+OF_SOME = {"gateway_url": "gateway.url"}
+"""Parameters of single commands that give a setting -> its key."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)\Z")
 _UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0, "w": 604_800.0}
 
@@ -34,6 +36,7 @@ def shared_options(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def with_settings(context: click.Context, /, *args: Any, **kwargs: Any) -> Any:
         given = {name: kwargs.pop(name) for name in SHARED}
+        given |= {key: kwargs.pop(name) for name, key in OF_SOME.items() if name in kwargs}
         return function(settings_from(context, given), *args, **kwargs)
 
     options = (

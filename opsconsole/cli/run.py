@@ -12,7 +12,8 @@ from pathlib import Path
 
 import click
 
-from opsconsole.cli.gateway_environment import LABEL, ThroughGateway, described, through_gateway
+from opsconsole.cli.gateway_ask import ask_gateway
+from opsconsole.cli.gateway_environment import LABEL, ThroughGateway, described, through_gateway, through_named
 from opsconsole.cli.hub_file import find_token
 from opsconsole.cli.options import shared_options
 from opsconsole.config import Settings
@@ -38,6 +39,7 @@ AGENT_CHARS_MAX = 200
 @click.option("--name", help="What this run is about.")
 @click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="A label; may be repeated.")
 @click.option("--resume", metavar="RUN", help="Go on from the last checkpoint of this run, which was stopped.")
+@click.option("--gateway", "gateway_url", metavar="URL", help="A gateway that is not beside it (OPSCONSOLE_GATEWAY).")
 @click.option("--cwd", type=click.Path(file_okay=False, path_type=Path), help="Where to run it [here].")
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED, metavar="-- COMMAND...")
 @shared_options
@@ -61,7 +63,7 @@ def run(
     key = secrets.token_urlsafe(32)
     run_id = sealed_run_id(new_id("run"), key)
     named = (agent or agent_name(command))[:AGENT_CHARS_MAX]
-    gateway = through_gateway(os.environ, data_dir=settings.data_dir, hub=settings.hub, run=run_id, agent=named)
+    gateway = _gateway(settings, run_id, named, key)
     description = Description(
         run=run_id,
         agent=named,
@@ -72,6 +74,8 @@ def run(
     _quiet()
     if sys.stderr.isatty():
         click.echo(f"opsconsole: {described(gateway)}", err=True)
+    elif gateway is not None and gateway.trouble:
+        click.echo(f"opsconsole: {gateway.trouble}", err=True)
     try:
         supervision = _supervision(settings, command, cwd, description, key, gateway, resume)
         return asyncio.run(supervise(supervision, on_trouble=_tell))
@@ -80,6 +84,14 @@ def run(
         return status_of(error)
     except OSError as error:
         raise ConfigError(f"no journal can be kept in {settings.data_dir}: {error}") from None
+
+
+def _gateway(settings: Settings, run_id: str, agent: str, key: str) -> ThroughGateway | None:
+    """The way to the models: by the gateway that a setting names, else by the data directory's."""
+    if settings.gateway.url is None:
+        return through_gateway(os.environ, data_dir=settings.data_dir, hub=settings.hub, run=run_id, agent=agent)
+    asked = ask_gateway(settings.gateway.url, run=run_id, key=key, token=_token(settings))
+    return through_named(os.environ, asked, run=run_id, agent=agent)
 
 
 def _supervision(

@@ -13,12 +13,14 @@ from opsconsole.config import Settings
 from opsconsole.domain.address import is_loopback
 from opsconsole.errors import CannotStart
 
+PORT = 8789
+"""Beside the hub's and the gateway's own, so that all three can be on one machine as they come."""
 _KEY = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.command()
 @click.option("--host", default="127.0.0.1", help="The address to listen at [this machine only].")
-@click.option("--port", default=8788, type=click.IntRange(1, 65_535), help="The port [8788].")
+@click.option("--port", default=PORT, type=click.IntRange(1, 65_535), help=f"The port [{PORT}].")
 @click.option("--tls-cert", type=_KEY, help="A certificate, PEM; needs --tls-key.")
 @click.option("--tls-key", type=_KEY, help="Its key, PEM.")
 @click.option("--insecure", is_flag=True, help="Allow another address without TLS: a proxy in front does it.")
@@ -42,9 +44,10 @@ def web(settings: Settings, host: str, port: int, tls_cert: Path | None, tls_key
         tls=_tls(tls_cert, tls_key),
         is_behind_proxy=insecure,
     )
-    scheme = "https" if tls_cert else "http"
-    output.note(f"the console of {settings.hub} is at {scheme}://{host}:{port}; Ctrl-C ends it")
-    server.run()
+    try:
+        server.run(lambda: output.note(f"the console of {settings.hub} is at {server.url}; Ctrl-C ends it"))
+    except OSError as error:
+        raise CannotStart(f"cannot listen at {server.url}: {error.strerror or error}") from None
 
 
 def _environment(settings: Settings) -> dict[str, str]:

@@ -57,7 +57,7 @@ class ConsoleOptions:
     kill_key: Literal["once", "twice"] = "once"
     mouse: bool = True
     ascii: bool = False
-    theme: Literal["dark", "light", "ansi"] = "dark"
+    theme: Literal["dark", "light", "ansi", "colour-blind", "mono"] = "dark"
     notify: Literal["off", "bell", "osc9", "osc777"] = "bell"
     keys: tuple[tuple[str, str], ...] = ()
     previews: tuple[tuple[str, str], ...] = ()
@@ -70,6 +70,8 @@ class NotifySettings:
     urls: tuple[str, ...] = field(default=(), repr=False)
     quiet: QuietHours | None = None
     per_minute: int = 10
+    alerts: str = "trip"
+    """Which alerts of detectors are told: those that `trip`, or `all`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -56,10 +56,18 @@ class Setting:
 
 
 def _setting(
-    key: str, accepts: str, parse: Callable[[Any], Any], default: Any, *, short: bool = False, secret: bool = False
+    key: str,
+    accepts: str,
+    parse: Callable[[Any], Any],
+    default: Any,
+    *,
+    short: bool = False,
+    secret: bool = False,
+    named: str = "",
 ) -> Setting:
-    """Names are derived: `kill.term_ms` is OPSCONSOLE_KILL_TERM_MS and --kill-term-ms; short ones lose their table."""
-    name = key.split(".")[-1] if short else key.replace(".", "_")
+    """Names are derived: `kill.term_ms` is OPSCONSOLE_KILL_TERM_MS and --kill-term-ms; short ones lose their table, and
+    one that is `named` has a name of its own."""
+    name = named or (key.split(".")[-1] if short else key.replace(".", "_"))
     return Setting(
         key=key,
         variable=f"OPSCONSOLE_{name.upper()}",
@@ -94,6 +102,7 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("kill.cooperative_ms", _MILLISECONDS, between(0, 60_000), _KILL.cooperative_ms),
     _setting("kill.term_ms", _MILLISECONDS, between(0, 60_000), _KILL.term_ms),
     _setting("kill.verify_ms", _MILLISECONDS, between(0, 60_000), _KILL.verify_ms),
+    _setting("gateway.url", "a gateway's address (http or https, no user, no query)", base_url, None, named="gateway"),
     _setting("gateway.enabled", _TRUTH, boolean, _GATEWAY.enabled),
     _setting("gateway.host", "a host name or address", text, _GATEWAY.host),
     _setting("gateway.port", _PORT, between(0, 65_535), _GATEWAY.port),
@@ -113,13 +122,20 @@ SETTINGS: tuple[Setting, ...] = (
     _setting("gateway.fallbacks", 'a list of texts such as "openai/gpt-4o=gpt-4o-mini"', fallbacks, _GATEWAY.fallbacks),
     _setting("console.kill_key", '"once" or "twice"', one_of("once", "twice"), _CONSOLE.kill_key, short=True),
     *(_setting(f"console.{n}", _TRUTH, boolean, getattr(_CONSOLE, n), short=True) for n in ("mouse", "ascii")),
-    _setting("console.theme", '"dark", "light" or "ansi"', one_of("dark", "light", "ansi"), "dark", short=True),
+    _setting(
+        "console.theme",
+        '"dark", "light", "ansi", "colour-blind" or "mono"',
+        one_of("dark", "light", "ansi", "colour-blind", "mono"),
+        "dark",
+        short=True,
+    ),
     _setting("console.notify", '"off", "bell", "osc9" or "osc777"', one_of("off", "bell", "osc9", "osc777"), "bell"),
     _setting("keys", 'a table of keys by act, such as kill = "ctrl+k"', pairs, _CONSOLE.keys),
     _setting("previews", 'a table of sources by tool, such as run_sql = "sqlite:/srv/shop.db"', pairs, ()),
     _setting("notify.urls", "a list of apprise addresses", texts(None, fits="://"), _NOTIFY.urls, secret=True),
     _setting("notify.quiet", "hours such as 22:00-07:00", lambda value: QuietHours.parse(text(value)), _NOTIFY.quiet),
     _setting("notify.per_minute", "a whole number from 1 to 600", between(1, 600), _NOTIFY.per_minute),
+    _setting("notify.alerts", '"trip" or "all"', one_of("trip", "all"), _NOTIFY.alerts),
 )
 """Every setting there is. Flags exist for those that a command offers."""
 

@@ -26,7 +26,7 @@ def hub() -> Iterator[FakeHub]:
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     place = tmp_path / "data"
-    place.mkdir()
+    place.mkdir(mode=0o700)
     for name in ("operator", "admin", "agent"):
         (place / f"{name}.token").write_text(f"{TOKEN}\n")
     return place

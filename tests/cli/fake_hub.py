@@ -48,6 +48,7 @@ def approval_row(approval: str, **changes: Any) -> dict[str, Any]:
         "tool": "sql",
         "args": {"query": "DELETE FROM users"},
         "digest": "sha256:shown",
+        "call_digest": "sha256:call",
         "risk": "high",
         "rule": "default:ask",
         "why": "not on the list",
@@ -66,6 +67,7 @@ class FakeHub:
     approvals: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     limits: list[dict[str, Any]] = field(default_factory=list)
+    present: list[dict[str, Any]] = field(default_factory=list)
     report: dict[str, Any] = field(default_factory=lambda: {"status": "applied", "settled": True, "runs": []})
     tokens: list[dict[str, Any]] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=lambda: {"ok": True, "status": "recorded"})
@@ -124,6 +126,8 @@ class FakeHub:
                 return 200, {"version": "0.1.0", "principal": "operator", "role": "operator", "started_at": 1_000.0}
             case ["limits"]:
                 return 200, {"rows": self.limits}
+            case ["present"]:
+                return 200, {"rows": self.present}
             case ["runs"]:
                 every = query.get("live") == "0"
                 rows = [row for row in self.runs.values() if every or not row.get("ended_at")]
@@ -154,6 +158,8 @@ class FakeHub:
         match parts:
             case ["commands"]:
                 self.commands.append(body)
+                if body["do"] == "claim":
+                    self.approvals[body["approval"]]["claimed_by"] = body["text"] or None
                 return 200, {"t": "res", "cmd": body["cmd"], **self.result}
             case ["tokens"]:
                 return 201, {"id": "tok_1", "token": "ops_1_secret", **body}

@@ -19,6 +19,9 @@ STALL = LOOP | {
     "evidence": {"line": "run_A waits 200 s for tool x"}, "paused": False,
 }  # fmt: skip
 OWN = {"id": "run_A:limit", "kind": "limit", "text": "paused at its limit", "level": "critical", "at": 1.0}
+REJECTED = {"id": "hub:policy_rejected", "kind": "policy_rejected", "text": "the policy file cannot be used: line 3",
+            "level": "critical", "at": 2_000.0}  # fmt: skip
+INFO = {"version": "0.1.0", "principal": "operator", "role": "operator", "started_at": 1_000.0}
 ACCOUNT = {
     "breaker": "day", "account": "day/agent/bot", "limit": "cost_usd", "window": "day", "used": 1.2, "reserved": 0.0,
     "cap": 1.0, "per_minute": 0.1, "full_in_seconds": 0.0, "runs": 2, "tripped": "$1.20 of $1 in a day",
@@ -42,11 +45,27 @@ def told(cli: Run, *args: str) -> list[dict[str, Any]]:
 
 
 def test_alerts_are_listed_once_each_worst_first(cli: Run) -> None:
-    assert [one["id"] for one in told(cli, "alerts")] == ["alr_aa11", "alr_bb22"]
+    assert [one["id"] for one in told(cli, "alerts")] == ["alr_aa11", "run_A:limit", "alr_bb22"]
 
 
-def test_the_hub_s_own_alarms_are_no_alerts_of_detectors(cli: Run) -> None:
-    assert all(one["detector"] for one in told(cli, "alerts", "--all"))
+def test_a_policy_file_that_cannot_be_used_is_an_alert_of_the_hub_itself(cli: Run, hub: FakeHub) -> None:
+    hub.overrides["GET", "/v1/info"] = lambda: (200, INFO | {"alerts": [REJECTED]})
+    assert "hub:policy_rejected  critical  the hub" in cli("alerts").stdout
+    assert "the policy file cannot be used: line 3" in cli("alerts", "show", "hub:policy_rejected").stdout
+
+
+def test_of_a_run_s_own_alarms_the_critical_are_listed(cli: Run, hub: FakeHub) -> None:
+    note = OWN | {"id": "run_A:error", "kind": "error", "level": "warning"}
+    hub.runs["run_A"] = run_row("run_A", alerts=[OWN, note])
+    assert "run_A:limit" in [one["id"] for one in told(cli, "alerts")]
+    assert "run_A:error" not in [one["id"] for one in told(cli, "alerts", "--all")]
+
+
+def test_what_the_hub_itself_holds_amiss_awaits_no_answer(cli: Run, hub: FakeHub) -> None:
+    hub.overrides["GET", "/v1/info"] = lambda: (200, INFO | {"alerts": [REJECTED]})
+    refused = cli("alerts", "answer", "hub:policy_rejected", "fine")
+    assert (refused.exit_code, hub.commands) == (7, [])
+    assert "it goes when its cause does" in refused.stderr
 
 
 def test_those_of_ended_runs_are_listed_when_asked_for(cli: Run) -> None:

@@ -57,6 +57,31 @@ def test_a_grant_without_an_end_is_wrong_usage(cli: Run, hub: FakeHub, args: lis
     assert (cli("approve", APPROVAL, *args).exit_code, hub.commands) == (2, [])
 
 
+def test_a_grant_may_be_given_without_a_word_on_the_call_itself(cli: Run, hub: FakeHub) -> None:
+    hub.result = {"ok": True, "status": "recorded", "current": {"grant": "grant.cmd_9"}}
+    done = cli("grants", "give", "apr_a", "--grant-uses", "3", "--grant-for", "30m")
+    assert (done.stdout.endswith("granted: grant.cmd_9\n"), "DELETE FROM users" in done.stdout) == (True, True)
+    assert [(command["do"], command["digest"]) for command in hub.commands] == [("grant", "sha256:shown")]
+
+
+def test_a_grant_as_json_says_which_one_it_is(cli: Run, hub: FakeHub) -> None:
+    hub.result = {"ok": True, "status": "recorded", "current": {"grant": "grant.cmd_9"}}
+    done = cli("grants", "give", APPROVAL, "--grant-uses", "3", "--grant-for", "30m", "--json")
+    expected = {"approval": APPROVAL, "run": "run_A", "grant": "grant.cmd_9", "status": "recorded"}
+    assert json.loads(done.stdout) == expected
+
+
+def test_a_grant_on_a_decoy_says_that_it_was_one(cli: Run, hub: FakeHub) -> None:
+    hub.result = {"ok": True, "status": "decoy", "message": "that was a DECOY: it had to be refused"}
+    options = ("give", APPROVAL, "--grant-uses", "3", "--grant-for", "30m")
+    assert cli("grants", *options).stdout.endswith("grant: that was a DECOY: it had to be refused\n")
+    assert json.loads(cli("grants", *options, "--json").stdout)["status"] == "decoy"
+
+
+def test_a_grant_that_is_given_needs_an_end_too(cli: Run, hub: FakeHub) -> None:
+    assert (cli("grants", "give", APPROVAL).exit_code, hub.commands) == (2, [])
+
+
 def test_the_grants_that_stand_are_listed(cli: Run) -> None:
     assert json.loads(cli("grants", "list", "--json").stdout) == [GRANT]
 
@@ -89,6 +114,13 @@ def test_who_may_not_decide_is_told_by_the_exit_code(cli: Run, hub: FakeHub, cod
 def test_the_list_shows_who_has_said_yes(cli: Run, hub: FakeHub) -> None:
     hub.approvals = {APPROVAL: approval_row(APPROVAL, votes=["dee"], approvers=2, groups=["finance"])}
     assert "1 of 2 (dee), from finance" in cli("approvals").stdout
+
+
+def test_the_list_shows_whose_yes_does_not_count(cli: Run, hub: FakeHub) -> None:
+    hub.approvals = {APPROVAL: approval_row(APPROVAL, approvers=2, groups=["finance"], not_by=["dee"])}
+    assert "0 of 2, from finance, not dee" in cli("approvals").stdout
+    hub.approvals = {APPROVAL: approval_row(APPROVAL, not_by=["starter"])}
+    assert "not starter" in cli("approvals").stdout
 
 
 GIVEN = (200, {"ok": True, "status": "recorded", "current": {"grant": "grant.cmd_9"}})

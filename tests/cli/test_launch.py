@@ -66,6 +66,16 @@ def test_a_hub_that_does_not_start_says_why(data_dir: Path, free_port: int) -> N
         launch.ensure_hub(settings(data_dir, OPSCONSOLE_PORT=str(free_port)))
 
 
+@pytest.mark.parametrize(("mode", "is_told"), [(0o755, True), (0o710, True), (0o700, False)])
+def test_a_directory_that_others_may_look_into_is_told_in_one_line(
+    bare: Run, data_dir: Path, mode: int, is_told: bool
+) -> None:
+    (data_dir / "audit.db").touch()  # without its public key: nothing is served
+    data_dir.chmod(mode)
+    lines = bare("hub", "--no-gateway").stderr.splitlines()
+    assert [f"chmod 700 {data_dir}" in line for line in lines if "open to other users" in line] == [True] * is_told
+
+
 def test_no_hub_is_started_for_an_address_elsewhere(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launch, "answers", lambda url: False)
     monkeypatch.setattr(launch, "start_hub", lambda *args: pytest.fail("started a hub"))

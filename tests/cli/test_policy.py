@@ -59,7 +59,7 @@ def test_problems_are_told_by_line_and_the_status_says_so(policy: Policy, place:
     assert result.exit_code == Exit.USAGE
     assert result.stderr.splitlines() == [
         f"{path}:2: nmae: unknown key; did you mean name?",
-        f"{path}:5: rules[1].decision: give one of allow, ask, deny",
+        f"{path}:5: rules[1].decision: give one of allow, ask, deny; did you mean ask?",
     ]
 
 

@@ -47,7 +47,7 @@ def test_help_lists_every_command_and_exit_code(bare: Run) -> None:
     assert [code for code in MEANINGS if f"\n  {int(code)} " not in words] == []
 
 
-WITHOUT_JSON = {"console", "hub", "gateway", "run", "web", "demo", "notify run", "notify test"}
+WITHOUT_JSON = {"console", "hub", "run", "web", "demo", "notify run", "notify test"}
 """They serve, or show what is no text."""
 WITHOUT_JSON |= {"audit checkpoint", "audit prove", "audit export"}
 """What they print has a form of its own, which is read elsewhere."""

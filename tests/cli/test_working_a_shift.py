@@ -156,6 +156,19 @@ def test_an_agent_that_is_killed_from_outside_is_told_whole_by_its_supervisor(sh
     assert list(shift.machine.data_dir.glob("journal/*.db")) == []
 
 
+def test_a_call_is_claimed_passed_on_and_let_go_and_the_digest_says_so(shift: Shift) -> None:
+    approval = shift.held()["approval"]
+    shift.does("claim", approval)
+    assert "now: you look at write_file of writer" in shift.does("digest")
+    shift.does("claim", approval, "--for", "ben", status=6)
+    shift.does("claim", approval, "--for", "admin@bootstrap")
+    assert shift.held()["claimed_by"] == "admin@bootstrap"
+    shift.does("claim", approval, "--release", status=7)
+    shift.does("claim", approval)
+    shift.does("claim", approval, "--release")
+    assert shift.held().get("claimed_by") is None
+
+
 def test_everything_that_was_done_stands_in_the_record(shift: Shift) -> None:
     shift.does("reject", shift.held()["approval"], "--reason", "no")
     shift.does("kill", shift.run)

@@ -111,7 +111,7 @@ class Socket:
 
     async def send(self, **frame: Any) -> None:
         """Send one frame."""
-        await self.raw.send(json.dumps(frame))
+        await self.raw.send(json.dumps(frame, separators=(",", ":")))
 
     async def receive(self, seconds: float = PATIENCE_SECONDS) -> dict[str, Any]:
         """The next frame. Raises: TimeoutError, ConnectionClosed."""
