@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import signal
@@ -144,7 +145,11 @@ def test_a_frozen_run_stands_still_until_it_is_thawed(shared: Machine) -> None:
     run = until(lambda: shared.row("frozen"), "the run")["run"]
 
     def states() -> set[str]:
-        return {Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] for pid in living(run)}
+        found = set()
+        for pid in living(run):
+            with contextlib.suppress(FileNotFoundError):  # a `sleep` ends while it is looked at
+                found.add(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
+        return found
 
     until(lambda: living(run), "the process")
     assert shared.cli("freeze", run).returncode == 0
