@@ -31,7 +31,7 @@ DICE = 1_000_000
 """Sides of the dice that nobody can foresee."""
 NONCE_BYTES = 16
 """Nobody finds a sealed id by trying."""
-SAVE_SHARE = 0.1
+SAVE_SHARE = 0.05
 """Of the hub's time, at most, for saving: under a flood a restart rather replays a few seconds more."""
 
 log = logging.getLogger(__name__)

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from msgspec import NODEFAULT, DecodeError, Meta, Struct, defstruct
 from msgspec.json import Decoder
-from pydantic import AfterValidator, BaseModel
+from pydantic import AfterValidator, BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
+from pydantic_core import SchemaValidator
 
 from opsconsole.protocol.coding import decode
 from opsconsole.protocol.events import (
@@ -36,6 +37,9 @@ _BEGIN = b'{"t":"event",'
 """How our clients begin an event frame; one that begins otherwise is read by the model."""
 _LEVELS_MAX = 6
 """Levels of lists and objects in a JSON object, itself not counted; the models read deeper ones, to their own limit."""
+_OWN = "id"
+"""The field that names an event: those of a frame are checked together, which costs a fourth."""
+_ARE_IDS = SchemaValidator(TypeAdapter(list[Id]).core_schema).isinstance_python
 _BOUNDS = {Ge: "ge", Gt: "gt", Le: "le", MaxLen: "max_length", MinLen: "min_length"}
 _UNCHANGED_WITHIN: dict[Any, dict[str, Any]] = {measured: {"ge": 0}}
 """validator -> the bounds within which it gives back what it is given."""
@@ -54,7 +58,11 @@ def twin_of(model: type[BaseModel]) -> type[Struct]:
     return defstruct(
         f"Quick{model.__name__}",
         [
-            (name, _type(field.annotation, field.metadata), NODEFAULT if field.is_required() else field.default)
+            (
+                name,
+                str if name == _OWN else _type(field.annotation, field.metadata),
+                NODEFAULT if field.is_required() else field.default,
+            )
             for name, field in fields.items()
             if name not in nested
         ],
@@ -130,6 +138,7 @@ _QuickFrame = defstruct(
     forbid_unknown_fields=True,
     gc=False,
 )
+_NAMED = frozenset(twin for model, twin in _TWINS.items() if _OWN in model.model_fields)
 _TWINS_OF_ALL: dict[type[Any], type[Struct]] = {EventFrame: _QuickFrame, **_TWINS}
 _DECODER: Decoder[Any] = Decoder(_QuickFrame)
 
@@ -157,6 +166,8 @@ def _quick(data: bytes) -> EventFrame | None:
     if len(data) > FRAME_BYTES_MAX:
         return None
     try:
-        return cast(EventFrame, _DECODER.decode(data))
+        frame = _DECODER.decode(data)
     except (DecodeError, ValueError, RecursionError):
         return None
+    own = [event.id for event in frame.events if type(event) in _NAMED]
+    return cast(EventFrame, frame) if _ARE_IDS(own) else None
