@@ -88,3 +88,5 @@ async def test_a_terminal_that_is_gone_is_written_to_no_more() -> None:
     writer.write("too")
     writer.write("and this")
     writer.stop()
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(theirs)
