@@ -1,8 +1,8 @@
 """The hub's quick reader of event frames: plain ones are read into twins of the models; the rest is left to the models.
 
 Most bytes that a hub reads are events, and reading them with the models costs three times what this does. A twin has
-the fields of its model with their types and bounds, derived from the model itself. It refuses more than the model does and
-never less, and what it refuses the model reads again: that stays the authority on what is valid, and says why not.
+the fields of its model with their types and bounds, derived from the model itself. It refuses more than the model does
+and never less, and what it refuses the model reads again: that stays the authority on what is valid, and says why not.
 """
 
 from __future__ import annotations
