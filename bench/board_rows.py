@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 from pydantic_core import to_json
@@ -12,7 +13,7 @@ from opsconsole.protocol.rows import ApprovalRow, RunRow
 
 TOP_ROWS = 40
 """Runs that are first in the console's order and get a fifth of all changes: the worst case is what is on screen."""
-LONG_RUN, LONG_RUN_EVENTS = "run_000000", 10_000
+LONG_RUN, RUN_EVENTS = "run_000000", 10_000
 EVENTS_PER_FRAME = 200
 """As a hub tells them."""
 _AGENTS = ("coder", "researcher", "planner", "support")
@@ -91,15 +92,19 @@ def approvals(began: float) -> list[dict[str, Any]]:
 
 
 def timeline(run: str, sub: str, began: float) -> Iterator[str]:
-    """A run as a hub tells it to who follows it; the one under the cursor at first has ten thousand events."""
-    many = LONG_RUN_EVENTS if run == LONG_RUN else EVENTS_PER_FRAME
-    for first in range(0, many, EVENTS_PER_FRAME):
-        rows = json.dumps([_event(position, began) for position in range(first, first + EVENTS_PER_FRAME)])
+    """A run as a hub tells it to who follows it: its newest events; all ten thousand of the first run, as they came."""
+    start = 0 if run == LONG_RUN else RUN_EVENTS - EVENTS_PER_FRAME
+    for first in range(start, RUN_EVENTS, EVENTS_PER_FRAME):
         rev = first + EVENTS_PER_FRAME
         head: dict[str, Any] = {"t": "delta", "sub": sub, "from_rev": first, "rev": rev}
-        if first == 0:
+        if first == start:
             head = {"t": "snap", "sub": sub, "epoch": "e1", "part": 0, "end": True, "rev": rev}
-        yield f'{json.dumps(head)[:-1]},"rows":{rows}}}'
+        yield f'{json.dumps(head)[:-1]},"rows":{_events(first, began)}}}'
+
+
+@cache
+def _events(first: int, began: float) -> str:
+    return json.dumps([_event(position, began) for position in range(first, first + EVENTS_PER_FRAME)])
 
 
 def _event(position: int, began: float) -> dict[str, Any]:

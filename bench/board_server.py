@@ -1,9 +1,8 @@
 """A server that speaks to consoles as a hub does and shows a made-up fleet in constant change; it is a process.
 
 Changes happen by the clock, as many a second as asked for, whatever the console takes; what it is told of them, and
-when, is decided by the hub's own feed. `python -m bench.board_server RUNS UPDATES_PER_SECOND` prints `{"port": n}`,
-then one line for each command that it receives: what it was and when (monotonic seconds, one clock for all processes
-of a machine). A line on standard input is answered with how many changes there were.
+when, is decided by the hub's own feed. `python -m bench.board_server RUNS UPDATES_PER_SECOND` prints `{"port": n}`;
+a line on standard input is answered with how many changes there were.
 """
 
 from __future__ import annotations
@@ -124,7 +123,6 @@ class Server:
             case "ack" if frame.get("sub") in sources:
                 sources[frame["sub"]].ack(frame["rev"])
             case "cmd":
-                print(json.dumps({"at": time.monotonic(), "do": frame["do"]}), flush=True)
                 res = {"t": "res", "cmd": frame["cmd"], "ok": True, "status": "accepted"}
                 await ws.send(json.dumps(res))
 

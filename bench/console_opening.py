@@ -23,10 +23,11 @@ class Opening:
 
 
 OPENINGS = (
-    Opening("an approval", "2", re.compile(rb"run_sql"), ("1",)),
+    Opening("an approval", "2", re.compile(rb"ARGUMENTS"), ("1",)),
     Opening("a run of 10,000 events", "\r", re.compile(rb"http_get"), ("1",)),
-    Opening("the palette", ":", re.compile(rb"show_approvals|approvals"), ("\x1b",)),
-    Opening("the question of kill all", "X", re.compile(rb"kill"), ("\x1b",)),
+    Opening("another run", "\r", re.compile(rb"http_get"), ("1", "j")),  # another one every time
+    Opening("the palette", ":", re.compile(rb"hat to do"), ("\x1b",)),
+    Opening("the question of kill all", "X", re.compile(rb"WOULD STOP"), ("\x1b",)),
     Opening("help", "?", re.compile(rb"most urgent first"), ("\x1b",)),
 )
 

@@ -10,7 +10,6 @@ from typing import ClassVar
 from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
-from textual.containers import Container
 from textual.widgets import Input, TextArea
 
 from opsconsole.console.actions import ViewName
@@ -52,6 +51,7 @@ from opsconsole.console.view.outbox import Entry, answer_words
 from opsconsole.console.view.palette import Choice
 from opsconsole.console.view.ringing import Ringer
 from opsconsole.console.view.session import Outcome, Session
+from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.prompt import Prompt
 from opsconsole.console.widgets.row_list import RowList
@@ -139,9 +139,10 @@ class ConsoleApp(TerminalApp):
         self.header, self.banner, self.note, self.hints = (
             Lines(self.painter, id=name) for name in ("header", "banner", "note", "hints")
         )
+        self.banner.display = False
 
     def _make_panels(self) -> dict[ViewName, Panel]:
-        """Every view, mounted once; which one is seen is a class on it."""
+        """Every view, mounted once; only one is displayed."""
         self.runs_panel = RunsPanel(self.context)
         self.approvals_panel = ApprovalsPanel(self.context)
         self.run_panel = RunPanel(self.context)
@@ -171,7 +172,7 @@ class ConsoleApp(TerminalApp):
         """Everything, once."""
         yield self.header
         yield self.banner
-        with Container(id="views"):
+        with Box(id="views"):
             yield from self.panels.values()
         yield self.receipt
         yield self.note
@@ -208,6 +209,7 @@ class ConsoleApp(TerminalApp):
             self._answered(entry)
         for notice in outcome.notices:
             self.say(notice.text, "bad" if notice.loud else "plain")
+        self.frames.told()
 
     def _answered(self, entry: Entry) -> None:
         if words := answer_words(entry):
@@ -270,13 +272,15 @@ class ConsoleApp(TerminalApp):
         """Show one run."""
         self.run_panel.show_run(run)
         self.follow(run)
+        if self.view == "run":
+            self.redraw()
         self.show_view("run")
-        self.redraw()
 
     def follow(self, run: str) -> None:
         """Have the timeline of this run, instead of any other."""
         if self.session.timeline is None or self.session.timeline.run != run:
             self.link.send(self.session.watch(run))
+            self.frames.awaits(self.session.timeline)
 
     def show_receipt(self, entries: list[Entry]) -> None:
         """Open the receipt of a kill."""
@@ -333,7 +337,7 @@ class ConsoleApp(TerminalApp):
     def _show(self, view: ViewName) -> None:
         self.view = view
         for name, panel in self.panels.items():
-            panel.set_class(name == view, "-shown")
+            panel.display = name == view
         if view == "run" and self.run_panel.run is not None:
             self.follow(self.run_panel.run)
         if view == "takeover" and self.takeover_panel.run is not None:
@@ -358,7 +362,7 @@ class ConsoleApp(TerminalApp):
         first = self.panels[self.view].headline(width)
         self.header.show([first or header(self.session, now=now, width=width, demo=self.demo)])
         warning = banner(self.session, now=now, width=width, zone=self.context.zone)
-        self.banner.set_class(warning is not None, "-on")
+        self.banner.display = warning is not None
         if warning is not None:
             self.banner.show([warning])
         self.hints.show([self._hints(width)])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from opsconsole.console.clock import Clock
 from opsconsole.console.terminal import FramePacer
 from opsconsole.console.view.session import Session
+from opsconsole.console.view.timeline import Timeline
 
 if TYPE_CHECKING:
     from opsconsole.console.app import ConsoleApp
@@ -39,6 +40,8 @@ class Frames:
         self._key_at = float("-inf")
         self._words_due = False
         self._words_in = 0
+        self._awaited: Timeline | None = None
+        """What an operator opened whose steps are not here yet: they are part of the answer to the key."""
         self._asks = False
         """Whether the next frame drawn is a load frame."""
 
@@ -55,9 +58,19 @@ class Frames:
         """It was: its row is painted, the words about it follow."""
         self._app.deeds.look()
         self._words_due, self._words_in = True, PATIENCE_TICKS
-        rows = self._app.panels[self._app.view].rows
-        if rows is not None and not self.pacer.is_slow:
-            self._app.paint_now(rows)
+        self._paint_rows()
+
+    def awaits(self, timeline: Timeline | None) -> None:
+        """A run was opened."""
+        self._awaited = timeline
+
+    def told(self) -> None:
+        """Something came from the hub: if it is what was opened, it is drawn at once."""
+        if self._awaited is not None and self._awaited.rev is not None:
+            opened, self._awaited = self._awaited, None
+            if opened is self._session.timeline:
+                self._app.redraw()
+                self._paint_rows()
 
     def painted(self) -> None:
         """Something was written to the terminal."""
@@ -98,6 +111,11 @@ class Frames:
         if panel.rows is not None:
             panel.rows.slices = self.pacer.slices
         self._asks = panel.paint() or self._asks
+
+    def _paint_rows(self) -> None:
+        rows = self._app.panels[self._app.view].rows
+        if rows is not None and not self.pacer.is_slow:
+            self._app.paint_now(rows)
 
     def _is_quiet(self, now: float) -> bool:
         return now - self._key_at < KEY_QUIET_SECONDS

@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App
 from textual.driver import Driver
+from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
 
@@ -25,6 +26,9 @@ log.addHandler(logging.NullHandler())
 
 class TerminalScreen(Screen[None]):
     """A screen whose words are right in the first picture of a new layout: the app fills widgets of known size in."""
+
+    focused: Reactive[Widget | None] = Reactive(None, repaint=False)
+    """The widget that takes keys. Who has the focus and who lost it draw themselves; all the rest stays as it was."""
 
     def __init__(self, about_to_paint: Callable[[], None]) -> None:
         super().__init__(id="_default")

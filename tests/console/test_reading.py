@@ -180,3 +180,12 @@ def test_only_lines_that_were_painted_are_read() -> None:
     assert (reading.unread, reading.long_enough(now=9.0)) == (1, False)
     reading.painted(1, now=3.0)
     assert (reading.long_enough(now=3.3), reading.long_enough(now=3.5)) == (False, True)
+
+
+async def test_what_a_narrower_screen_breaks_into_more_lines_is_read_to_its_new_end(console: OpenConsole) -> None:
+    async with console(size=(160, 24)) as seat:
+        await at(seat, call(command=("b" * 78 + "\n") * 24 + "rm -rf /"))
+        await seat.pilot.resize_terminal(80, 24)
+        await seat.press("enter", "J", "J", "a")
+        assert "| rm -rf /" not in seat.screen
+        assert (seat.link.commands, "not on screen yet" in seat.note) == ([], True)

@@ -7,7 +7,7 @@ import string
 import pytest
 
 from opsconsole.console.actions import ACTIONS, BY_ID, BY_KEY, ViewName
-from opsconsole.console.view.meant import QUIET_SECONDS, Meant
+from opsconsole.console.view.meant import BURST_SECONDS, QUIET_SECONDS, Meant
 from opsconsole.domain.command import Do
 from tests.console.conftest import OpenConsole
 from tests.console.support import Seat
@@ -109,3 +109,33 @@ def test_a_key_that_types_nothing_begins_no_word() -> None:
     meant = Meant()
     meant.meaningless("f5", is_letter=False, now=0.0)
     assert not meant.why_not(BY_ID["kill"], "x", now=0.3)
+
+
+def heard(meant: Meant, act: str, key: str, now: float) -> bool:
+    return not meant.why_not(BY_ID[act], key, now=now)
+
+
+def test_a_key_that_is_held_down_acts_once() -> None:
+    meant = Meant()
+    at = [10.0, 10.0 + BURST_SECONDS / 2, 10.0 + BURST_SECONDS, 10.0 + 3 * BURST_SECONDS]
+    assert [heard(meant, "kill", "x", now) for now in at] == [True, False, False, True]
+
+
+@pytest.mark.parametrize("between", ["act", "no act"])
+def test_after_a_refused_question_keys_are_ignored_until_none_came_for_a_moment(between: str) -> None:
+    meant = Meant()
+    assert heard(meant, "inject", "i", 10.0)
+    meant.question_refused()
+    if between == "act":
+        assert not heard(meant, "down", "j", 10.4)
+    else:
+        meant.meaningless("m", is_letter=False, now=10.4)
+    assert not heard(meant, "down", "j", 10.4 + 0.9 * QUIET_SECONDS)
+    assert heard(meant, "down", "j", 10.4 + 2 * QUIET_SECONDS)
+
+
+def test_a_figure_within_a_word_makes_it_longer() -> None:
+    meant = Meant()
+    meant.meaningless("m", is_letter=True, now=0.0)
+    meant.meaningless("f5", is_letter=False, now=0.5)
+    assert not heard(meant, "kill", "x", 1.0)

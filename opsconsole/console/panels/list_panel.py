@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical
 from textual.widget import Widget
 
 from opsconsole.console.context import Context
 from opsconsole.console.panels.panel import Panel
 from opsconsole.console.view.line import Line
+from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.row_list import RowList
 from opsconsole.console.widgets.text_pane import TextPane
 
@@ -27,9 +27,9 @@ class ListPanel(Panel):
     def compose(self) -> ComposeResult:
         """What stands above, then the list and the text."""
         yield from self.above()
-        with Container(classes="split"):
+        with Box(classes="split"):
             yield self.list
-            with Vertical(classes="opened"):
+            with Box(classes="opened"):
                 yield from self.opened()
 
     def above(self) -> Iterable[Widget]:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.widgets import Input
 
 from opsconsole.console.theme import Painter
 from opsconsole.console.view.palette import Choice, choice_line
+from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.lines import Lines
 
 LINES_MAX = 10
@@ -18,13 +18,14 @@ CHARS_MAX = 300
 _MOVES = {"up": -1, "down": 1, "shift+tab": -1, "tab": 1, "pageup": -LINES_MAX, "pagedown": LINES_MAX}
 
 
-class Palette(Vertical):
+class Palette(Box):
     """The choices above a line of input."""
 
     def __init__(
         self, painter: Painter, *, choices: Callable[[str], list[Choice]], choose: Callable[[Choice, str], None]
     ) -> None:
         super().__init__(id="palette")
+        self.display = False
         self.list = Lines(painter, id="palette-list")
         self.input = Input(id="palette-input", max_length=CHARS_MAX, select_on_focus=False, placeholder="what to do")
         self.input.cursor_blink = False
@@ -42,18 +43,18 @@ class Palette(Vertical):
     @property
     def is_open(self) -> bool:
         """Whether something is being typed."""
-        return self.has_class("-open")
+        return self.display
 
     def open(self) -> None:
         """Ask what to do."""
         self.input.value = ""
-        self.add_class("-open")
+        self.display = True
         self.screen.set_focus(self.input, scroll_visible=False)
         self._look("")
 
     def close(self) -> None:
         """Ask nothing any more."""
-        self.remove_class("-open")
+        self.display = False
 
     def on_key(self, event: events.Key) -> None:
         """Move among the choices while typing."""
@@ -63,7 +64,7 @@ class Palette(Vertical):
             self.at = max(0, min(len(self.found) - 1, self.at + _MOVES[event.key]))
             self._draw()
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Another width."""
         self._draw()
 

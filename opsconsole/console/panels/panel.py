@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from textual.containers import Vertical
 from textual.widget import Widget
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
 from opsconsole.console.view.line import Line
+from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.row_list import RowList
 from opsconsole.console.widgets.text_pane import TextPane
 
@@ -17,13 +17,17 @@ SHORT_LINES = 16
 """Below this height a list and its text do not fit together: the text is opened instead."""
 
 
-class Panel(Vertical):
-    """A view: mounted once, shown by a class."""
+class Panel(Box):
+    """A view: mounted once, displayed while it is the one shown.
+
+    It is shown by `display`: a class would have every rule matched anew against all that is in it.
+    """
 
     view: ViewName = "runs"
 
     def __init__(self, context: Context, *, id: str) -> None:
         super().__init__(id=id, classes="panel")
+        self.display = False
         self.context = context
 
     @property

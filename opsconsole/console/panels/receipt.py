@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from opsconsole.console.aftermath import Aftermath
 from opsconsole.console.context import Context
@@ -12,6 +11,7 @@ from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.view.open_effects import OpenEffects, effects_lines, open_effects, together
 from opsconsole.console.view.outbox import Entry
 from opsconsole.console.view.receipt import receipt, resume_line
+from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.text_pane import TextPane
 from opsconsole.protocol.rows import RunRow
 
@@ -22,11 +22,12 @@ SHARE = 0.4
 """The most of the screen's height that it takes."""
 
 
-class ReceiptPanel(Vertical):
+class ReceiptPanel(Box):
     """Below the view, never over it."""
 
     def __init__(self, context: Context) -> None:
         super().__init__(id="receipt")
+        self.display = False
         self.context = context
         self.entries: list[Entry] = []
         self.runs: list[str] = []
@@ -47,32 +48,32 @@ class ReceiptPanel(Vertical):
         self._aftermath = Aftermath()
         if len(runs) == 1:
             self.context.app.follow(runs[0])
-        self.add_class("-open")
+        self.display = True
         self.update_lines()
 
     def plan(self, runs: list[str], wanted: str) -> None:
         """Show what would be stopped; `unplan` takes it away."""
         self._plan, self._planned_at = (runs, wanted), float("-inf")
-        self.add_class("-open")
+        self.display = True
         self.update_lines()
 
     def unplan(self) -> None:
         """Nothing of the kind is meant any more."""
         if self._plan is not None:
             self._plan = None
-            self.set_class(bool(self.entries) and self.has_class("-open"), "-open")
+            self.display = bool(self.entries) and self.display
             self.update_lines()
 
     def close(self) -> bool:
         """Close it; False when it was not open."""
-        was_open = self.has_class("-open")
-        self.remove_class("-open")
+        was_open = self.display
+        self.display = False
         self.entries, self._plan = [], None
         return was_open
 
     def update_lines(self) -> None:
         """What is known now."""
-        if not self.has_class("-open"):
+        if not self.display:
             return
         lines = self._planned() if self._plan is not None else self._received()
         if not lines:

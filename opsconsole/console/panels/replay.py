@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
@@ -17,6 +16,7 @@ from opsconsole.console.view.playhead import Playhead
 from opsconsole.console.view.replay_lines import headline, moment_line, when_line
 from opsconsole.console.view.tape import Tape
 from opsconsole.console.view.timeline_lines import step_detail, step_line
+from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.domain.text import safe_line
 
@@ -56,12 +56,12 @@ class ReplayPanel(ListPanel):
 
     def compose(self) -> ComposeResult:
         """Moment, lanes, steps, the opened one."""
-        with Container(classes="split"):
-            with Vertical(id="replay-left"):
+        with Box(classes="split"):
+            with Box(id="replay-left"):
                 yield self.about
                 yield self.axis
                 yield self.list
-            with Vertical(classes="opened"):
+            with Box(classes="opened"):
                 yield self.pane
 
     def headline(self, width: int) -> Line:
@@ -101,7 +101,8 @@ class ReplayPanel(ListPanel):
             return
         self.head = Playhead(tape, index=len(tape))
         whole = tape.whole
-        self._marks = marks([whole.steps[key] for key in whole.order()], asked=held_long(whole))
+        held = held_long(whole)
+        self._marks = list(marks([whole.steps[key] for key in whole.order()], asked=held.__contains__))
         self._go_to_wanted()
         self.refresh_rows()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from textual.app import ComposeResult
-from textual.containers import Container, Vertical
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
@@ -14,6 +13,7 @@ from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.view.place import Place, exact, nearest, reaches_back_to
 from opsconsole.console.view.run_summary import summary
 from opsconsole.console.view.timeline import Timeline
+from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
 from opsconsole.console.widgets.text_pane import TextPane
@@ -42,12 +42,12 @@ class RunPanel(Panel):
 
     def compose(self) -> ComposeResult:
         """Head, tree, look, what is opened."""
-        with Container(classes="split"):
-            with Vertical(id="run-left"):
+        with Box(classes="split"):
+            with Box(id="run-left"):
                 yield self.head
                 yield self.kin
                 yield self.looks
-            with Vertical(classes="opened"):
+            with Box(classes="opened"):
                 yield self.pane
 
     @property

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Literal
 
 from textual.app import ComposeResult
-from textual.containers import Vertical
 
 from opsconsole.console.context import Context
-from opsconsole.console.view.axis import axis_lines, marks
+from opsconsole.console.view.axis import Axis, in_parts, marks
 from opsconsole.console.view.conversation import Conversation
 from opsconsole.console.view.curves import curve_lines
 from opsconsole.console.view.ingest import HeldCall
@@ -18,6 +17,7 @@ from opsconsole.console.view.raw_lines import raw_detail, raw_line
 from opsconsole.console.view.ruling import in_full, in_short
 from opsconsole.console.view.timeline import Raw, Timeline
 from opsconsole.console.view.timeline_lines import step_detail, step_line
+from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
 from opsconsole.console.widgets.text_pane import TextPane
@@ -30,10 +30,10 @@ TALL_LINES = 32
 """From this height of the screen on, the axis stands above the timeline."""
 CHART_LINES_MAX = 8
 REDRAWN_SECONDS = 1.0
-"""A run of five thousand steps takes some hundredths of a second to draw on its axis."""
+"""The axis and the curves look at every step of a run; there are thousands."""
 
 
-class RunLooks(Vertical):
+class RunLooks(Box):
     """One look at a time; the list's cursor keeps its place in each."""
 
     def __init__(self, context: Context) -> None:
@@ -51,6 +51,10 @@ class RunLooks(Vertical):
         self._raw: dict[str, Raw] = {}
         self._cursors: dict[Look, str] = {}
         self._drawn: dict[str, tuple[tuple[object, ...], float, list[Line]]] = {}
+        self._drawing: Generator[None, None, list[Line]] | None = None
+        """The axis as far as it is drawn: its parts come one by one, with keys between them."""
+        self._axis_of: tuple[object, ...] = ()
+        self._axis_at = float("-inf")
 
     def compose(self) -> ComposeResult:
         """Axis, heading, then the list or the text."""
@@ -76,6 +80,7 @@ class RunLooks(Vertical):
         self._cursors.clear()
         self._raw.clear()
         self._drawn.clear()
+        self._drawing, self._axis_of = None, ()
         self.take_look("timeline")
         self.list.set_keys([])
         self.reader.show([], from_top=True)
@@ -183,7 +188,7 @@ class RunLooks(Vertical):
         start, end = self._span(timeline)
         height = max(1, min(CHART_LINES_MAX, (self.reader.size.height - 11) // 2))
         total = 0.0 if row is None else row.cost_usd
-        lanes = [] if self._has_axis else self._axis(timeline, width)
+        lanes = [] if self._has_axis else _whole(self._axis(timeline, width))
         readings = timeline.readings()
         if not readings:
             return [*lanes, ((" No turn has told what it used yet.", "dim"),)]
@@ -195,35 +200,61 @@ class RunLooks(Vertical):
     def _seldom(self, name: str, shape: tuple[object, ...], draw: Callable[[], list[Line]]) -> list[Line]:
         """What looks at every step is drawn once a second, or when another run or another size is to be shown."""
         now = self.context.clock.monotonic()
-        timeline = self.timeline
-        state = (self.run, timeline is not None and timeline.rev is not None, *shape)
+        state = self._state(*shape)
         known = self._drawn.get(name)
         if known is None or known[0] != state or now - known[1] >= REDRAWN_SECONDS:
             known = self._drawn[name] = (state, now, draw())
         return known[2]
+
+    def _state(self, *shape: object) -> tuple[object, ...]:
+        timeline = self.timeline
+        return self.run, timeline is not None and timeline.rev is not None, *shape
 
     @property
     def _has_axis(self) -> bool:
         return self.height_of_screen >= TALL_LINES
 
     def _show_axis(self, width: int) -> None:
-        timeline = self.timeline
-        lines: list[Line] = []
-        if self._has_axis and timeline is not None:
-            lines = self._seldom("axis", (width,), lambda: self._axis(timeline, width))
+        timeline, now = self.timeline, self.context.clock.monotonic()
+        if not self._has_axis or timeline is None:
+            self._drawing, self._axis_of = None, ()
+            self._axis_drawn([])
+            return
+        state = self._state(width)
+        if state == self._axis_of and (self._drawing is not None or now - self._axis_at < REDRAWN_SECONDS):
+            return
+        if state[:1] != self._axis_of[:1]:
+            self.axis.show([])  # of another run; its height is kept, so that the steps do not jump twice
+        self._axis_of, self._axis_at = state, now
+        self._drawing = self._axis(timeline, width)
+        self._draw_on(self._drawing)
+
+    def _draw_on(self, drawing: Generator[None, None, list[Line]]) -> None:
+        """Draw a further part, unless something else is to be drawn by now."""
+        if drawing is not self._drawing:
+            return
+        try:
+            next(drawing)
+        except StopIteration as end:
+            self._drawing = None
+            self._axis_drawn(end.value)
+        else:
+            self.call_later(self._draw_on, drawing)
+
+    def _axis_drawn(self, lines: list[Line]) -> None:
         self.axis.show(lines)
         if self.axis.styles.height is None or self.axis.styles.height.value != len(lines):
             self.axis.styles.height = len(lines)
 
-    def _axis(self, timeline: Timeline, width: int) -> list[Line]:
+    def _axis(self, timeline: Timeline, width: int) -> Generator[None, None, list[Line]]:
         if not timeline.steps:
             return []
         start, end = self._span(timeline)
         row = self.context.session.board.get(self.run)
-        asked = {key for key in timeline.steps if self.held(key) is not None}
-        alerts = [] if row is None else row.alerts
-        found = marks([timeline.steps[key] for key in timeline.order()], asked=asked, alerts=alerts)
-        return axis_lines(found, start=start, end=end, width=width, zone=self.context.zone)
+        steps = [timeline.steps[key] for key in timeline.order()]
+        found = marks(steps, asked=lambda key: self.held(key) is not None, alerts=[] if row is None else row.alerts)
+        axis = Axis(start=start, end=end, width=width, zone=self.context.zone)
+        return (yield from in_parts(axis, found))
 
     def _span(self, timeline: Timeline) -> tuple[float, float]:
         """From the first step that is here to now, or to the end of the run."""
@@ -249,3 +280,13 @@ class RunLooks(Vertical):
         spans.append((f"{back}{skipped} ", "dim"))
         line = tuple(spans)
         return (*line, ("─" * max(0, width - width_of(line)), "dim"))
+
+
+def _whole(drawing: Generator[None, None, list[Line]]) -> list[Line]:
+    """What is drawn in parts, drawn at once."""
+    while True:
+        try:
+            next(drawing)
+        except StopIteration as end:
+            lines: list[Line] = end.value
+            return lines

@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from textual.app import ComposeResult
-from textual.containers import Horizontal, Vertical
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context
@@ -22,6 +21,7 @@ from opsconsole.console.view.line import Line, Span, Tone, two_ends, wrap_words
 from opsconsole.console.view.run_summary import summary
 from opsconsole.console.view.status import Status
 from opsconsole.console.view.timeline_lines import step_line
+from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.row_list import RowList
 from opsconsole.protocol.rows import RunRow
@@ -96,8 +96,8 @@ class RunsPanel(Panel):
     def compose(self) -> ComposeResult:
         """Counts, titles, table, side."""
         yield self.counts
-        with Horizontal():
-            with Vertical(id="run-table"):
+        with Box(classes="side-by-side"):
+            with Box(id="run-table"):
                 yield self.titles
                 yield self.list
             yield self.side

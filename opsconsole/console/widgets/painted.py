@@ -8,10 +8,11 @@ from rich.style import Style
 from textual.filter import ANSIToTruecolor, LineFilter
 from textual.geometry import Region
 from textual.strip import Strip
-from textual.widget import Widget
+
+from opsconsole.console.widgets.fixed import Fixed
 
 
-class Painted(Widget):
+class Painted(Fixed):
     """Lines over the colours of the style sheet: to ask for those, all ancestors are asked, for longer than a line."""
 
     _ground: Style | None = None

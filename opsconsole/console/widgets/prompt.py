@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Horizontal
 from textual.widgets import Input
 
 from opsconsole.console.theme import Painter
 from opsconsole.console.view.line import cut, width_of
+from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.lines import Lines
 
 LABEL_SHARE = 0.5
@@ -19,11 +19,12 @@ CHARS_MAX = 4_000
 """A note's limit on the wire."""
 
 
-class Prompt(Horizontal):
+class Prompt(Box):
     """A label and an input."""
 
     def __init__(self, painter: Painter) -> None:
         super().__init__(id="prompt")
+        self.display = False
         self.label = Lines(painter, id="prompt-label")
         self.input = Input(id="prompt-input", max_length=CHARS_MAX, select_on_focus=False)
         self.input.cursor_blink = False
@@ -61,7 +62,7 @@ class Prompt(Horizontal):
         self.input.cursor_position = len(value)
         if typed is None:
             self.input.select_all()
-        self.add_class("-open")
+        self.display = True
         self.screen.set_focus(self.input, scroll_visible=False)
 
     def close(self) -> None:
@@ -69,7 +70,7 @@ class Prompt(Horizontal):
         typed, self._typed, self._done = self._typed, None, None
         if typed is not None:
             typed(self._before)
-        self.remove_class("-open")
+        self.display = False
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

@@ -162,7 +162,7 @@ class RowList(Painted, can_focus=True, inherit_bindings=False):
         event.stop()
         self._show_from(self.top - WHEEL_LINES)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Keep the cursor in sight."""
         self.top = min(self.top, self._last_top)
         self._show_cursor()

@@ -76,7 +76,7 @@ class TextPane(Painted, can_focus=True, inherit_bindings=False):
         event.stop()
         self.scroll_lines(-WHEEL_LINES)
 
-    def on_resize(self) -> None:
+    def resized(self) -> None:
         """Keep the place inside the text."""
         self.top = min(self.top, self._last_top)
         self.refresh()
