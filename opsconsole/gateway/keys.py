@@ -26,6 +26,7 @@ from opsconsole.sdk.private_folder import make_private_folder
 
 RUN_TOKEN_HEADER = "x-opsconsole-run-token"
 _KEY_HEADERS = ("authorization", "x-api-key")
+_PREFIXES = (PREFIX.encode(), ISSUED_PREFIX.encode())
 _TOKEN_HEADERS = (RUN_TOKEN_HEADER, *_KEY_HEADERS)
 
 
@@ -95,7 +96,12 @@ class Keys:
 
 
 def _without_tokens(forwarded: Headers) -> Headers:
-    return [(name, value) for name, value in forwarded if name.decode("latin-1") not in _KEY_HEADERS]
+    """A key of the agent's own, beside which its token stands, goes on."""
+    return [
+        (name, value)
+        for name, value in forwarded
+        if name.decode("latin-1") not in _KEY_HEADERS or not any(prefix in value for prefix in _PREFIXES)
+    ]
 
 
 def secret_of(data_dir: Path) -> bytes:

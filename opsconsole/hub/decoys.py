@@ -15,10 +15,11 @@ from opsconsole.domain.approval import ANSWERED, Answer, ApprovalStatus
 from opsconsole.domain.command import NEEDS, Do, may
 from opsconsole.domain.digest import DIGEST_PREFIX, NotCanonical, digest
 from opsconsole.hub.admission import Fact
-from opsconsole.hub.decoy_checks import CHECKS, conflict, refusal_details
 from opsconsole.hub.desk.decisions import claimed
+from opsconsole.hub.desk.decoy_checks import CHECKS, conflict
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.refusal import Refusal
+from opsconsole.hub.desk.refusals import refusal_details
 from opsconsole.hub.desk.settings import REFUSAL_KEYS_MAX, REFUSALS_WINDOW_SECONDS
 from opsconsole.hub.rates import Collapsed
 from opsconsole.protocol.frames import Command, Res

@@ -6,6 +6,7 @@ import pytest
 
 from opsconsole.gateway.coverage import RELAY, TURN, TURN_PATHS, Endpoint, Uncovered, covered
 from opsconsole.gateway.dialect.dialects import DIALECTS
+from opsconsole.gateway.dialect.splice import HISTORIES
 from opsconsole.gateway.providers import PROVIDERS
 
 
@@ -63,3 +64,7 @@ def test_everything_else_is_not_found(path: str) -> None:
 def test_every_dialect_is_spoken_somewhere_and_every_place_has_one() -> None:
     assert set(TURN_PATHS.values()) == set(DIALECTS)
     assert {provider.dialect for provider in PROVIDERS.values()} <= set(DIALECTS)
+
+
+def test_every_dialect_says_how_it_writes_a_conversation() -> None:
+    assert HISTORIES.keys() == DIALECTS.keys()

@@ -110,3 +110,11 @@ async def test_after_the_limits_are_lowered_the_next_turn_asks(place: Place) -> 
     first = await proposed(place)
     await turns(place, 1)
     await place.told(lambda event: is_proposed(event) and event["id"] not in first)
+
+
+def test_what_a_turn_has_used_no_other_turn_gets_back() -> None:
+    held = lease()
+    held.is_renewing = True
+    assert held.take(0.5, 600, 100.0)
+    held.settle(0.5, 600, 0.4, 500)
+    assert (held.usd, held.tokens) == (pytest.approx(0.4), 300)

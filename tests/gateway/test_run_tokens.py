@@ -8,11 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from opsconsole.errors import ConfigError
+from opsconsole.gateway import revoked as revoked_file
 from opsconsole.gateway.attribution import Route, caller
-from opsconsole.gateway.keys import KeyRefused, Keys
+from opsconsole.gateway.keys import RUN_TOKEN_HEADER, KeyRefused, Keys, _make_secret, secret_of
 from opsconsole.gateway.providers import PROVIDERS
 from opsconsole.gateway.revoked import LOOK_SECONDS, REVOKED_FILE, Revoked, revoke
-from opsconsole.gateway.run_tokens import Issued, Shown, issued_token, run_token, token_issued, token_run
+from opsconsole.gateway.run_tokens import SECRET_FILE, Issued, Shown, issued_token, run_token, token_issued, token_run
 
 
 def test_a_token_names_its_run() -> None:
@@ -109,3 +111,61 @@ def test_the_runs_of_two_tokens_are_two_though_their_programs_name_one_conversat
 
 def test_the_agent_of_a_token_is_no_other() -> None:
     assert caller(Route("openai", "/", "", "somebody"), {}, Shown(agent="refunds", token="rt_1")).agent == "refunds"
+
+
+SHOWN = f"Bearer {issued_token(b'secret', FOR_REFUNDS)}"
+
+
+def test_a_token_revoked_after_another_ends_as_soon(tmp_path: Path) -> None:
+    now = [0.0]
+    revoked = Revoked(tmp_path, clock=lambda: now[0])
+    for token in ("rt_1", "rt_2"):
+        revoke(tmp_path, token)
+        now[0] += LOOK_SECONDS
+        assert token in revoked
+
+
+def test_a_list_of_revoked_tokens_too_long_to_be_read_counts_as_unreadable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revoke(tmp_path, "rt_2")
+    monkeypatch.setattr(revoked_file, "FILE_BYTES_MAX", 4)
+    assert "rt_1" in Revoked(tmp_path)
+
+
+def test_a_token_is_not_said_to_be_revoked_where_there_is_no_room_to_write_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(revoked_file, "FILE_BYTES_MAX", 8)
+    revoke(tmp_path, "rt_1")
+    with pytest.raises(ConfigError, match="full"):
+        revoke(tmp_path, "rt_2")
+    assert (tmp_path / REVOKED_FILE).read_text() == "rt_1\n"
+
+
+def test_a_token_reaches_no_provider_whose_key_the_gateway_does_not_hold() -> None:
+    forwarded = [(b"authorization", SHOWN.encode()), (b"accept", b"*/*")]
+    found = Keys({}, b"secret", clock=lambda: 1_000.0).exchanged(
+        PROVIDERS["openai"], {"authorization": SHOWN}, forwarded, ""
+    )
+    assert found[1] == [(b"accept", b"*/*")]
+
+
+def test_no_key_that_the_agent_shows_goes_upstream_beside_the_gateways() -> None:
+    headers = {"authorization": SHOWN, "x-api-key": "sk-mine"}
+    forwarded = [(name.encode(), value.encode()) for name, value in headers.items()]
+    found = keys().exchanged(PROVIDERS["openai"], headers, forwarded, "")
+    assert found[1] == [(b"authorization", b"Bearer sk-held")]
+
+
+def test_of_two_that_make_the_secret_at_once_the_firsts_stays(tmp_path: Path) -> None:
+    first = secret_of(tmp_path)
+    _make_secret(tmp_path / SECRET_FILE)
+    assert secret_of(tmp_path) == first
+
+
+def test_a_key_of_the_agents_own_goes_on_where_its_token_stands_beside_it() -> None:
+    headers = {RUN_TOKEN_HEADER: SHOWN.removeprefix("Bearer "), "authorization": "Bearer sk-mine"}
+    own = [(b"authorization", b"Bearer sk-mine")]
+    found = Keys({}, b"secret", clock=lambda: 1_000.0).exchanged(PROVIDERS["openai"], headers, own, "")
+    assert found[1] == own

@@ -14,6 +14,7 @@ import pytest
 from opsconsole.domain.approval import Answer
 from opsconsole.domain.command import Do, Role
 from opsconsole.domain.digest import approval_digest, call_digest
+from opsconsole.hub import decoys
 from opsconsole.hub.admission import Fact
 from opsconsole.hub.decoy_seals import STOPPED, DecoySeals
 from opsconsole.hub.decoys import PARTS, STATUS, Decoys, Part, sealed
@@ -118,7 +119,7 @@ def test_one_is_asked_about_as_the_policy_in_force_would_ask_about_it() -> None:
     denied = Verdict(decision=Decision.DENY, rule="no-sql", reason="never")
     two = Verdict(decision=Decision.ASK, rule="two", reason="two", quorums=(Quorum(approvers=2),))
     place = Place(policy=rules(sql=denied, shell=two))
-    place.look(dice=0.001)
+    place.look()
     row = place.decoys.row("apr_1")
     assert row is not None
     assert (row.tool, row.rule, row.why, row.facts) == ("write_file", "files", "writes", {"path": {"inside": False}})
@@ -559,3 +560,55 @@ async def test_the_seal_of_one_that_was_answered_is_forgotten_and_opened_no_seco
     await DecoySeals(parts.hub, parts.records).settle()
     assert await closed_seals(hub) == []
     assert [entry["kind"] for entry in await told(hub, 2)] == ["decoy.shown", "decoy.answered"]
+
+
+def test_a_grant_after_its_time_is_refused(place: Place) -> None:
+    res = place.give(do=Do.GRANT, grant=ASKED, now=SHOWN_SECONDS)
+    assert (res.code, res.message, place.kinds) == (
+        "precondition_failed",
+        "the call was expired",
+        ["decoy.shown", "decoy.withdrawn", "command.refused"],
+    )
+
+
+def test_the_time_of_an_answer_counts_from_when_it_was_shown() -> None:
+    place = Place()
+    place.look(100.0)
+    place.decide(Answer.REJECT, now=108.0)
+    assert place.told[-1].details["seconds_to_decide"] == 8.0
+
+
+def test_of_the_answers_that_are_kept_the_oldest_goes_first(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoys, "ANSWERS_KEPT_MAX", 2)
+    for number in range(3):
+        place.give(do=Do.CLAIM, digest=None, cmd=f"cmd_{number}")
+    again = [place.give(do=Do.CLAIM, digest=None, cmd=f"cmd_{number}").replayed for number in (2, 1)]
+    assert again == [True, True]
+
+
+async def test_one_is_not_shown_where_a_real_call_came_while_it_was_put_on_disk(hub: RunningHub) -> None:
+    assert hub.service is not None
+    parts = hub.service.parts
+    parts.hub.decoys.per_day = 1.0
+    planned = parts.hub.decoys.look(parts.hub.now(), **LOOK)
+    assert planned is not None
+    async with hub.agent() as agent:
+        await agent.begin()
+        await agent.emit(proposal("c1", "shell", {"command": "ls"}))
+        await eventually(lambda: parts.hub.desk.approval_ids(pending_only=True))
+        await DecoySeals(parts.hub, parts.records).show(planned)
+        assert parts.hub.decoys.ids == []
+
+
+async def test_a_seal_whose_opening_is_on_its_way_to_the_audit_is_not_opened_again(hub: RunningHub) -> None:
+    assert hub.service is not None
+    parts = hub.service.parts
+    parts.hub.decoys.per_day = 1.0
+    planned = parts.hub.decoys.look(parts.hub.now(), **LOOK)
+    assert planned is not None
+    seals = DecoySeals(parts.hub, parts.records)
+    await seals.show(planned)
+    shown, parts.hub.decoys._shown = parts.hub.decoys._shown, None  # over, and its entry not yet in the audit
+    await seals.settle()
+    parts.hub.decoys._shown = shown
+    assert await closed_seals(hub) == ["apr_1"]

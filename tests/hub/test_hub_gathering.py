@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
+from opsconsole.domain.command import Role
+from opsconsole.hub.agents import AgentSession
+from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.gathering import BYTES_MAX, FRAMES_MAX, Gathering, may_wait
+from opsconsole.hub.session import Wire
+from opsconsole.hub.settings import ShellLimits
+from opsconsole.protocol.connection import Phase
+from opsconsole.protocol.frames import Frame
 from opsconsole.protocol.limits import Close
 from tests.support.hub import RunningHub, eventually, note, working
 
@@ -132,3 +142,88 @@ async def test_a_broken_frame_behind_one_that_waits_closes_its_connection_only(h
         await agent.raw.send('{"t":"event","run":"run_a","gen":7,"events":[]}')
         assert (await agent.closed())[0] == Close.PROTOCOL_ERROR
         await other.stored(await other.emit(working()))
+
+
+NOTE = frame(type="note", text="x")
+
+
+class Inputs:
+    """What an agent's session needs of a hub: it takes every frame, and keeps count of those that were put off."""
+
+    def __init__(self, *, is_congested: bool = False, fails_at: int = -1) -> None:
+        self.gathering = self
+        self.is_congested, self._fails_at = is_congested, fails_at
+        self.taken = 0
+        self.put_off = 0
+
+    def is_on(self, _now: float) -> bool:
+        return True
+
+    def put(self, _settle: Callable[[], None], _size_bytes: int, _now: float) -> bool:
+        self.put_off += 1
+        return True
+
+    def agent_hello(self, *_: Any) -> None: ...
+
+    def agent_frame(self, _conn: str, _frame: Frame, _data: bytes) -> None:
+        self.taken += 1
+        if self.taken == self._fails_at:
+            raise RuntimeError("a fault of ours")
+
+    def agent_gone(self, *_: Any) -> None: ...
+
+    async def room(self) -> None: ...
+
+
+async def heard(hub: Inputs, *frames: bytes, limits: ShellLimits | None = None) -> bool:
+    """A point says hello and sends these frames; whether its socket was cut."""
+    said = deque(
+        [{"type": "websocket.connect"}, *({"text": one.decode()} | {"type": "websocket.receive"} for one in frames)]
+    )
+    cut = asyncio.Event()
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0)
+        return said.popleft() if said else {"type": "websocket.disconnect", "code": 1000}
+
+    async def send(_message: dict[str, Any]) -> None: ...
+
+    session = AgentSession(
+        hub=hub,  # type: ignore[arg-type]
+        left=lambda _conn: None,
+        conn="a1",
+        principal=Principal(name="bot", role=Role.AGENT),
+        wire=Wire(receive=receive, send=send, abort=cut.set),
+        limits=limits or ShellLimits(),
+        is_valid=lambda: True,
+        wall=lambda: 0.0,
+    )
+    session.connection.phase = Phase.OPEN  # as after hello and welcome
+    with suppress(RuntimeError):
+        await session.run()
+    return cut.is_set()
+
+
+async def test_nothing_is_put_off_while_the_disk_is_behind() -> None:
+    hub = Inputs(is_congested=True)
+    await heard(hub, NOTE, NOTE)
+    assert (hub.put_off, hub.taken) == (0, 2)
+
+
+async def test_an_agent_over_its_rate_is_read_slower_and_nothing_of_it_is_put_off() -> None:
+    hub = Inputs()
+    await heard(hub, *[NOTE] * 3, limits=ShellLimits(agent_frames_per_second=1_000.0, burst_seconds=0.0))
+    assert (hub.put_off, hub.taken) == (0, 3)
+
+
+async def test_a_connection_of_which_a_frame_put_off_cannot_be_handled_is_cut() -> None:
+    assert await heard(Inputs(fails_at=2), NOTE, NOTE, NOTE)
+    assert not await heard(Inputs(), NOTE, NOTE, NOTE)
+
+
+async def test_after_frames_were_settled_the_count_begins_anew() -> None:
+    gathering, settle = Gathering(seconds=0.001), Settling()
+    for times in (1, 2, 3):
+        put(gathering, settle, *[10] * (FRAMES_MAX // 2), now=BEGUN)
+        await eventually(lambda times=times: settle.times == times)
+    assert gathering.is_on(BEGUN)

@@ -282,3 +282,26 @@ def test_whether_a_turn_must_wait_is_told_without_keeping_room() -> None:
     assert [made.must_wait("r1", two, 0.0) for _ in range(3)] == [False] * 3
     made.reserve("a", "r1", two, 0.0)
     assert (made.must_wait("r1", two, 0.0), made.must_wait("r1", Amount(cost_usd=9.0), 0.0)) == (True, False)
+
+
+def test_a_cap_that_a_person_set_outlives_a_file_that_says_nothing_of_its_limit() -> None:
+    made = breakers(rule(Per.AGENT))
+    made.set_cap("cap", "cap/agent/bot", "cost_usd", 1.0)
+    for rules in ([], [rule(Per.AGENT)]):
+        made.replace_rules(rules)
+    assert made.caps_of("cap", "cap/agent/bot") == {"cost_usd": 1.0}
+
+
+def test_a_cap_that_the_file_has_come_to_say_itself_is_the_files_from_then_on() -> None:
+    made = breakers(rule(Per.AGENT))
+    made.set_cap("cap", "cap/agent/bot", "cost_usd", 2.0)
+    for written in (2.0, 9.0):
+        made.replace_rules([rule(Per.AGENT, trip={"cost_usd": written})])
+    assert made.caps_of("cap", "cap/agent/bot") == {"cost_usd": 9.0}
+
+
+def test_the_wall_clock_of_an_agents_breaker_holds_the_run_that_has_lasted_so_long_and_no_other() -> None:
+    made = breakers(rule(Per.AGENT, agent="bot", trip={"wall_clock": 60.0}))
+    made.started(Subject(run="r2", agent="bot", labels={"team": "b"}, started_at=100.0))
+    made.tick(120.0)
+    assert held(made) == ["r1"]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from opsconsole.policy import budget_ledger
 from opsconsole.policy.breaker_windows import WINDOW_SECONDS, Window
 from opsconsole.policy.budget_ledger import BudgetLedger, Cap, Short
 
@@ -126,3 +128,11 @@ def test_only_accounts_in_which_nothing_counts_are_forgotten() -> None:
             ledger.reserve("a", [cap], {"cost_usd": 1.0}, 0.0)
     ledger.forget_idle(2 * WINDOW_SECONDS["hour"])
     assert [ledger.has(account) for account in ("total", "minute", "reserved")] == [True, False, True]
+
+
+def test_accounts_beyond_the_bound_share_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_ledger, "ACCOUNTS_MAX", 1)
+    ledger = BudgetLedger()
+    for account in "abc":
+        ledger.use([replace(RUN, account=account)], {"cost_usd": 1.0}, 0.0)
+    assert [ledger.used(account, "cost_usd", "total", 0.0) for account in "abc"] == [1.0, 2.0, 2.0]

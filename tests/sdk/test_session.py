@@ -226,3 +226,9 @@ def test_no_interleaving_lets_a_call_run_after_the_fence_twice_or_unasked(steps:
     assert len(settled) == len(set(settled))
     if session.fenced:
         assert set(settled) == asked
+
+
+def test_a_hand_back_of_a_hub_that_lost_some_epochs_ends_the_takeover_all_the_same() -> None:
+    session = Session(OnHubLost(), memory={"holder": "ben", "epoch": 3})
+    session.order(order(Do.RELEASE, epoch=3), 0.0)
+    assert session.holder == ""

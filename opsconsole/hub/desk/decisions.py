@@ -101,6 +101,18 @@ def _check_answer(world: World, command: Command, subject: Subject, who: Princip
 def _check_edit(world: World, command: Command, subject: Subject, now: float) -> Verdict:
     if not subject.approval.may_edit:
         raise Refusal("bad_request", "this call may not be edited", {})
+    args = edited_arguments(command)
+    _check_schema(subject.call, args)
+    verdict = gate.judge_edit(world, subject.run, subject.call, args, now)
+    if verdict.decision is Decision.DENY:
+        raise Refusal("policy_denied", verdict.reason, {"rule": verdict.rule})
+    if verdict.decision is Decision.ASK and not verdict.may_edit:
+        raise Refusal("policy_denied", f"rule {verdict.rule} lets nobody edit such a call", {"rule": verdict.rule})
+    return verdict
+
+
+def edited_arguments(command: Command) -> dict[str, Any]:
+    """The arguments that an edit gives, if a call could be made with them. Raises: Refusal."""
     if command.args is None:
         raise Refusal("bad_request", "an edit needs the whole new arguments", {})
     try:
@@ -113,13 +125,7 @@ def _check_edit(world: World, command: Command, subject: Subject, now: float) ->
         raise Refusal(
             "bad_request", "a masked secret stands in the edited arguments: the agent would send the mask", {}
         )
-    _check_schema(subject.call, command.args)
-    verdict = gate.judge_edit(world, subject.run, subject.call, command.args, now)
-    if verdict.decision is Decision.DENY:
-        raise Refusal("policy_denied", verdict.reason, {"rule": verdict.rule})
-    if verdict.decision is Decision.ASK and not verdict.may_edit:
-        raise Refusal("policy_denied", f"rule {verdict.rule} lets nobody edit such a call", {"rule": verdict.rule})
-    return verdict
+    return command.args
 
 
 def _check_schema(call: Call, args: dict[str, Any]) -> None:

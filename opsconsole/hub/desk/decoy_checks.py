@@ -6,16 +6,13 @@ Word for word the desk's: a refusal must not tell a made-up call from a real one
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from opsconsole.domain.approval import Answer
 from opsconsole.domain.command import Do
-from opsconsole.domain.digest import NotCanonical, canonical
-from opsconsole.hub.desk.decisions import MASK_MARK
+from opsconsole.hub.desk.decisions import MASK_MARK, edited_arguments
 from opsconsole.hub.desk.grant_pattern import problem_of
 from opsconsole.hub.desk.refusal import Refusal
 from opsconsole.protocol.frames import Command, Res
-from opsconsole.protocol.limits import ARGS_BYTES_MAX
 from opsconsole.protocol.rows import ApprovalRow
 
 
@@ -32,22 +29,7 @@ def check_decision(command: Command, row: ApprovalRow, now: float) -> None:
     if command.calls:
         raise Refusal("bad_request", "calls can be composed only in answer to a model call", {})
     if command.answer is Answer.EDIT:
-        _check_edit(command.args)
-
-
-def _check_edit(args: dict[str, Any] | None) -> None:
-    if args is None:
-        raise Refusal("bad_request", "an edit needs the whole new arguments", {})
-    try:
-        text = canonical(args)
-    except NotCanonical as error:
-        raise Refusal("bad_request", f"the arguments have no canonical form: {error}", {}) from None
-    if len(text) > ARGS_BYTES_MAX:
-        raise Refusal("bad_request", f"the arguments are larger than {ARGS_BYTES_MAX} bytes", {})
-    if MASK_MARK.encode() in text:
-        raise Refusal(
-            "bad_request", "a masked secret stands in the edited arguments: the agent would send the mask", {}
-        )
+        edited_arguments(command)
 
 
 def check_grant(command: Command, row: ApprovalRow, now: float) -> None:
@@ -81,15 +63,3 @@ def conflict(command: Command) -> Res:
     """The answer to a command under the id of another one."""
     message = "this id was used for another command"
     return Res(cmd=command.cmd, ok=False, code="idempotency_conflict", message=message)
-
-
-def refusal_details(command: Command, refusal: Refusal) -> dict[str, Any]:
-    """A refused command, as the audit has every one."""
-    return {
-        "command": command.cmd,
-        "do": str(command.do),
-        "run": command.run,
-        "approval": command.approval,
-        "code": refusal.code,
-        "why": refusal.message,
-    }

@@ -50,7 +50,7 @@ def _record(world: World, command: Command, who: Principal, refusal: Refusal, no
 
 def record(world: World, command: Command, who: Principal, refusal: Refusal, now: float) -> Effects:
     """Record a refusal; while storage takes nothing it waits, as what somebody did."""
-    body = world.entry("command.refused", who, now, _details(command, refusal))
+    body = world.entry("command.refused", who, now, refusal_details(command, refusal))
     return world.record_act(_key(command), body, is_act=refusal.code == "storage_failed")
 
 
@@ -66,7 +66,7 @@ def record_late(
 ) -> Effects:
     """Record that a command which was on record already is refused: until this is too, a restart would apply it."""
     more = {"current": refusal.current, "command_digest": body_hash, "was_recorded": True}
-    details = _details(command, refusal) | more
+    details = refusal_details(command, refusal) | more
     body = world.entry("command.refused", who, now, details)
     return world.record_act(_key(command), body, done, failed, is_act=True)
 
@@ -75,7 +75,8 @@ def _key(command: Command) -> str:
     return f"run/{command.run or 'none'}"
 
 
-def _details(command: Command, refusal: Refusal) -> dict[str, Any]:
+def refusal_details(command: Command, refusal: Refusal) -> dict[str, Any]:
+    """A refused command, as the audit has every one."""
     return {
         "command": command.cmd,
         "do": str(command.do),

@@ -22,6 +22,7 @@ from opsconsole.gateway.dialect.interface import (
     Text,
 )
 from tests.gateway.dialect.anthropic_wire import (
+    CALL_A,
     DIALECT,
     ONE_CALL,
     SPOKEN,
@@ -236,7 +237,7 @@ def test_upstreams_error_behind_a_call_releases_nothing() -> None:
         start() + text(0, "cut"),
         start() + call(0, "A", "{}"),
         call(0, "A", "{}"),
-        start() + start(),
+        start() + start() + stop("end_turn"),
         start() + text(0, "a") + call(0, "A", "{}") + stop(),
         start() + event({"type": "content_block_delta", "index": 4, "delta": {"type": "text_delta", "text": "a"}}),
         start() + block(0, {"type": "text", "text": ""}, {"type": "input_json_delta", "partial_json": "{}"}) + stop(),
@@ -336,3 +337,30 @@ def test_a_container_that_the_answer_opened_is_named_when_asked_again() -> None:
     answer = DIALECT.answer(request())
     fed(answer, event(opened) + call(0, "toolu_A", "{}") + stop())
     assert DIALECT.reask(request(), answer, {"toolu_A": NO}).body["container"] == "container_1"
+
+
+def test_a_message_that_begins_with_a_call_is_cut() -> None:
+    began = start().replace(b'"content": []', b'"content": [' + json.dumps(CALL_A).encode() + b"]")
+    pieces = fed(DIALECT.answer(request()), began + stop())
+    assert (passed(pieces), type(pieces[-1])) == (b"", Broken)
+
+
+def test_a_message_that_begins_twice_is_cut() -> None:
+    stream = start() + start() + text(0, "x") + stop("end_turn")
+    pieces = fed(DIALECT.answer(request()), stream)
+    assert isinstance(pieces[-1], Broken)
+
+
+def test_no_delta_of_an_unknown_kind_makes_a_call_another_one() -> None:
+    content = {"type": "tool_use", "id": "toolu_A", "name": "wipe", "input": {}}
+    renamed = block(0, content, {"type": "novel_delta", "name": "look"})
+    pieces = fed(DIALECT.answer(request()), start() + renamed + stop())
+    assert [call.name for call in held(pieces).calls] == ["wipe"]
+
+
+def test_a_name_that_stands_twice_is_seen_though_the_call_is_written_with_escapes() -> None:
+    began = event(
+        {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "id": "A", "input": {}}}
+    ).replace(b'"type": "text"', b'"type": "t\\u006fol_use", "type": "text"')
+    stream = start() + began + stop("end_turn")
+    assert isinstance(fed(DIALECT.answer(request()), stream)[-1], Broken)

@@ -264,3 +264,15 @@ def test_a_call_in_a_delta_of_a_whole_answer_is_cut(delta: dict[str, Any]) -> No
     body = {"choices": [{"index": 0, "message": {"role": "assistant", "content": "Hi"}, "delta": delta}]}
     pieces = fed(DIALECT.answer(request(streams=False)), json.dumps(body).encode())
     assert [type(piece) for piece in pieces] == [Broken]
+
+
+def test_half_a_character_reaches_every_client_as_it_was_judged() -> None:
+    message = {"role": "assistant", "content": None, "tool_calls": [function_entry("call_A", '{"cmd":"@"}')]}
+    body = settled(plain(message).replace(b"@", rb"\ud800"), Stands())
+    assert b"\\ud800" not in body
+
+
+def test_a_call_without_a_name_is_cut() -> None:
+    message = {"role": "assistant", "content": None, "tool_calls": [function_entry("call_A", "{}", name="")]}
+    pieces = fed(DIALECT.answer(request(streams=False)), plain(message))
+    assert isinstance(pieces[-1], Broken)

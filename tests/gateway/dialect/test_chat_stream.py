@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from opsconsole.gateway.dialect.chat import Chat
+from opsconsole.gateway.dialect.chat_stream import CHOICES_MAX
 from opsconsole.gateway.dialect.interface import (
     HELD_BYTES_MAX,
     Answered,
@@ -533,3 +534,13 @@ def test_nothing_is_given_after_a_failure() -> None:
     answer.failure(KILLED)
     assert answer.feed(ONE_CALL) == []
     assert answer.end() == []
+
+
+def test_an_answer_of_which_one_choice_has_not_ended_is_broken() -> None:
+    stream = role() + words("a") + chunk({"content": "b"}, index=1) + chunk({}, "stop", index=0)
+    assert isinstance(fed(DIALECT.answer(request()), stream)[-1], Broken)
+
+
+def test_more_choices_than_anybody_asks_for_are_cut() -> None:
+    stream = role() + b"".join(chunk({"content": "a"}, "stop", index=n) for n in range(CHOICES_MAX + 1))
+    assert isinstance(fed(DIALECT.answer(request()), stream + b"data: [DONE]\n\n")[-1], Broken)

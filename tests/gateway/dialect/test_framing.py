@@ -93,3 +93,9 @@ def test_events_and_comments_are_clear(raw: str, newline: str) -> None:
 def test_what_is_no_line_of_an_event_or_not_one_line_everywhere_is_not_clear(line: str) -> None:
     frames = [read_frame(f"{line}\n{more}\n\n".encode()) for more in ("", "data: x")]
     assert [is_clear(frame) for frame in frames] == [False, False]
+
+
+def test_a_blank_line_whose_end_has_not_come_yet_is_waited_for() -> None:
+    frames = Frames()
+    found = frames.feed(b"data: a\r\n\r") + frames.feed(b"\ndata: b\r\n\r\n")
+    assert [one.raw for one in found] == [b"data: a\r\n\r\n", b"data: b\r\n\r\n"]

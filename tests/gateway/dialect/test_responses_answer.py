@@ -520,3 +520,52 @@ def test_what_the_client_saw_begin_is_ended_before_the_answer_goes_on() -> None:
     body += passed(fed(DIALECT.answer(again, continues=answer), SECOND))
     read = read_by_helper(body)
     assert read["output"] == [{"says": "Slow."}, {"is": "reasoning"}, {"says": "As you say."}]
+
+
+def test_a_call_that_stands_once_and_comes_twice_at_the_end_is_cut() -> None:
+    made = function("call_A", '{"cmd":"ls"}')
+    told = events(made)
+    told[-1]["response"]["output"].append(made)
+    pieces = fed(DIALECT.answer(request()), frames(told))
+    assert isinstance(pieces[-1], Broken)
+
+
+def stood(told: list[dict[str, Any]]) -> bytes:
+    answer = DIALECT.answer(request())
+    pieces = fed(answer, frames(told))
+    assert [call.id for call in held(pieces).calls] == ["call_A"]
+    return passed(pieces) + answer.settle({"call_A": Stands()})
+
+
+def test_arguments_that_came_otherwise_in_pieces_reach_no_client() -> None:
+    told = events(function("call_A", '{"cmd":"ls"}'))
+    for event in told:
+        if event["type"] == "response.function_call_arguments.delta":
+            event["delta"] = event["delta"].replace("ls", "rm")
+    body = stood(told)
+    assert (b"rm" in body, rb"\"ls\"" in body) == (False, True)
+
+
+def test_a_name_that_was_another_as_the_call_began_reaches_no_client() -> None:
+    told = events(function("call_A", "{}"))
+    for event in told:
+        if event["type"] == "response.output_item.added":
+            event["item"]["name"] = "wipe"
+    assert b"wipe" not in stood(told)
+
+
+def test_a_call_that_ends_as_words_is_cut() -> None:
+    told = events(function("call_A", "{}"))
+    for event in told:
+        if event["type"] == "response.output_item.done":
+            event["item"] = message("It was nothing.")
+    told[-1]["response"]["output"] = [message("It was nothing.")]
+    pieces = fed(DIALECT.answer(request()), frames(told))
+    assert isinstance(pieces[-1], Broken)
+
+
+def test_an_event_of_a_call_that_never_began_is_cut() -> None:
+    told = events(message("Hello"))
+    told.insert(-1, {"type": "response.novel_call.delta", "output_index": 7, "delta": "rm"})
+    pieces = fed(DIALECT.answer(request()), frames(told))
+    assert isinstance(pieces[-1], Broken)

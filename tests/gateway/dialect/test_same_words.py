@@ -52,3 +52,20 @@ def test_a_chunk_where_the_words_may_stand_elsewhere_teaches_nothing(data: bytes
     same = SameWords()
     same.learn(data, b"content", "Hello")
     assert same.read(data) is None
+
+
+@pytest.mark.parametrize(
+    "data",
+    [chunk("Hello").replace(b'"content":"Hello"', b'"content":"Hello","content":"Hello"')],
+)
+def test_a_chunk_with_the_words_under_one_name_twice_teaches_nothing(data: bytes) -> None:
+    same = SameWords()
+    same.learn(data, b"content", "Hello")
+    assert same.read(data) is None
+
+
+def test_a_chunk_that_teaches_nothing_ends_what_was_known() -> None:
+    same = SameWords()
+    same.learn(chunk("Hello"), b"content", "Hello")
+    same.learn(chunk("Other"), b"content", "Hello")
+    assert same.read(chunk("Hello")) is None

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from opsconsole.hub.desk import budgets
 from opsconsole.hub.desk.effects import Store
 from opsconsole.policy.file.policy import FilePolicy
 from opsconsole.policy.interface import Proposal, Verdict
@@ -331,3 +332,55 @@ def test_turns_that_wait_are_judged_again_only_when_there_is_room() -> None:
     holders[5].say({"type": "tool", "id": "m1", "status": "completed"})
     office.pass_time(0.1)
     assert sum(judging.asked.values()) == sum(len(allowed(one)) for one in waiters) == 1
+
+
+OWN = 'id = "own"\nper = "run"\ntrip = { cost_usd = 1.0 }'
+RUNS_HOUR = 'id = "own"\nper = "run"\nwithin = "hour"\ntrip = { cost_usd = 1.0 }'
+
+
+def test_a_run_that_was_over_before_the_record_is_not_counted_again_when_its_count_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budgets, "COUNTED_KEPT_MAX", 1)
+    office = capped(HOUR)
+    for number in range(2):
+        agent = office.agent(f"run_{number}")
+        spend(agent, 2.0)
+        agent.state("completed")
+    office.agent("run_9")
+    office.save_records()
+    office.restart()
+    assert used(office) == 4.0
+
+
+def test_a_reservation_of_a_turn_that_a_crash_made_unknown_holds_nobody_up() -> None:
+    office = capped(FLEET)
+    first, second = gateway(office, "run_0"), gateway(office, "run_1")
+    office.save_records()
+    earlier, marks = dict(office.saved), office.marks
+    office.hold()
+    turn(first, "m1", usd=0.9)
+    office.save_records()
+    office.saved, office.marks = earlier | {key: office.saved[key] for key in office.saved if key[0] == "watch"}, marks
+    office.restart()
+    second.connect()
+    turn(second, "m1", usd=0.5)
+    assert allowed(second) == ["m1"]
+
+
+def test_one_resume_raises_the_runs_own_cap_and_that_of_a_breaker_where_both_hold_it() -> None:
+    office = capped(OWN, DAY)
+    agent = office.agent("run_0", agent="bot")
+    spend(agent, 1.5)
+    assert office.operator().ask("resume", run="run_0", caps={"cost_usd": 3.0}).ok
+    assert (states(office, "run_0"), office.row("run_0").caps.cost_usd) == (["resuming"], 3.0)
+
+
+def test_what_a_gateway_tells_after_the_end_of_a_run_trips_nothing_of_that_run_alone() -> None:
+    office = capped(RUNS_HOUR)
+    agent = office.agent("run_0")
+    spend(agent, 0.1)
+    agent.state("completed")
+    office.pass_time(1)
+    spend(agent, 5.1)
+    assert office.storage.kinds("breaker.") == []

@@ -179,3 +179,15 @@ def test_no_interleaving_admits_more_than_is_left_and_the_run_overshoots_only_by
             open_turns[call] = reserved[call]
             assert office.row().cost_usd + sum(open_turns.values()) <= cap + 1e-9
     assert office.row().cost_usd <= cap + beyond + 1e-9
+
+
+def test_a_turn_that_nothing_holds_counts_as_its_usage_says_after_a_restart_too() -> None:
+    office = Office()
+    agent = office.agent()
+    agent.tool("m1", "running", kind="model_call", name="gpt")
+    operator = office.operator()
+    operator.ask("pause", run=RUN)
+    operator.ask("resume", run=RUN)
+    before = office.row().turns
+    office.restart()
+    assert (before, office.row().turns) == (0, 0)

@@ -296,3 +296,65 @@ def test_the_digest_of_an_answer_is_that_of_the_call() -> None:
     office, agent = taken_over()
     office.operator().decide("respond", "m1", text="x")
     assert agent.verdict("m1").digest == call_digest("gpt", {"model": "gpt", "messages": []})
+
+
+@pytest.mark.parametrize("how", ["release", "lapse"])
+def test_a_call_composed_under_a_takeover_that_is_over_is_asked_about(how: str) -> None:
+    office, agent = taken_over()
+    office.operator().decide("respond", "m1", text="", calls=[COMPOSED])
+    if how == "release":
+        office.operator().ask("release", run=RUN)
+    else:
+        office.pass_time(901)
+        office.operator().ask("resume", run=RUN)
+    agent.propose("k1", "sql", COMPOSED["args"])
+    assert agent.verdicts("k1") == []
+    assert office.approval("k1").status == "pending"
+
+
+def test_the_end_of_a_takeover_is_an_epoch_of_its_own() -> None:
+    office, _agent = taken_over()
+    operator = office.operator()
+    operator.ask("release", run=RUN)
+    assert operator.ask("inject", run=RUN, text="go on", **{"if": {"epoch": 1}}).code == "precondition_failed"
+
+
+def test_what_a_command_demands_of_the_run_must_still_hold_when_it_is_on_record() -> None:
+    office = Office()
+    agent, ana = office.agent(), office.operator(ANA)
+    office.hold()
+    ana.ask("inject", run=RUN, text="go on", **{"if": {"epoch": 0}})
+    office.operator(BEN).ask("takeover", run=RUN)
+    office.release()
+    assert (ana.answer_to(ana.given).code, agent.told("inject")) == ("precondition_failed", [])
+
+
+def test_words_for_a_run_that_was_killed_before_they_were_on_record_are_refused() -> None:
+    office = Office()
+    agent, ana = office.agent(), office.operator(ANA)
+    office.hold()
+    ana.ask("inject", run=RUN, text="go on")
+    given = ana.given
+    office.operator(BEN).ask("kill", run=RUN)
+    office.release()
+    assert (ana.answer_to(given).code, agent.told("inject")) == ("precondition_failed", [])
+
+
+def test_an_agent_less_patient_than_a_takeover_is_not_made_to_wait_longer_by_its_renewal() -> None:
+    office = Office(settings=DeskSettings(takeover_lease_seconds=900))
+    agent, operator = office.agent(), office.operator()
+    operator.ask("takeover", run=RUN)
+    agent.turn("m1", ttl_seconds=60)
+    before = office.approval("m1").expires_at
+    office.pass_time(30)
+    operator.ask("takeover", run=RUN)
+    assert office.approval("m1").expires_at == before
+
+
+def test_a_point_that_was_away_hears_of_the_takeover_that_still_stands() -> None:
+    office = Office()
+    agent = office.agent()
+    agent.drop()
+    office.operator().ask("takeover", run=RUN)
+    agent.connect()
+    assert [one.epoch for one in agent.told("takeover")] == [1]

@@ -81,8 +81,9 @@ def test_what_is_leased_to_a_gateway_that_is_away_stays_reserved_until_it_is_bac
     office.pass_time(10 * LEASE_SECONDS)
     agent.connect()
     turn(agent, "m2", tokens=990)
+    office.pass_time(RETURN_SECONDS - 1.0)
     before = "m2" in [one.call for one in agent.told("verdict")]
-    office.pass_time(RETURN_SECONDS)
+    office.pass_time(1.0)
     assert (before, agent.told("verdict")[-1].call) == (False, "m2")
 
 
@@ -213,3 +214,12 @@ def test_what_was_taken_back_is_not_told_to_a_gateway_that_comes_back_later() ->
     office.pass_time(LEASE_SECONDS)
     agent.connect()
     assert recalled(agent) == []
+
+
+def test_a_run_that_goes_on_with_higher_limits_has_leases_again() -> None:
+    office, agent = office_with(tokens=1_000)
+    agent.usage(input_tokens=1_000)
+    office.operator().ask("resume", run=RUN, caps={"tokens": 100_000})
+    agent.state("working")
+    turn(agent, "m1", tokens=10)
+    assert lease_of(agent, "m1") is not None

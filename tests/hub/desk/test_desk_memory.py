@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from typing import Any
 
@@ -11,7 +12,8 @@ from opsconsole.domain.command import Role
 from opsconsole.hub.desk import forgetting, settings
 from opsconsole.hub.desk.effects import Store
 from opsconsole.hub.desk.principal import Principal
-from opsconsole.hub.desk.records import DeskRecord
+from opsconsole.hub.desk.records import DeskRecord, masked_body
+from opsconsole.policy.redaction import masker
 from tests.hub.desk.office import BOT, Agent, Office
 
 MALLORY = Principal(name="mallory", role=Role.AGENT, origin="127.0.0.1:9")
@@ -266,3 +268,10 @@ def test_a_run_known_only_from_events_belongs_to_nobody_but_the_process_that_sen
     assert (stranger.problems, office.row().owner) == (["forbidden", "not_attached"], "")
     agent.connect()
     assert (agent.problems, office.row().owner, agent.who) == ([], "bot", BOT)
+
+
+@pytest.mark.parametrize("name", ["id", "parent", "verdict", "digest", "command", "restored_from"])
+def test_what_an_event_is_folded_by_is_kept_though_it_looks_like_a_secret(name: str) -> None:
+    secret = "ghp_" + "A" * 36
+    (kept,) = json.loads(masked_body(json.dumps([{name: secret, "text": secret}]).encode(), masker(b"key")))
+    assert (kept[name], secret in kept["text"]) == (secret, False)
