@@ -29,6 +29,7 @@ class HubApi:
             headers={"Authorization": f"Bearer {token}"},
             timeout=TIMEOUT_SECONDS,
             transport=transport,
+            verify=urlsplit(url).scheme in ("https", "wss"),  # certificates are not loaded for a hub that shows none
             trust_env=False,
         )
 

@@ -297,9 +297,19 @@ class Pages:
         if not app.session.audit_broken:  # what is broken stays on screen until it is proven whole
             app.audit_panel.witnessed = Witnessed(under_way=True)
             app.redraw()
+        await self._make_ready()
         found = await witnessed(self._witness, self.api, now=app.clock.wall())
         self._witnessed_of = epoch
         self._show_witnessed(found)
+
+    async def _make_ready(self) -> None:
+        """Load what asks the hub beside the keys: it takes as long as several paints."""
+        if self._api is None:
+            api = await asyncio.to_thread(self._make_api)
+            if self._api is None:
+                self._api = api
+            else:  # a key was quicker
+                await api.close()
 
     def _compared(self, task: asyncio.Task[None]) -> None:
         """A comparison has ended; one that failed has compared nothing, and must not look as if it had."""

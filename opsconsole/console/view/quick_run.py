@@ -7,22 +7,20 @@ it refuses is read again by the model, which stays the authority on what can be 
 
 from __future__ import annotations
 
-from enum import EnumType
 from functools import cache
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, cast, get_args, get_origin
+from typing import Any, cast, get_args, get_origin
 
-from msgspec import NODEFAULT, UNSET, DecodeError, Raw, Struct, UnsetType, convert, defstruct, to_builtins
+from msgspec import NODEFAULT, UNSET, DecodeError, Raw, Struct, UnsetType, convert, to_builtins
 from msgspec import ValidationError as NotPlain
 from msgspec.json import Decoder
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from opsconsole.protocol.rows import RunRow
+from opsconsole.protocol.twins import kind_of, struct_of
 
 OPENERS_MAX = 100
 """Opening brackets in a row up to which nothing in it can be nested too deep for the model's reader (200 levels)."""
-_PLAIN = (str, int, float, bool)
 
 
 @cache
@@ -32,32 +30,24 @@ def twin_of(model: type[BaseModel]) -> type[Struct]:
     Raises: TypeError for a field of a kind that this reader does not know.
     """
     fields = [(name, *_kind_and_default(field)) for name, field in model.model_fields.items()]
-    return defstruct(f"Quick{model.__name__}", fields, kw_only=True, omit_defaults=True, gc=False)
+    return struct_of(model, fields, omit_defaults=True)
 
 
 def _kind_and_default(field: FieldInfo) -> tuple[Any, Any]:
-    if field.metadata:
-        raise TypeError(f"no quick reading within {field.metadata}")
-    kind = _kind(field.annotation)
+    kind = kind_of(field.annotation, field.metadata, _of_more)
     if field.is_required():
         return kind, NODEFAULT
     return (kind, field.default) if field.default_factory is None else (kind | UnsetType, UNSET)
 
 
-def _kind(annotation: Any) -> Any:
-    """What msgspec reads as the model reads `annotation`, or less."""
-    origin, arguments = get_origin(annotation), get_args(annotation)
-    if annotation in (*_PLAIN, NoneType) or origin is Literal or isinstance(annotation, EnumType):
-        return annotation
-    if origin in (Union, UnionType):
-        return Union[tuple(map(_kind, arguments))]  # noqa: UP007 - made at run time
-    if origin is list:
-        return tuple[_kind(arguments[0]), ...]  # type: ignore[misc]  # which the collector of garbage forgets, as a list never is
+def _of_more(annotation: Any) -> Any:
+    """A list is read as a tuple, which the collector of garbage forgets; tables are read as they are."""
+    if get_origin(annotation) is list:
+        return tuple[kind_of(get_args(annotation)[0], (), _of_more), ...]  # type: ignore[misc]
     if annotation in (dict[str, str], dict[str, Any]):
         return annotation
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return twin_of(annotation)
-    raise TypeError(f"no quick reading of {annotation}")
+    is_model = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return twin_of(annotation) if is_model else None
 
 
 _DECODER = Decoder(twin_of(RunRow))
