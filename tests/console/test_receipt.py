@@ -1,13 +1,16 @@
 """The receipt of a kill claims what is proven and nothing else."""
 
+import json
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from opsconsole.console.sample import NOW, run
 from opsconsole.console.view.ingest import run_row
 from opsconsole.console.view.outbox import Entry, Sent
-from opsconsole.console.view.receipt import receipt
+from opsconsole.console.view.receipt import NAMED_MAX, receipt
+from opsconsole.console.view.unread import UnreadRun, read, taken_in
 from opsconsole.domain.command import Do
 from opsconsole.protocol.frames import Command
 from opsconsole.protocol.rows import RunRow
@@ -118,3 +121,35 @@ def test_a_run_that_had_ended_before_is_not_claimed_as_killed() -> None:
         "KILL coder 1  hub answered in 9.0 ms  it was dead already",
         "coder 1 had ended before: completed",
     ]
+
+
+def unread_runs(count: int) -> list[RunRow]:
+    """Killed runs as they came; every tenth is not proven dead."""
+    told = [("killed", {"status": "dead", "proof": "process"}), ("stopping", {"status": "unconfirmed"})]
+    rows = [
+        run(f"run_{number:03}", "coder", state=state, kill={**KILL, **kill})
+        for number in range(count)
+        for state, kill in [told[number % 10 == 9]]
+    ]
+    return [taken_in(Raw(json.dumps(one).encode())) for one in rows]
+
+
+def test_the_receipt_of_many_runs_says_the_same_of_them_read_or_not() -> None:
+    unread = unread_runs(120)
+    assert lines(entry(), *unread, total=120) == lines(entry(), *map(read, unread_runs(120)), total=120)
+
+
+def test_the_receipt_of_many_runs_names_those_it_knows_least_of_and_counts_all() -> None:
+    shown = lines(entry(), *unread_runs(120), total=120)
+    assert (shown[0], shown[1], len(shown), shown[-1]) == (
+        "KILL 120 runs: 108 dead (108 by process proof)  12 UNCONFIRMED  0 under way  hub answered in 9.0 ms",
+        "  coder 009: unconfirmed (proof: none)",
+        NAMED_MAX + 2,
+        "  … and 70 more, better off than these",
+    )
+
+
+def test_the_receipt_of_many_runs_reads_only_the_runs_that_it_names() -> None:
+    unread = unread_runs(120)
+    lines(entry(), *unread, total=120)
+    assert sum(isinstance(one, UnreadRun) and one._row is not None for one in unread) == NAMED_MAX

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
+from opsconsole.console.aftermath import RUNS_MAX as LOOKED_AT_MAX
 from opsconsole.console.aftermath import Aftermath
 from opsconsole.console.context import Context
 from opsconsole.console.view.kill_plan import plan_lines
 from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.view.open_effects import OpenEffects, effects_lines, open_effects, together
-from opsconsole.console.view.outbox import Entry
+from opsconsole.console.view.outbox import Entry, Sent
 from opsconsole.console.view.receipt import receipt, resume_line
+from opsconsole.console.view.unread import as_came, read
 from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.text_pane import TextPane
 from opsconsole.protocol.rows import RunRow
 
 LINES_MAX = 14
 PLAN_SECONDS = 1.0
-"""What a kill of many would stop is worked out at most this often: every run that it would stop is looked at."""
+"""What a kill of many would stop, or has stopped, is worked out at most this often: every run of it is looked at."""
+MANY_RUNS = 200
+"""Below this many that is done at every change."""
 SHARE = 0.4
 """The most of the screen's height that it takes."""
 
@@ -37,6 +41,9 @@ class ReceiptPanel(Box):
         self._plan: tuple[list[str], str] | None = None
         self._plan_lines: list[Line] = []
         self._planned_at = float("-inf")
+        self._received_lines: list[Line] = []
+        self._received_as: list[Sent] = []
+        self._received_at = float("-inf")
 
     def compose(self) -> ComposeResult:
         """One text in a border."""
@@ -45,7 +52,7 @@ class ReceiptPanel(Box):
     def open(self, entries: list[Entry], runs: list[str]) -> None:
         """Show the receipt of these commands for these runs."""
         self.entries, self.runs, self._effects, self._plan = entries, runs, None, None
-        self._aftermath = Aftermath()
+        self._aftermath, self._received_at = Aftermath(), float("-inf")
         if len(runs) == 1:
             self.context.app.follow(runs[0])
         self.display = True
@@ -75,7 +82,7 @@ class ReceiptPanel(Box):
         """What is known now."""
         if not self.display:
             return
-        lines = self._planned() if self._plan is not None else self._received()
+        lines = self._planned() if self._plan is not None else self._seldom_received()
         if not lines:
             return
         width = max(10, self.context_width())
@@ -97,12 +104,20 @@ class ReceiptPanel(Box):
             self._plan_lines = plan_lines(board.told(runs), wanted=wanted, below=below, now=self.context.hub_now())
         return self._plan_lines
 
+    def _seldom_received(self) -> list[Line]:
+        now, asked = self.context.clock.monotonic(), [entry.status for entry in self.entries]
+        is_due = asked != self._received_as or now - self._received_at >= PLAN_SECONDS
+        if is_due or len(self.runs) < MANY_RUNS:
+            self._received_lines, self._received_as, self._received_at = self._received(), asked, now
+        return self._received_lines
+
     def _received(self) -> list[Line]:
         rows = self._rows(self.runs)
         total = max(len(self.runs), len(rows))
         now, monotonic = self.context.hub_now(), self.context.clock.monotonic()
         lines: list[Line] = []
-        left = effects_lines(self._left(rows)) if any(row.kill is not None for row in rows) else []
+        killed = _killed(rows)
+        left = effects_lines(self._left(killed)) if killed else []
         for entry in self.entries:
             lines += receipt(entry, rows, kin=self._kin(), remains=left, total=total, now=now, monotonic=monotonic)
             left = []
@@ -110,15 +125,15 @@ class ReceiptPanel(Box):
             lines += resume_line(rows[0])
         return lines
 
-    def _left(self, rows: list[RunRow]) -> OpenEffects:
+    def _left(self, killed: list[RunRow]) -> OpenEffects:
         """What these runs and those below them left; the only one of a kill by its timeline, which is followed."""
         board = self.context.session.board
-        first = self._open_effects(rows[0]) if len(self.runs) == 1 else None
-        below = [row for row in map(board.get, board.descendants_of(self.runs)) if row is not None]
-        others = [row for row in ([] if first is not None else rows) + below if row.kill is not None]
-        self.context.app.pages.aftermath(self._aftermath, others, self.context.clock.monotonic)
-        found, unread = self._aftermath.of(others)
-        return together(found if first is None else [first, *found], unread)
+        first = self._open_effects(killed[0]) if len(self.runs) == 1 else None
+        others = ([] if first is not None else killed) + _killed(board.told(board.descendants_of(self.runs)))
+        looked_at = list(map(read, others[:LOOKED_AT_MAX]))
+        self.context.app.pages.aftermath(self._aftermath, looked_at, self.context.clock.monotonic)
+        found, unread = self._aftermath.of(looked_at)
+        return together(found if first is None else [first, *found], unread + len(others) - len(looked_at))
 
     def _open_effects(self, row: RunRow) -> OpenEffects | None:
         """By the timeline as long as it is followed, then as it was last seen."""
@@ -128,10 +143,16 @@ class ReceiptPanel(Box):
         return self._effects
 
     def _rows(self, runs: list[str]) -> list[RunRow]:
+        """Those of a kill of many as they came: they are too many to be read as often as they change."""
         board = self.context.session.board
-        return [row for row in map(board.get, runs) if row is not None]
+        rows = board.told(runs)
+        return rows if len(rows) > 1 else list(map(read, rows))
 
     def _kin(self) -> list[RunRow]:
         """The runs below the named one: a kill takes them along."""
         board = self.context.session.board
         return [row for row in map(board.get, board.descendants(self.runs[0])) if row] if len(self.runs) == 1 else []
+
+
+def _killed(rows: list[RunRow]) -> list[RunRow]:
+    return [row for row, came in zip(rows, as_came(rows), strict=True) if came.kill is not None]

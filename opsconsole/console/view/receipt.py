@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 
 from opsconsole.console.view.amounts import age, milliseconds, short_id
 from opsconsole.console.view.line import Line, Span, Tone
 from opsconsole.console.view.outbox import Entry, Sent
 from opsconsole.console.view.status import is_dead
+from opsconsole.console.view.unread import as_came
 from opsconsole.domain.proof import Proof
 from opsconsole.domain.run import TERMINAL
 from opsconsole.protocol.rows import RunRow
 
+NAMED_MAX = 50
+"""Runs of one kill that are named, those about which least is known first; the others are counted."""
 _PROOF_WORDS = {
     Proof.PROCESS: "a supervisor saw the exit and an empty process tree",
     Proof.COOPERATIVE: "the agent ended the run itself; no supervisor checked for processes",
@@ -38,8 +42,8 @@ def receipt(
 ) -> list[Line]:
     """The receipt of one kill command.
 
-    `rows` are those of its runs that the board shows, `total` how many it names, `kin` the runs that died with one,
-    `remains` what they left, which stands before the list of runs.
+    `rows` are those of its runs that the board shows, read or not, `total` how many it names, `kin` the runs that died
+    with one, `remains` what they left, which stands before the list of runs.
     """
     if entry.status in _PENDING:
         text, tone = _PENDING[entry.status]
@@ -50,7 +54,7 @@ def receipt(
     head = _head(entry, rows, total)
     if total == 1 and len(rows) == 1:
         return [head, *_one(rows[0], now), *remains, *[_short(row) for row in kin]]
-    return [head, *remains, *[_short(row) for row in _worst_first(rows)]]
+    return [head, *remains, *[_short(row) for row in _worst_first(rows)], *_more(len(rows))]
 
 
 def resume_line(row: RunRow) -> list[Line]:
@@ -70,9 +74,10 @@ def _head(entry: Entry, rows: list[RunRow], total: int) -> Line:
     again = "  it was dead already" if entry.hub_status == "already_dead" else ""
     if total == 1:
         return ((f"KILL {_named(rows, total)}", "strong"), (f"{taken}{again}", "dim"))
-    dead = [row for row in rows if is_dead(row)]
+    came = as_came(rows)
+    dead = [row for row in came if is_dead(row)]
     processes = sum(row.kill is not None and row.kill.proof is Proof.PROCESS for row in dead)
-    doubtful = sum(row.kill is not None and row.kill.status == "unconfirmed" for row in rows)
+    doubtful = sum(row.kill is not None and row.kill.status == "unconfirmed" for row in came)
     spans: list[Span] = [(f"KILL {total:,} runs: {len(dead):,} dead ({processes:,} by process proof)", "strong")]
     if doubtful:
         spans.append((f"  {doubtful:,} UNCONFIRMED", "alarm"))
@@ -124,7 +129,17 @@ def _short(row: RunRow) -> Line:
 
 
 def _worst_first(rows: list[RunRow]) -> list[RunRow]:
-    return sorted(rows, key=lambda row: (is_dead(row), row.kill is None or row.kill.status != "unconfirmed", row.key))
+    """The first NAMED_MAX of them; the others are not even read."""
+    ranks = [
+        (is_dead(row), row.kill is None or row.kill.status != "unconfirmed", row.key, place)
+        for place, row in enumerate(as_came(rows))
+    ]
+    return [rows[place] for *_, place in heapq.nsmallest(NAMED_MAX, ranks)]
+
+
+def _more(count: int) -> list[Line]:
+    left = count - NAMED_MAX
+    return [((f"  … and {left:,} more, better off than these", "dim"),)] if left > 0 else []
 
 
 def _named(rows: list[RunRow], total: int) -> str:

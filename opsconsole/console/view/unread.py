@@ -8,7 +8,7 @@ something cannot be read is placed and counted otherwise.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
 from msgspec import Raw, Struct
@@ -128,9 +128,14 @@ def at_work(row: RunRow) -> RunRow | None:
     return told if told.state is RunState.WORKING and told.link == "live" and not _needs_a_look(told) else None
 
 
+def as_came(rows: Iterable[RunRow]) -> list[RunRow]:
+    """For the numbers and the states in them, without reading them; their texts are not safe to show."""
+    return [row._told if isinstance(row, UnreadRun) else row for row in rows]
+
+
 def spending(rows: Sequence[RunRow]) -> Spending:
     """What they say of money and of people, without reading them: a key waits for ten thousand of them."""
-    told = [row._told if isinstance(row, UnreadRun) else row for row in rows]
+    told = as_came(rows)
     names: Counter[str] = Counter()
     for name, count in Counter([one.agent for one in told]).items():
         names[safe_cell(name)] += count
