@@ -31,6 +31,11 @@ def test_it_is_said_how_many_of_whom_have_said_yes() -> None:
     assert (said_yes(row), must_say_yes(row)) == ("1 of 2 (dee)", "1 of 2 (dee), from finance")
 
 
+def test_who_may_not_decide_is_named() -> None:
+    assert must_say_yes(held(not_by=["eli"]).row) == "not eli"
+    assert must_say_yes(held(**PAIR | {"not_by": ["eli"]}).row) == "1 of 2 (dee), from finance, not eli"
+
+
 def test_who_changed_the_arguments_is_named() -> None:
     assert must_say_yes(held(**PAIR | {"edited_by": "eli"}).row).endswith("; eli has changed the arguments")
 

@@ -22,9 +22,11 @@ def said_yes(row: ApprovalRow) -> str:
 
 
 def must_say_yes(row: ApprovalRow) -> str:
-    """Such as `1 of 2 (dee), from finance`; empty where any one operator decides."""
-    edited = f"; {row.edited_by} has changed the arguments" if row.edited_by else ""
-    return safe_line(f"{said_yes(row)}, from {' and '.join(row.groups)}{edited}") if row.groups else ""
+    """Such as `1 of 2 (dee), from finance, not eli`; empty where any one operator decides."""
+    of_whom = [f"{said_yes(row)}, from {' and '.join(row.groups)}"] if row.groups else []
+    words = ", ".join([*of_whom, *(f"not {who}" for who in row.not_by)])
+    edited = f"; {row.edited_by} has changed the arguments" if row.groups and row.edited_by else ""
+    return safe_line(words + edited)
 
 
 def found(row: ApprovalRow) -> str:
