@@ -105,7 +105,7 @@ def run(*, is_quick: bool, minutes: float | None = None) -> list[Row]:
         rows += _cost(shown, fleet, seconds)
         rows += _memory(shown, watched)
     with board(RUNS, UPDATES) as fleet, console(fleet, WIDE) as shown:
-        rows += _openings(shown, 6 if is_quick else 100)
+        rows += _openings(shown, 6 if is_quick else 60)
     with board(RUNS, UPDATES) as fleet, console(fleet, NARROW) as shown:
         rows.append(_bytes(shown, seconds, "busy fleet", 60.0))
     with board(200, 0) as fleet, console(fleet, NARROW) as shown:

@@ -74,10 +74,13 @@ def _relay(client: socket.socket, upstream: socket.socket) -> None:
     while True:
         for key, _ in selector.select():
             assert isinstance(key.fileobj, socket.socket)
-            data, at = key.fileobj.recv(READ_BYTES), time.monotonic()
+            try:
+                data, at = key.fileobj.recv(READ_BYTES), time.monotonic()
+                key.data.sendall(data)
+            except ConnectionError:  # a console or a hub that was killed
+                return
             if not data:
                 return
-            key.data.sendall(data)
             if key.fileobj is client:
                 for message in sent.messages(data):
                     _told(message, at)

@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from opsconsole.console.cells import CellsUpdate, only_changed
+from opsconsole.console.strips import free_lines_at_once
 from opsconsole.console.terminal import watch_for_hangup
 
 log = logging.getLogger("opsconsole.console")
@@ -49,6 +50,10 @@ class TerminalApp(App[int]):
     _fill_in: Callable[[], None] | None = None
     tail_of_frame: Callable[[], str] = staticmethod(str)
     """What to write behind the frame that is about to be drawn: nothing that is seen."""
+
+    def __init__(self, *, ansi_color: bool | None = None) -> None:
+        super().__init__(ansi_color=ansi_color)
+        free_lines_at_once()
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         shown = only_changed(renderable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from textual._compositor import Compositor
 
 from opsconsole.console import sample_history
+from opsconsole.console.strips import LineStrip
 from opsconsole.console.view.axis import PART_MARKS
 from tests.console.conftest import OpenConsole
 from tests.console.support import Seat, whole
@@ -86,3 +88,22 @@ async def test_the_axis_of_a_long_run_is_drawn_in_parts_and_comes_whole(console:
         assert [line[0][0].strip() for line in axis.lines] == []  # the first part alone is no picture
         await seat.settle()
         assert [line[0][0].strip() for line in axis.lines] == ["tools", ""]
+
+
+def lines_held() -> int:
+    return sum(isinstance(one, LineStrip) for one in gc.get_objects())
+
+
+async def test_lines_that_nothing_shows_any_more_are_freed_without_the_collector(console: OpenConsole) -> None:
+    async with console(size=TALL) as seat:
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(3):
+                for key in ("down", "3", "1", "x", "escape"):
+                    await seat.press(key)
+            before = lines_held()
+            gc.collect()
+            assert before == lines_held() > 0
+        finally:
+            gc.enable()
