@@ -107,7 +107,8 @@ class Paced:
             words = f"{len(storm.runs)} runs ask {storm.provider} again together: {storm.retries} retries in a minute"
             for run in storm.runs:
                 self._say(run, f"retry storm: {words}", "warning", now)
-        self._look()
+        if self._waiting:
+            self._look()
 
     def took_out(self, call: Call) -> bool:
         """Whether the call was sent and has no answer yet; asked once, when nobody waits for it any more."""
@@ -138,6 +139,7 @@ class Paced:
     def used(self, call: Call, tokens: int) -> None:
         """What it took in truth."""
         self.traffic.used(self._ask(call), float(tokens), time.monotonic())
+        self._asks.pop(call.id, None)  # nothing more is asked about it
 
     # -- waiting ---------------------------------------------------------------------------------------------------
 

@@ -17,7 +17,8 @@ from opsconsole.gateway.dialect.anthropic_writing import (
     event,
     text_block,
 )
-from opsconsole.gateway.dialect.framing import Frame, read_frame
+from opsconsole.gateway.dialect.framing import Frame
+from opsconsole.gateway.dialect.held_frames import body_of, ended, place_of
 from opsconsole.gateway.dialect.interface import (
     Answered,
     CallBegan,
@@ -43,7 +44,8 @@ from opsconsole.gateway.dialect.json_text import (
 )
 from opsconsole.gateway.dialect.machine import PlainAnswer, Sight, StreamedAnswer, note, stands
 
-FRAME_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+PLACE = "index"
+"""Which block an event is about."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +91,7 @@ class AnthropicStreamed(StreamedAnswer):
         """What the client has, when another answer continues this one."""
         seen = [*(self._turn.seen if self._turn else ()), *self.content()[: self._seen]]
         known = self._client_indices()
-        rest = b"".join(_ended(raw) for raw in self._held if _index(_body(raw)) in known)
+        rest = b"".join(ended(raw) for raw in self._held if place_of(body_of(raw), PLACE) in known)
         return Turn(id=self._id(), seen=seen, usage=self._total(), rest=rest)
 
     # -- events --------------------------------------------------------------------------------------------------------
@@ -163,7 +165,7 @@ class AnthropicStreamed(StreamedAnswer):
     def _see_error(self, body: dict[str, Any], frame: Frame, pieces: list[Piece]) -> tuple[Sight, bytes]:
         told = mapping(body.get("error"))
         self._error = f"{text(told.get('type'))}: {text(told.get('message'))}"[:500]
-        return Sight.FAULT, _ended(frame.raw)
+        return Sight.FAULT, ended(frame.raw)
 
     def _count(self, body: Mapping[str, Any], pieces: list[Piece]) -> None:
         """Counts of a later event replace those of an earlier one; what it does not say stays."""
@@ -176,7 +178,7 @@ class AnthropicStreamed(StreamedAnswer):
         """The event under the index that the client knows."""
         if self._turn is None:
             return frame.raw
-        index = _index(body)
+        index = place_of(body, PLACE)
         return event({**body, "index": self._indices[index]}) if index in self._indices else frame.raw
 
     def _total(self) -> dict[str, Any]:
@@ -259,12 +261,12 @@ class _Rewriting:
 
     def written(self, raw: bytes) -> bytes:
         """What becomes of one event."""
-        body = _body(raw)
-        kind, index = body.get("type"), _index(body)
+        body = body_of(raw)
+        kind, index = body.get("type"), place_of(body, PLACE)
         if kind == "message_delta":
-            return event(self._stopped(body)) if self._stops(body) else _ended(raw)
+            return event(self._stopped(body)) if self._stops(body) else ended(raw)
         if index < 0:
-            return _ended(raw)
+            return ended(raw)
         ruling = self._rulings.get(index)
         if isinstance(ruling, Answered):
             return b""
@@ -273,7 +275,7 @@ class _Rewriting:
             placed["content_block"] = {**mapping(body.get("content_block")), "id": self._names[index]}
         if isinstance(ruling, Edited):
             return self._edited(placed, ruling)
-        return event(placed) if placed != body else _ended(raw)
+        return event(placed) if placed != body else ended(raw)
 
     def _edited(self, body: dict[str, Any], ruling: Edited) -> bytes:
         """All arguments as one delta behind the block's beginning."""
@@ -379,19 +381,3 @@ def _tell(part: Mapping[str, Any], pieces: list[Piece]) -> None:
 def _in_order(indices: Sequence[int], first: int) -> bool:
     """Whether each block's index is the number of those that began before it."""
     return all(index == place for place, index in enumerate(indices, first))
-
-
-def _body(raw: bytes) -> dict[str, Any]:
-    frame = read_frame(raw)
-    return read_object(frame.data, "an event") if frame.data else {}
-
-
-def _index(body: Mapping[str, Any]) -> int:
-    """The index of an event's block; -1 where it has none."""
-    index = body.get("index")
-    return index if isinstance(index, int) else -1
-
-
-def _ended(raw: bytes) -> bytes:
-    """The frame with the blank line that ends it, which the last one of a stream may lack."""
-    return raw if raw.endswith(FRAME_ENDS) or not raw else raw + b"\n\n"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count
 from typing import Any, Final
 
 from opsconsole.gateway.dialect.interface import HELD_BYTES_MAX, CannotReask, ModelCall
 from opsconsole.gateway.dialect.json_text import Unreadable, arguments_in, listed, mapping, text, written_text
+from opsconsole.gateway.dialect.machine import renamed
 
 PASSING: Final = frozenset(
     {
@@ -161,15 +161,7 @@ class Blocks:
     def renamed(self) -> dict[int, str]:
         """index -> another id, where a call has none or that of an earlier one: clients could not tell them apart."""
         called = [(index, text(block.start.get("id"))) for index, block in self._blocks.items() if is_call(block.start)]
-        taken = {id for _, id in called} | {""}
-        seen: set[str] = {""}
-        names: dict[int, str] = {}
-        for index, id in called:
-            if id in seen:
-                names[index] = next(name for n in count(2) if (name := f"{id or 'toolu'}_{n}") not in taken)
-                taken.add(names[index])
-            seen.add(id)
-        return names
+        return renamed(called, "toolu")
 
     def _append(self, pieces: list[str], piece: str) -> None:
         self._bytes += len(piece)

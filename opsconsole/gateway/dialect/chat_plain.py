@@ -21,7 +21,16 @@ from opsconsole.gateway.dialect.interface import (
     Stands,
     Text,
 )
-from opsconsole.gateway.dialect.json_text import Unreadable, count, listed, mapping, summed, text, written
+from opsconsole.gateway.dialect.json_text import (
+    Unreadable,
+    count,
+    listed,
+    mapping,
+    may_be_a_call,
+    summed,
+    text,
+    written,
+)
 from opsconsole.gateway.dialect.machine import PlainAnswer, note, stands
 
 
@@ -49,7 +58,8 @@ class PlainChat(PlainAnswer):
             raise Unreadable(f"upstream: {text(mapping(body['error']).get('message')) or 'an error without a message'}")
         if not isinstance(body.get("choices"), list):
             raise Unreadable("an answer without choices")
-        if any(parts_with_calls({"delta": mapping(choice).get("delta")}) for choice in body["choices"]):
+        has_calls = may_be_a_call(self._raw)
+        if has_calls and any(parts_with_calls({"delta": mapping(choice).get("delta")}) for choice in body["choices"]):
             raise Unreadable("a call in a delta, which only parts of a stream have")
         self.told.take(body, pieces)
         if not self.shown.opening:
@@ -62,7 +72,8 @@ class PlainChat(PlainAnswer):
                     break
             if words := shown_text(message.get("content")) or text(message.get("refusal")):
                 pieces.append(Text(text=words))
-            calls += calls_in(message, self.told.id, place)
+            if has_calls:
+                calls += calls_in(message, self.told.id, place)
         for call in calls:
             if not call.name:
                 raise Unreadable("a call without a name")

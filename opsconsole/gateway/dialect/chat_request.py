@@ -41,6 +41,7 @@ PROVIDER_FIELDS = {
     "mcp_servers": "mcp_servers",
 }
 """Fields that turn on what the provider runs, of OpenAI and of servers that speak its API -> what that goes by."""
+_OFFERING = frozenset({"tools", "functions", *PROVIDER_FIELDS})
 ROLES: Mapping[str, Literal["system", "user", "assistant", "tool"]] = {
     "system": "system",
     "developer": "system",
@@ -78,7 +79,7 @@ def read(raw: bytes) -> Request:
         body=body,
         raw=raw,
         output_tokens_max=max([count(body.get(cap)) for cap in CAPS]) or None,
-        tools=tuple(_offers(body)),
+        tools=() if _OFFERING.isdisjoint(body) else tuple(_offers(body)),
         conversation=tuple([said(message) for message in messages]),
         results=tuple(_results(messages)),
         media=chat_media(messages),

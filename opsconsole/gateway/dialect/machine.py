@@ -14,10 +14,10 @@ which sees one body. Both raise `Unreadable` for what the format does not allow:
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import IntEnum, auto
-from itertools import groupby
+from itertools import count, groupby
 from typing import Any
 
 from opsconsole.gateway.dialect.framing import Frame, Frames, FrameTooLong, is_clear
@@ -339,6 +339,22 @@ class PlainAnswer(AnswerMachine):
     @abstractmethod
     def _finished(self) -> str:
         """The API's own word for why the answer ended."""
+
+
+def renamed(called: Sequence[tuple[int, str]], stem: str) -> dict[int, str]:
+    """place -> another id, where a call has none or that of an earlier one: clients could not tell them apart.
+
+    `called` are places and ids; an id that is missing begins with `stem`.
+    """
+    taken = {id for _, id in called} | {""}
+    seen: set[str] = {""}
+    names: dict[int, str] = {}
+    for place, id in called:
+        if id in seen:
+            names[place] = next(name for n in count(2) if (name := f"{id or stem}_{n}") not in taken)
+            taken.add(names[place])
+        seen.add(id)
+    return names
 
 
 def unique(calls: list[ModelCall]) -> tuple[ModelCall, ...]:

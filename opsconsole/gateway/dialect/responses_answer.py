@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from opsconsole.gateway.dialect.framing import Frame, read_frame
+from opsconsole.gateway.dialect.framing import Frame
+from opsconsole.gateway.dialect.held_frames import body_of, ended, place_of
 from opsconsole.gateway.dialect.interface import (
     CallBegan,
     Counted,
@@ -42,7 +43,8 @@ from opsconsole.gateway.dialect.responses_writing import (
     numbered,
 )
 
-FRAME_ENDS = (b"\n\n", b"\r\n\r\n", b"\r\r")
+PLACE = "output_index"
+"""Which item of the output an event is about."""
 WORDS: Mapping[str, Any] = {
     "response.output_text.delta": "assistant",
     "response.refusal.delta": "assistant",
@@ -114,7 +116,7 @@ class ResponsesStreamed(StreamedAnswer):
             next_index=1 + max(indices, default=self._turn.next_index - 1 if self._turn else -1),
             next_number=self._next,
             usage=self._total(self._upstream),
-            rest=tuple(raw for raw in self._held if _place(_body(raw)) in indices),
+            rest=tuple(raw for raw in self._held if place_of(body_of(raw), PLACE) in indices),
         )
 
     # -- events --------------------------------------------------------------------------------------------------------
@@ -164,7 +166,7 @@ class ResponsesStreamed(StreamedAnswer):
         return Sight.CALL, self._moved(body)
 
     def _see_done(self, kind: str, body: dict[str, Any], pieces: list[Piece]) -> _Seen:
-        item, index = mapping(body.get("item")), _place(body)
+        item, index = mapping(body.get("item")), place_of(body, PLACE)
         if body.get("item") is None:
             return Sight.PLAIN, self._moved(body)
         if not self._output.begun(index):
@@ -221,7 +223,7 @@ class ResponsesStreamed(StreamedAnswer):
 
     def _moved(self, body: dict[str, Any]) -> list[Any] | None:
         """The event under the index that the client knows; None where that is upstream's own."""
-        index = _place(body)
+        index = place_of(body, PLACE)
         if self._turn is None or not self._output.begun(index):
             return None
         return [{**body, "output_index": self._placed(index)}]
@@ -237,7 +239,7 @@ class ResponsesStreamed(StreamedAnswer):
         """Held frames under the numbers that follow."""
         out = []
         for raw in raws:
-            out.append(_ended(numbered(raw, self._next)))
+            out.append(ended(numbered(raw, self._next)))
             self._next += b'"sequence_number"' in raw
         return b"".join(out)
 
@@ -265,8 +267,8 @@ class ResponsesStreamed(StreamedAnswer):
         gone = [self._placed(index) for index, item in items.items() if item is None]
         told: set[int] = set()
         for raw in self._held:
-            body = _body(raw)
-            place = _place(body)
+            body = body_of(raw)
+            place = place_of(body, PLACE)
             index = placed.get(place)
             up = sum(place > other for other in gone)
             if index is not None:
@@ -323,19 +325,3 @@ _SEEN: Mapping[str, _See] = {
     "error": ResponsesStreamed._see_error,
     **dict.fromkeys(WORDS, ResponsesStreamed._see_words),
 }
-
-
-def _body(raw: bytes) -> dict[str, Any]:
-    frame = read_frame(raw)
-    return read_object(frame.data, "an event") if frame.data else {}
-
-
-def _place(body: Mapping[str, Any]) -> int:
-    """The index of an event's item; -1 where it has none."""
-    index = body.get("output_index")
-    return index if isinstance(index, int) else -1
-
-
-def _ended(raw: bytes) -> bytes:
-    """The frame with the blank line that ends it, which the last one of a stream may lack."""
-    return raw if raw.endswith(FRAME_ENDS) or not raw else raw + b"\n\n"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from itertools import count as counting
 from typing import Any, Final
 
 from opsconsole.gateway.dialect.interface import HELD_BYTES_MAX, Answered, CannotReask, Edited, ModelCall, Ruling
 from opsconsole.gateway.dialect.json_text import Unreadable, listed, mapping, text
-from opsconsole.gateway.dialect.machine import note
+from opsconsole.gateway.dialect.machine import note, renamed
 from opsconsole.gateway.dialect.responses_items import (
     Item,
     applicable,
@@ -175,13 +174,7 @@ class Output:
     def _renamed(self) -> dict[int, str]:
         """index -> another id, where a call has none or that of an earlier one."""
         called = [(index, call_id(part.item)) for index, part in self._parts.items() if is_call(part.item)]
-        taken, seen, names = {id for _, id in called} | {""}, {""}, dict[int, str]()
-        for index, id in called:
-            if id in seen:
-                names[index] = next(name for n in counting(2) if (name := f"{id or 'call'}_{n}") not in taken)
-                taken.add(names[index])
-            seen.add(id)
-        return names
+        return renamed(called, "call")
 
 
 def output_of(items: Any) -> Output:

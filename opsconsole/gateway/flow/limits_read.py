@@ -36,8 +36,8 @@ class Limit:
 
 def read_limits(headers: Mapping[str, str], now: float) -> tuple[Limit, ...]:
     """Every limit that an answer names whole; names are lower case, `now` is unix seconds."""
-    found = []
-    for kind, limit_name, remaining_name, reset_name, reset in _FORMS:
+    found: list[Limit] = []
+    for kind, limit_name, remaining_name, reset_name, reset in _FORMS if headers else ():
         told = headers.get(limit_name)
         if told is None:
             continue

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opsconsole.gateway.dialect.framing import Frame, Frames, FrameTooLong, is_clear, read_frame, written_frame
+from opsconsole.gateway.dialect.held_frames import place_of
 
 SSE = st.lists(st.sampled_from([b"data: a", b"data:b", b"event: x", b":c", b"\n", b"\r", b"\r\n", "ü".encode()])).map(
     b"".join
@@ -99,3 +101,8 @@ def test_a_blank_line_whose_end_has_not_come_yet_is_waited_for() -> None:
     frames = Frames()
     found = frames.feed(b"data: a\r\n\r") + frames.feed(b"\ndata: b\r\n\r\n")
     assert [one.raw for one in found] == [b"data: a\r\n\r\n", b"data: b\r\n\r\n"]
+
+
+@pytest.mark.parametrize(("body", "place"), [({"index": 3}, 3), ({}, -1), ({"index": True}, -1), ({"index": "3"}, -1)])
+def test_an_event_is_about_the_part_that_it_numbers(body: dict[str, Any], place: int) -> None:
+    assert place_of(body, "index") == place
