@@ -7,14 +7,12 @@ and never less, and what it refuses the model reads again: that stays the author
 
 from __future__ import annotations
 
-from enum import EnumType
-from types import FunctionType, NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin
+from types import FunctionType
+from typing import Annotated, Any, TypeVar, Union, cast, get_args
 
-from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from msgspec import NODEFAULT, DecodeError, Meta, Struct, defstruct
 from msgspec.json import Decoder
-from pydantic import AfterValidator, BaseModel, TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 from pydantic_core import SchemaValidator
 
@@ -26,10 +24,10 @@ from opsconsole.protocol.events import (
     StateEvent,
     ToolEvent,
     UsageEvent,
-    measured,
 )
 from opsconsole.protocol.frames import Direction, EventFrame, Frame
 from opsconsole.protocol.limits import BATCH_EVENTS_MAX, FRAME_BYTES_MAX
+from opsconsole.protocol.twins import kind_of, struct_of
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -40,9 +38,6 @@ _LEVELS_MAX = 6
 _OWN = "id"
 """The field that names an event: those of a frame are checked together, which costs less."""
 _ARE_IDS = SchemaValidator(TypeAdapter(list[Id]).core_schema).isinstance_python
-_BOUNDS = {Ge: "ge", Gt: "gt", Le: "le", MaxLen: "max_length", MinLen: "min_length"}
-_UNCHANGED_WITHIN: dict[Any, dict[str, Any]] = {measured: {"ge": 0}}
-"""validator -> the bounds within which it gives back what it is given."""
 
 
 def twin_of(model: type[BaseModel]) -> type[Struct]:
@@ -55,12 +50,12 @@ def twin_of(model: type[BaseModel]) -> type[Struct]:
     nested = {name: field.default for name, field in fields.items() if _is_nested(field)}
     methods = {name: one for name, one in vars(model).items() if isinstance(one, FunctionType)}
     kind = get_args(model.model_fields["type"].annotation)[0]
-    return defstruct(
-        f"Quick{model.__name__}",
+    return struct_of(
+        model,
         [
             (
                 name,
-                str if name == _OWN else _type(field.annotation, field.metadata),
+                str if name == _OWN else kind_of(field.annotation, field.metadata, _table),
                 NODEFAULT if field.is_required() else field.default,
             )
             for name, field in fields.items()
@@ -70,8 +65,6 @@ def twin_of(model: type[BaseModel]) -> type[Struct]:
         tag_field="type",
         tag=kind,
         forbid_unknown_fields=True,
-        kw_only=True,
-        gc=False,
     )
 
 
@@ -79,23 +72,8 @@ def _is_nested(field: FieldInfo) -> bool:
     return any(isinstance(part, type) and issubclass(part, BaseModel) for part in get_args(field.annotation))
 
 
-def _type(annotation: Any, metadata: list[Any]) -> Any:
-    """What msgspec reads as the model reads `annotation`; bounds on a union are bounds on each thing it may be."""
-    origin = get_origin(annotation)
-    if origin is Annotated:
-        inner, *own = get_args(annotation)
-        return _type(inner, [*_unfolded(own), *metadata])
-    if origin in (Union, UnionType):
-        return Union[tuple(_type(part, metadata) for part in get_args(annotation))]  # noqa: UP007
-    if annotation in (str, int, float):
-        return Annotated[annotation, Meta(**bounds)] if (bounds := _bounds(metadata)) else annotation
-    if annotation is NoneType:
-        return annotation
-    if annotation == dict[str, Any] and not metadata:
-        return dict[str, _value(_LEVELS_MAX)]  # type: ignore[misc]
-    if not metadata and (origin is Literal or isinstance(annotation, EnumType) or annotation is bool):
-        return annotation
-    raise TypeError(f"no quick reading of {annotation} within {metadata}")
+def _table(annotation: Any) -> Any:
+    return dict[str, _value(_LEVELS_MAX)] if annotation == dict[str, Any] else None  # type: ignore[misc]
 
 
 def _value(levels: int) -> Any:
@@ -104,32 +82,14 @@ def _value(levels: int) -> Any:
     return plain if levels == 0 else plain | list[_value(levels - 1)] | dict[str, _value(levels - 1)]  # type: ignore[misc]
 
 
-def _unfolded(metadata: list[Any]) -> list[Any]:
-    return [one for item in metadata for one in (item.metadata if isinstance(item, FieldInfo) else (item,))]
-
-
-def _bounds(metadata: list[Any]) -> dict[str, Any]:
-    bounds: dict[str, Any] = {}
-    for item in metadata:
-        if isinstance(item, AfterValidator) and item.func in _UNCHANGED_WITHIN:
-            bounds |= _UNCHANGED_WITHIN[item.func]
-        elif type(item) in _BOUNDS:
-            bounds[_BOUNDS[type(item)]] = getattr(item, _BOUNDS[type(item)])
-        elif isinstance(pattern := getattr(item, "pattern", None), str) and pattern.endswith("$"):
-            bounds["pattern"] = pattern[:-1] + r"\Z"  # a `$` of Python would also stand before a last line feed
-        else:
-            raise TypeError(f"no quick reading within {item}")
-    return bounds
-
-
 _TWINS: dict[type[Any], type[Struct]] = {
     model: twin_of(model) for model in (StateEvent, MessageEvent, ToolEvent, UsageEvent, NoteEvent)
 }
 _QuickFrame = defstruct(
     "QuickFrame",
     [
-        ("run", _type(Id, [])),
-        ("gen", _type(Id, [])),
+        ("run", kind_of(Id, (), _table)),
+        ("gen", kind_of(Id, (), _table)),
         ("events", Annotated[list[Union[tuple(_TWINS.values())]], Meta(max_length=BATCH_EVENTS_MAX)]),  # type: ignore[misc] # noqa: UP007
     ],
     namespace={"t": "event", "skip": None, "model_extra": None},

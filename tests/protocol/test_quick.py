@@ -14,7 +14,7 @@ from opsconsole.errors import RemoteProtocolError
 from opsconsole.protocol.coding import decode, spliced_events
 from opsconsole.protocol.events import MessageEvent, NoteEvent, StateEvent, ToolEvent, UsageEvent
 from opsconsole.protocol.frames import Direction, EventFrame
-from opsconsole.protocol.limits import FRAME_BYTES_MAX
+from opsconsole.protocol.limits import BATCH_EVENTS_MAX, FRAME_BYTES_MAX
 from opsconsole.protocol.quick import EVENT_FRAMES, TOOL_EVENTS, either, read, twin_of
 from tests.protocol import samples
 
@@ -185,3 +185,20 @@ def test_whatever_is_read_quickly_is_what_the_models_read(data: bytes) -> None:
 )
 def test_any_shallow_arguments_are_read_as_the_models_read_them(kinds: list[str], args: dict[str, Any]) -> None:
     is_agreed(frame_of(*(PLAIN[kind] | ({"args": args} if kind == "tool" else {}) for kind in kinds)))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        frame_of(PLAIN["note"], run="run_1\n"),
+        frame_of(PLAIN["note"], gen="g1\n"),
+        frame_of(*[PLAIN["note"]] * (BATCH_EVENTS_MAX + 1)),
+    ],
+    ids=["run with a line feed", "process with a line feed", "too many events"],
+)
+def test_a_frame_that_the_models_refuse_is_not_read_quickly(data: bytes) -> None:
+    assert not is_agreed(data)
+
+
+def test_an_operator_sends_no_events_whatever_they_look_like() -> None:
+    assert read(frame_of(PLAIN["note"]), "operator_to_hub") is None

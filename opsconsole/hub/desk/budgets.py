@@ -143,9 +143,11 @@ def count(world: World, run: Run, now: float, tool: str = "") -> list[Notice]:
 
     What comes to light in a replay is kept, for the desk to act on where no entry says that it did.
     """
+    if not is_on(world):
+        return []
     budgets = world.budgets
     is_over = not budgets.breakers.knows(run.id)
-    if not is_on(world) or (is_over and not (run.ended and run.id in budgets.counted)):
+    if is_over and not (run.ended and run.id in budgets.counted):
         return []
     before, total = budgets.counted.get(run.id, Counted()), _total(run)
     if total == before:

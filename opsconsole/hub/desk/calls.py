@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from opsconsole.domain.run import FENCED, HELD
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CALL_ENDED, CallKind, CallStatus, advance_call
@@ -10,12 +13,13 @@ from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.limits import check_limits
 from opsconsole.hub.desk.settings import CALLS_KEPT_MAX, OPEN_CALLS_MAX
 from opsconsole.hub.desk.state import GATEWAY, Call, Point, Reserve, Run
-from opsconsole.hub.desk.tools import told_of
+from opsconsole.hub.desk.tools import NOTHING_TOLD, told_of
 from opsconsole.hub.desk.world import World
 from opsconsole.protocol.events import ToolEvent
 
 FULL_TABLE = min(OPEN_CALLS_MAX, CALLS_KEPT_MAX)
 """Calls of a run up to which neither of its tables can be full."""
+NO_FACTS: Mapping[str, Any] = {}
 _RAN = frozenset({CallStatus.RUNNING, CallStatus.COMPLETED, CallStatus.FAILED})
 """Reports that say a call has begun, whatever the hub believed of it."""
 
@@ -46,14 +50,13 @@ def _proposed(world: World, run: Run, call: Call, event: ToolEvent, now: float) 
     if run.state not in HELD and run.state not in FENCED:
         budget.count_turn(run, call)
     if world.replaying:
-        watch.proposed(world, run, call, {}, now)
+        watch.proposed(world, run, call, NO_FACTS, now)
         return []
     judged = gate.propose(world, run, call, event, now)
     return judged + (check_limits(world, run, now) if call.kind is CallKind.MODEL_CALL else [])
 
 
 def _new_call(world: World, run: Run, point: Point, event: ToolEvent, now: float) -> Call:
-    told = told_of(run.tools, point.name, event)
     call = Call(
         id=event.id,
         kind=event.kind,
@@ -62,26 +65,33 @@ def _new_call(world: World, run: Run, point: Point, event: ToolEvent, now: float
         since=now,
         gate=event.gate,
         args=event.args,
-        call_digest=event.digest or "",
-        agent_reason=world.shown(reason, 4_000) if (reason := event.reason) else "",
         read_only_claimed=bool(event.read_only),
-        risk_claimed=event.risk,
-        ttl_seconds=event.ttl_seconds,
-        target=safe_line(target, limit=200) if (target := event.target) else "",
         point=point.name,
-        reserve=_reserve_of(event) if event.kind is CallKind.MODEL_CALL else None,
-        server=told.server,
-        annotations=told.annotations,
-        input_schema=told.input_schema,
-        is_offered=told.offered,
     )
-    if call.reserve is not None and point.name == GATEWAY and (event.args or {}).get("embeds") is True:
-        call.embeds = call.counted = True
+    _add_what_few_tell(world, call, event)
+    if (told := told_of(run.tools, point.name, event)) is not NOTHING_TOLD:
+        call.server, call.annotations, call.input_schema = told.server, told.annotations, told.input_schema
+        call.is_offered = told.offered
+    if call.kind is CallKind.MODEL_CALL:
+        call.reserve = _reserve_of(event)
+        if call.reserve is not None and point.name == GATEWAY and (event.args or {}).get("embeds") is True:
+            call.embeds = call.counted = True
     run.calls[call.id] = call
     run.open_calls[call.id] = call
     if len(run.calls) > FULL_TABLE:
         _drop_oldest(run)
     return call
+
+
+def _add_what_few_tell(world: World, call: Call, event: ToolEvent) -> None:
+    """What calls that nobody gates seldom have: to leave it as it is costs least."""
+    call.risk_claimed, call.ttl_seconds = event.risk, event.ttl_seconds
+    if digest := event.digest:
+        call.call_digest = digest
+    if reason := event.reason:
+        call.agent_reason = world.shown(reason, 4_000)
+    if target := event.target:
+        call.target = safe_line(target, limit=200)
 
 
 def _reserve_of(event: ToolEvent) -> Reserve | None:
@@ -108,7 +118,7 @@ def _follow(world: World, run: Run, point: Point, call: Call, event: ToolEvent, 
     if status is CallStatus.RUNNING:
         call.since = now
         run.latest = (call, call.args)
-        watch.proposed(world, run, call, {}, now)
+        watch.proposed(world, run, call, NO_FACTS, now)
     if call.reserve is not None:
         budget.follow(run, call)
     if has_ended:

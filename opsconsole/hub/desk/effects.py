@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from opsconsole.domain.light import light_dataclass
 from opsconsole.protocol.frames import Frame, Res
 
 View = Literal["board", "approvals", "hub"]
@@ -12,7 +13,7 @@ HUB_GEN = "hub"
 """The generation of the hub's own lines on a timeline: no point is called so."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
     """Append events to a run's timeline; after the commit the server calls `Desk.stored(token, …)`."""
 
@@ -37,7 +38,7 @@ class Record:
     expect: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Send:
     """Send a frame on a connection; a connection that is gone swallows it."""
 
@@ -62,7 +63,7 @@ class Reply:
     res: Res
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@light_dataclass(frozen=True, slots=True, kw_only=True)
 class Changed:
     """A row is not what it was; consoles get the latest."""
 

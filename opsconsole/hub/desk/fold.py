@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, cast
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
 
 from opsconsole.domain.command import Role
 from opsconsole.domain.ids import is_sealed
@@ -50,7 +50,10 @@ LEASE_SECONDS_MAX = 86_400.0
 def fold(world: World, run: Run, point: Point, events: Sequence[Event], now: float) -> Effects:
     """Apply the events of one frame of a point to its run."""
     effects: Effects = []
-    for event in _latest_readings(events):
+    replaced = _replaced_readings(events)
+    for event in events:
+        if replaced and event.seq in replaced:
+            continue
         if run.state in TERMINAL and not _may_follow_end(event):
             effects += _zombie(world, run, event, now)
         elif (fold_one := _FOLDS.get(type(event))) is not None:
@@ -58,14 +61,13 @@ def fold(world: World, run: Run, point: Point, events: Sequence[Event], now: flo
     return effects
 
 
-def _latest_readings(events: Sequence[Event]) -> Sequence[Event]:
-    """The events of one frame without readings that a later one of the same frame replaces: they are cumulative."""
-    told = [cast(UsageEvent, event) for event in events if type(event) in _READINGS]
+def _replaced_readings(events: Sequence[Event]) -> Collection[int]:
+    """The numbers of readings that a later one of the same frame replaces: they are cumulative."""
+    told: list[Any] = [event for event in events if type(event) in _READINGS]
     if len(told) < 2:
-        return events
+        return ()
     last = {(event.model, event.served_model, event.provider): event.seq for event in told}
-    replaced = {event.seq for event in told}.difference(last.values())
-    return [event for event in events if type(event) not in _READINGS or event.seq not in replaced]
+    return {event.seq for event in told}.difference(last.values())
 
 
 def new_run(world: World, run_id: str, principal: Principal, now: float) -> Run:
@@ -235,7 +237,7 @@ _FOLD_OF_MODEL: dict[type[Any], Callable[[World, Run, Point, Any, float], Effect
 }
 """An event of a type that is not known, or that did not validate, is kept and nothing follows."""
 _FOLDS = {kind: fold_one for model, fold_one in _FOLD_OF_MODEL.items() for kind in either(model)}
-_READINGS = either(UsageEvent)
+_READINGS = frozenset(either(UsageEvent))
 _AFTER_END = tuple(
     kind for model in (StateEvent, RunEvent, MessageEvent, UsageEvent, NoteEvent) for kind in either(model)
 )

@@ -36,9 +36,10 @@ def read(world: World, run: Run, point: Point, event: UsageEvent, now: float) ->
     run.progress_at = now
     told = Read(model=model, usage=usage, reading=reading, event=event, usd_before=usd_before)
     costs.price(world, run, point, told, now)
-    watch.used(world, run, event, before, usage, run.cost_usd - cost, now)
+    cost_usd = run.cost_usd
+    watch.used(world, run, event, before, usage, cost_usd - cost, now)
     _check_served(world, run, model, event, now)
-    run.spend.append((now, run.cost_usd))
+    run.spend.append((now, cost_usd))
     forget_spent(world, run, now)
     watch_burn(world, run, now)
     return [] if world.replaying else check_limits(world, run, now)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import MISSING, Field, dataclass, fields, replace
-from operator import attrgetter
+from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
-from msgspec import defstruct, json
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json, to_json
 
 from opsconsole.domain.approval import OPEN
 from opsconsole.domain.run import RunState
 from opsconsole.domain.tool_call import CallStatus, Outcome
-from opsconsole.hub.desk import rows, watch
+from opsconsole.hub.desk import rows, run_record, watch
 from opsconsole.hub.desk.state import Approval, Call, Grant, OpenCommand, Receipt, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.redaction import Masker, redact
@@ -40,31 +37,8 @@ _ADAPTERS: dict[str, TypeAdapter[Any]] = {
     "forgotten": TypeAdapter(str),
     "watch": TypeAdapter(dict[str, Any]),
 }
-
-
-def _default(one: Field[Any]) -> tuple[Any, ...]:
-    """The default of a dataclass's field, as a struct declares it; nothing for one that has none."""
-    if one.default_factory is not MISSING:
-        return (msgspec.field(default_factory=one.default_factory),)
-    return () if one.default is MISSING else (one.default,)
-
-
-_LEFT_OUT: dict[str, Any] = {
-    "run": {"latest", "open_calls", "calls"},
-    "receipt": {"waiting"},
-}
-"""Not kept: what is worked out from the rest; the calls of a run, which are most of its record, are put in apart."""
-_CALL_FIELDS = [one for one in fields(Call) if one.name not in {"args", "edited", "input_schema"}]
-"""Arguments are not kept: only memory ever holds them unmasked."""
-_SavedCall = defstruct(
-    "SavedCall",
-    [(one.name, Any, *_default(one)) for one in _CALL_FIELDS],
-    omit_defaults=True,
-    gc=False,
-)
-_values_of_call = attrgetter(*(one.name for one in _CALL_FIELDS))
-
-
+_LEFT_OUT: dict[str, Any] = {"receipt": {"waiting"}}
+"""Not kept: what is worked out from the rest."""
 ADDRESSES = frozenset({"id", "parent", "verdict", "digest", "command", "restored_from"})
 """Ids of an event, by which it is folded again: never masked, whatever they look like."""
 
@@ -138,20 +112,19 @@ def _body(world: World, kind: str, key: str) -> bytes | None:
     if record is None or (kind == "approval" and not record.visible) or (kind == "receipt" and record.res is None):
         return None
     if kind == "run":
-        record.doing = rows.doing(world, record)
-        watch.remember(world, record)
-    if kind == "run" and any(command.frame.args for command in record.commands):
-        record = replace(record, commands=[_masked(command, world.mask) for command in record.commands])
-    # what is as it began is left out, half of a busy run: a changed default would change what old records say
-    body = _ADAPTERS[kind].dump_json(record, exclude=_LEFT_OUT.get(kind), exclude_defaults=True)
-    if kind == "run":
-        world.runs[key].watched = None
-        body = body[:-1] + b',"calls":' + _calls(record) + b"}"
+        return _body_of_run(world, record)
+    # what is as it began is left out: a changed default would change what old records say
+    return _ADAPTERS[kind].dump_json(record, exclude=_LEFT_OUT.get(kind), exclude_defaults=True)
+
+
+def _body_of_run(world: World, run: Run) -> bytes:
+    run.doing = rows.doing(world, run)
+    watch.remember(world, run)
+    held_args = any(command.frame.args for command in run.commands)
+    kept = replace(run, commands=[_masked(command, world.mask) for command in run.commands]) if held_args else run
+    body = run_record.written(kept)
+    run.watched = None
     return body
-
-
-def _calls(run: Run) -> bytes:
-    return json.encode({key: _SavedCall(*_values_of_call(call)) for key, call in run.calls.items()})
 
 
 def _masked(command: OpenCommand, mask: Masker) -> OpenCommand:

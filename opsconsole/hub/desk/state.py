@@ -6,6 +6,9 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from msgspec import Struct, ValidationError, convert
+from pydantic_core import core_schema
+
 from opsconsole.domain.approval import ApprovalStatus, Delivery
 from opsconsole.domain.proof import Proof
 from opsconsole.domain.run import TERMINAL, RunState
@@ -71,9 +74,12 @@ class Reserve:
     tokens: int = 0
 
 
-@dataclass(slots=True, kw_only=True)
-class Call:
-    """One call that a point proposed or reported."""
+class Call(Struct, kw_only=True, omit_defaults=True, gc=False):
+    """One call that a point proposed or reported.
+
+    Most of what a busy hub keeps are these: as a struct that the collector of garbage passes by (nothing in it leads
+    back to it), one costs little to make, to keep and to write down.
+    """
 
     id: str
     kind: CallKind
@@ -98,7 +104,7 @@ class Call:
     reserve: Reserve | None = None
     server: str | None = None
     """The MCP server that offers the tool, by the point's word."""
-    annotations: dict[str, Any] = field(default_factory=dict)
+    annotations: dict[str, Any] = {}
     input_schema: dict[str, Any] | None = None
     is_offered: bool = True
     """Not known to be a tool that the model made up."""
@@ -123,6 +129,18 @@ class Call:
     """The detectors know of it."""
     seen_digest: str = ""
     """Of its arguments, as the detectors tell it from others."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, _handler: Any) -> core_schema.CoreSchema:
+        """How the record of a run, which is a model's to read, reads its calls."""
+        return core_schema.no_info_plain_validator_function(_call_read)
+
+
+def _call_read(raw: Any) -> Call:
+    try:
+        return convert(raw, Call)
+    except ValidationError as error:
+        raise ValueError(str(error)) from None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -302,11 +320,11 @@ class Run:
     @property
     def spent(self) -> Spent:
         """For comparing with the limits."""
-        return Spent(
-            cost_usd=self.cost_usd,
-            turns=self.turns,
-            tokens=sum(usage.tokens for usage in self.usage.values()),
-        )
+        turns = tokens = 0
+        for usage in self.usage.values():  # at every reading
+            turns += usage.turns
+            tokens += usage.tokens
+        return Spent(cost_usd=self.cost_usd, turns=max(self.turns_begun, self.gateway_turns, turns), tokens=tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,13 @@ from opsconsole.hub.desk.watch_state import (
     TURN_OF_A_RUN,
     UNSEEN_CHARS_MAX,
     UNSEEN_MAX,
-    Item,
+    Ended,
+    Noted,
+    Proposed,
+    Retried,
+    Said,
+    Started,
+    Used,
     Watched,
 )
 from opsconsole.hub.desk.world import World
@@ -64,7 +70,7 @@ def policy_changed(world: World) -> None:
 
 def started(world: World, run: Run, now: float) -> None:
     """A run begins."""
-    _note(world, run, (watch_seen.started, now, 0))
+    _note(world, run, Started(now, 0))
 
 
 def proposed(world: World, run: Run, call: Call, facts: Mapping[str, Any], now: float) -> None:
@@ -77,19 +83,19 @@ def proposed(world: World, run: Run, call: Call, facts: Mapping[str, Any], now: 
         if watched is not None:
             watched.tells_turns = True
         return
-    _note(world, run, (watch_seen.proposed, now, chars_of(call.args or {}), call, call.args, facts))
+    _note(world, run, Proposed(now, chars_of(args) if (args := call.args) else 0, call, args, facts))
 
 
 def ended(world: World, run: Run, call: Call, event: ToolEvent, now: float) -> None:
     """A call is over."""
     text = event.result or event.error or ""
-    _note(world, run, (watch_seen.ended, now, len(text), call, text, event.duration_ms))
+    _note(world, run, Ended(now, len(text), call, text, event.duration_ms))
 
 
 def used(world: World, run: Run, event: UsageEvent, before: Usage, after: Usage, cost_usd: float, now: float) -> None:
     """Usage was read; `cost_usd` is what the run's cost grew by."""
     known = None if run.unpriced else cost_usd
-    _note(world, run, (watch_seen.used, now, 0, event, before, after, known))
+    _note(world, run, Used(now, 0, event, before, after, known))
 
 
 def said(world: World, run: Run, event: MessageEvent, now: float) -> None:
@@ -97,7 +103,7 @@ def said(world: World, run: Run, event: MessageEvent, now: float) -> None:
     text = event.text
     if text:
         speaker = event.author or ("" if event.role in _OF_AGENT else event.role)
-        _note(world, run, (watch_seen.said, now, len(text), speaker, text))
+        _note(world, run, Said(now, len(text), speaker, text))
     watched = world.watch.runs.get(run.id)
     if watched is not None:
         watched.is_heard = True
@@ -107,11 +113,11 @@ def noted(world: World, run: Run, point: Point, event: NoteEvent, now: float) ->
     """A gateway says that it asks a provider again; nobody else is believed about that."""
     told = event.data.get("retry") if event.data and point.name == GATEWAY else None
     if isinstance(told, dict):
-        _note(world, run, (watch_seen.retried, now, 0, told))
+        _note(world, run, Retried(now, 0, told))
 
 
-def _note(world: World, run: Run, item: Item) -> None:
-    watch, chars = world.watch, item[2]
+def _note(world: World, run: Run, noted: Noted) -> None:
+    watch, chars = world.watch, noted.chars
     watched = watch.runs.get(run.id)
     if watched is None:
         if run.ended:
@@ -123,11 +129,11 @@ def _note(world: World, run: Run, item: Item) -> None:
         watched.lost += 1
         watch.lost += 1
         return
-    watched.unseen.append(item)
+    watched.unseen.append(noted)
     watch.chars += chars
     watch.due[run.id] = None
     if not watch.is_armed:
-        _arm(world, item[1])
+        _arm(world, noted.at)
 
 
 def _catch_up(world: World, run: Run, watched: Watched) -> None:
@@ -213,9 +219,9 @@ def _look_at(world: World, run: Run, watched: Watched, most: int) -> list[Findin
     watch, unseen = world.watch, watched.unseen
     observe, has_latency = watch.detectors.observe, world.budgets.has_latency
     for _ in range(min(most, len(unseen))):
-        make, at, chars, *rest = unseen.popleft()
-        watch.chars -= chars
-        for one in make(world, run, watched, at, *rest):
+        noted = unseen.popleft()
+        watch.chars -= noted.chars
+        for one in watch_seen.seen(world, run, watched, noted):
             if has_latency:
                 watch.notices += budgets.took(world, one)
             if told := observe(one):
@@ -241,7 +247,7 @@ def _forget_over(world: World) -> list[Finding]:
         agent = run.agent if run else ""
         if run is not None and watched is not None:
             found += _look_at(world, run, watched, UNSEEN_MAX)
-            found += _observe(world, watch_seen.flushed(world, run, watched, at, 0.0))
+            found += _observe(world, watch_seen.flushed(watched, at, 0.0))
             found += _observe(world, watch_seen.waits(run, watched, at, dict))
             run.watched = None
         if run is not None:

@@ -13,9 +13,9 @@ from pydantic_core import to_json
 from opsconsole.domain.run import HELD
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CallKind, CallStatus
-from opsconsole.domain.usage import Usage, beyond
+from opsconsole.domain.usage import beyond
 from opsconsole.hub.desk.state import Call, Run
-from opsconsole.hub.desk.watch_state import Watched
+from opsconsole.hub.desk.watch_state import Ended, Noted, Proposed, Retried, Said, Started, Used, Watched
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.detectors.observation import (
     CallEnded,
@@ -46,18 +46,21 @@ _OUR_WORD = frozenset({CallStatus.DENIED, CallStatus.KILLED})
 _WAITS = {CallKind.TOOL_CALL: Waited.TOOL, CallKind.MODEL_CALL: Waited.MODEL, CallKind.HANDOFF: Waited.MESSAGE}
 
 
-def started(_world: World, run: Run, _watched: Watched, at: float) -> list[Seen]:
-    """A run begins."""
-    return [RunStarted(run=run.id, at=at, agent=run.agent)]
+def seen(world: World, run: Run, watched: Watched, noted: Noted) -> list[Seen]:
+    """What the detectors see of what was noted."""
+    return _SEEN_OF[type(noted)](world, run, watched, noted)
 
 
-def proposed(
-    _world: World, run: Run, _watched: Watched, at: float, call: Call, args: dict[str, Any] | None, facts: Any
-) -> list[Seen]:
+def _started(_world: World, run: Run, _watched: Watched, noted: Started) -> list[Seen]:
+    return [RunStarted(run=run.id, at=noted.at, agent=run.agent)]
+
+
+def _proposed(_world: World, run: Run, _watched: Watched, noted: Proposed) -> list[Seen]:
     """A call is about to be made."""
+    call, at = noted.call, noted.at
     if call.kind is CallKind.HANDOFF:
         return [Handoff(run=run.id, at=at, agent=run.agent, source=run.agent, target=call.target)]
-    args = args or {}
+    args = noted.args or {}
     call.seen_digest = call.call_digest or _digest(call, args)
     return [
         CallProposed(
@@ -70,19 +73,18 @@ def proposed(
             args_count=len(args),
             args_chars=chars_of(args),
             unknown_tool=not call.is_offered,
-            **wrong_in(facts),
+            **wrong_in(noted.facts),
         )
     ]
 
 
-def ended(
-    world: World, run: Run, watched: Watched, at: float, call: Call, text: str, latency_ms: float | None
-) -> list[Seen]:
+def _ended(world: World, run: Run, watched: Watched, noted: Ended) -> list[Seen]:
     """A call is over: of a tool, or a turn of the model, whose usage was told before its end."""
+    call, at, latency_ms = noted.call, noted.at, noted.latency_ms or 0.0
     if call.kind is CallKind.HANDOFF:
         return []
     if call.kind is CallKind.MODEL_CALL:
-        return flushed(world, run, watched, at, latency_ms or 0.0) + _requested(run, watched, call, at)
+        return flushed(watched, at, latency_ms) + _requested(run, watched, call, at)
     digest, call.seen_digest = call.seen_digest or call.call_digest, ""  # nobody asks again: a record is written of it
     return [
         CallEnded(
@@ -92,9 +94,9 @@ def ended(
             call=call.id,
             tool=call.tool,
             args_digest=digest,
-            outcome=Outcome(text),
+            outcome=Outcome(noted.text),
             ok=call.status is CallStatus.COMPLETED,
-            latency_ms=latency_ms or 0.0,
+            latency_ms=latency_ms,
             denied_by_console=call.status in _OUR_WORD,
         )
     ]
@@ -116,8 +118,9 @@ def _requested(run: Run, watched: Watched, call: Call, at: float) -> list[Seen]:
     ]
 
 
-def retried(_world: World, run: Run, watched: Watched, at: float, told: Mapping[str, Any]) -> list[Seen]:
+def _retried(_world: World, run: Run, watched: Watched, noted: Retried) -> list[Seen]:
     """A gateway asks a provider again: the request before it failed, and this one is the same."""
+    told = noted.told
     provider, request, status = (told.get(name) for name in ("provider", "request", "status"))
     if not isinstance(provider, str) or not isinstance(request, str):
         return []
@@ -127,7 +130,7 @@ def retried(_world: World, run: Run, watched: Watched, at: float, told: Mapping[
     return [
         RequestEnded(
             run=run.id,
-            at=at,
+            at=noted.at,
             agent=run.agent,
             provider=safe_line(provider, limit=64),
             request_digest=request[:64],
@@ -136,23 +139,15 @@ def retried(_world: World, run: Run, watched: Watched, at: float, told: Mapping[
     ]
 
 
-def used(
-    world: World,
-    run: Run,
-    watched: Watched,
-    at: float,
-    event: UsageEvent,
-    before: Usage,
-    after: Usage,
-    cost_usd: float | None,
-) -> list[Seen]:
+def _used(world: World, run: Run, watched: Watched, noted: Used) -> list[Seen]:
     """A reading of usage: turns have ended where it counts more of them than the last."""
+    at, event, before, after = noted.at, noted.event, noted.before, noted.after
     if after.turns <= before.turns:
         return []
     new = beyond(after, watched.usage.get(event.model, before))
     watched.usage[event.model] = after
     turns = min(max(1, new.turns), TURNS_USUAL_MAX)
-    seen = flushed(world, run, watched, at, 0.0)
+    awaited = flushed(watched, at, 0.0)
     window, tokens = _window(world, event), new.input_tokens // turns
     turn = TurnEnded(
         run=run.id,
@@ -164,24 +159,33 @@ def used(
         fingerprint=event.fingerprint or "",
         input_tokens=tokens,
         output_tokens=new.output_tokens // turns,
-        cost_usd=cost_usd,
+        cost_usd=noted.cost_usd,
         window=window if tokens <= window else 0,  # more than it holds: it is another's window, or no one turn
     )
     if not watched.tells_turns:
-        return [*seen, turn]
+        return [*awaited, turn]
     watched.turn = turn
-    return seen
+    return awaited
 
 
-def flushed(_world: World, _run: Run, watched: Watched, at: float, latency_ms: float) -> list[Seen]:
+def flushed(watched: Watched, at: float, latency_ms: float) -> list[Seen]:
     """The turn whose end was awaited."""
     turn, watched.turn = watched.turn, None
     return [replace(turn, at=at, latency_ms=latency_ms)] if turn else []
 
 
-def said(_world: World, run: Run, _watched: Watched, at: float, speaker: str, text: str) -> list[Seen]:
-    """Somebody said something, whole."""
-    return [Message(run=run.id, at=at, agent=run.agent, speaker=speaker or run.agent, text=text)]
+def _said(_world: World, run: Run, _watched: Watched, noted: Said) -> list[Seen]:
+    return [Message(run=run.id, at=noted.at, agent=run.agent, speaker=noted.speaker or run.agent, text=noted.text)]
+
+
+_SEEN_OF: dict[type[Noted], Callable[[World, Run, Watched, Any], list[Seen]]] = {
+    Started: _started,
+    Proposed: _proposed,
+    Ended: _ended,
+    Used: _used,
+    Said: _said,
+    Retried: _retried,
+}
 
 
 def waits(run: Run, watched: Watched, now: float, runs_of: RunsOf) -> list[Seen]:

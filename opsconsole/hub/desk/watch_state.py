@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from opsconsole.domain.usage import Usage
+from opsconsole.hub.desk.state import Call
 from opsconsole.policy.breakers import Breakers, Notice
 from opsconsole.policy.detectors.finding import Finding
-from opsconsole.policy.detectors.observation import Seen, TurnEnded
+from opsconsole.policy.detectors.observation import TurnEnded
 from opsconsole.policy.detectors.watch import Detectors
 from opsconsole.policy.file.settings import DetectorSettings
+from opsconsole.protocol.events import UsageEvent
 
 LOOK_SECONDS = 0.25
 """How long what happens waits at most before a hub with room looks at it."""
@@ -27,16 +31,66 @@ UNSEEN_CHARS_MAX = 32 * 1024 * 1024
 FOUND_MAX = 1_000
 """Findings of a replay, until the desk may act on them."""
 
-Make = Callable[..., list[Seen]]
-Item = tuple[Any, ...]
-"""`Make`, when, the characters it keeps, and the rest of what `Make` is called with."""
+
+class Noted(Struct, gc=False):
+    """What is noted of an event until a look comes to it, a few values.
+
+    There are hundreds of thousands under a flood, and nothing in one leads back to it: the collector of garbage, which
+    would stop the hub to go through all of them, passes them by.
+    """
+
+    at: float
+    chars: int
+    """What it keeps of texts."""
+
+
+class Started(Noted, gc=False):
+    """A run begins."""
+
+
+class Proposed(Noted, gc=False):
+    """A call is judged, or runs unasked; with what the facts found."""
+
+    call: Call
+    args: dict[str, Any] | None
+    facts: Mapping[str, Any]
+
+
+class Ended(Noted, gc=False):
+    """A call is over."""
+
+    call: Call
+    text: str
+    latency_ms: float | None
+
+
+class Used(Noted, gc=False):
+    """Usage was read; `cost_usd` is what the run's cost grew by, None where that is not known."""
+
+    event: UsageEvent
+    before: Usage
+    after: Usage
+    cost_usd: float | None
+
+
+class Said(Noted, gc=False):
+    """Somebody said something, whole; `speaker` is empty for the agent itself."""
+
+    speaker: str
+    text: str
+
+
+class Retried(Noted, gc=False):
+    """A gateway asks a provider again; `told` is as it says."""
+
+    told: Mapping[str, Any]
 
 
 @dataclass(slots=True)
 class Watched:
     """One run before the detectors."""
 
-    unseen: deque[Item] = field(default_factory=deque)
+    unseen: deque[Noted] = field(default_factory=deque)
     is_heard: bool = False
     """A part of an answer came in since the last look."""
     lost: int = 0

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from opsconsole.domain.command import Role
 from opsconsole.domain.tool_call import CallKind, CallStatus, Risk
@@ -627,12 +627,12 @@ def test_a_call_is_kept_whole_but_for_what_only_memory_may_hold() -> None:
     office.desk._world.runs[RUN].calls["c1"] = FULL_CALL
     office.save_records()
     loaded = office.recovered()._world.runs[RUN].calls["c1"]
-    assert loaded == replace(FULL_CALL, args=None, edited=None, input_schema=None)
+    assert loaded == structs.replace(FULL_CALL, args=None, edited=None, input_schema=None)
 
 
 def test_every_field_of_a_call_is_in_the_one_that_is_kept_whole() -> None:
     plain = Call(id="", kind=CallKind.TOOL_CALL, tool="", status=CallStatus.PROPOSED, since=0.0)
-    assert [one.name for one in fields(Call) if getattr(FULL_CALL, one.name) == getattr(plain, one.name)] == []
+    assert [name for name in Call.__struct_fields__ if getattr(FULL_CALL, name) == getattr(plain, name)] == []
 
 
 @pytest.mark.parametrize("saved", ["never", "before", "between the entry and its refusal", "after"])
