@@ -22,7 +22,7 @@ def living() -> Counter[str]:
     """How many things of ours there are, of each kind."""
     gc.collect()
     kinds = map(type, gc.get_objects())
-    return Counter(kind.__qualname__ for kind in kinds if kind.__module__.startswith(OURS))
+    return Counter(kind.__qualname__ for kind in kinds if str(kind.__module__).startswith(OURS))
 
 
 async def turns(place: Place, first: int, count: int, *, stream: bool) -> None:

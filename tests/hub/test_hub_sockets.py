@@ -97,7 +97,7 @@ async def test_an_operator_is_shown_more_often_than_a_beat_is_owed_that_the_hub_
 
 
 async def test_a_peer_that_beats_stays(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, limits=quick(beat_seconds=0.05)) as hub, hub.console() as console:
+    async with running_hub(tmp_path, limits=quick(beat_seconds=0.3)) as hub, hub.console() as console:
         for number in range(1, 6):
             assert (await console.next("beat"))["n"] == number
             await console.send(t="beat", n=number, now=0.0)
