@@ -16,6 +16,8 @@ from collections.abc import Iterator
 
 READ_BYTES = 262_144
 HEAD_END = b"\r\n\r\n"
+TEXT = 1
+"""The opcode of what is said; pings and closings are none of it."""
 _EXTENDED_BYTES = {126: 2, 127: 8}
 _MASK_BYTES = 4
 
@@ -28,20 +30,23 @@ class Sent:
         self._is_open = False
 
     def messages(self, data: bytes) -> Iterator[bytes]:
-        """The payloads that are whole with these bytes."""
+        """The texts that are whole with these bytes."""
         self._bytes += data
         if not self._is_open:
             _, self._is_open, self._bytes = self._upgraded()
-        while self._is_open and (payload := self._next()) is not None:
-            yield payload
+        while self._is_open and (frame := self._next()) is not None:
+            opcode, payload = frame
+            if opcode == TEXT:
+                yield payload
 
     def _upgraded(self) -> tuple[bytes, bool, bytes]:
         head, end, rest = self._bytes.partition(HEAD_END)
         return head, bool(end), rest if end else self._bytes
 
-    def _next(self) -> bytes | None:
+    def _next(self) -> tuple[int, bytes] | None:
         if len(self._bytes) < 2:
             return None
+        opcode = self._bytes[0] & 0x0F
         length, start = self._bytes[1] & 0x7F, 2
         if extended := _EXTENDED_BYTES.get(length, 0):
             start += extended
@@ -51,7 +56,7 @@ class Sent:
         if len(self._bytes) < start + length:
             return None
         payload, self._bytes = self._bytes[start : start + length], self._bytes[start + length :]
-        return bytes(byte ^ mask[place % _MASK_BYTES] for place, byte in enumerate(payload))
+        return opcode, bytes(byte ^ mask[place % _MASK_BYTES] for place, byte in enumerate(payload))
 
 
 def main(hub: int) -> None:
@@ -87,10 +92,9 @@ def _relay(client: socket.socket, upstream: socket.socket) -> None:
 
 
 def _told(message: bytes, at: float) -> None:
-    if message.startswith(b"{"):
-        frame = json.loads(message)
-        if frame.get("t") == "cmd":
-            print(json.dumps({"at": at, "do": frame["do"]}), flush=True)
+    frame = json.loads(message)
+    if frame["t"] == "cmd":
+        print(json.dumps({"at": at, "do": frame["do"]}), flush=True)
 
 
 if __name__ == "__main__":

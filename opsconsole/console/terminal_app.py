@@ -13,6 +13,7 @@ from rich.console import RenderableType
 from rich.text import Text
 from textual.app import App
 from textual.driver import Driver
+from textual.geometry import Size
 from textual.reactive import Reactive
 from textual.screen import Screen
 from textual.widget import Widget
@@ -34,9 +35,18 @@ class TerminalScreen(Screen[None]):
     def __init__(self, about_to_paint: Callable[[], None]) -> None:
         super().__init__(id="_default")
         self._about_to_paint = about_to_paint
+        self._is_laid_out_anew = False
+
+    def _refresh_layout(self, size: Size | None = None, scroll: bool = False) -> None:
+        self._is_laid_out_anew = True
+        try:
+            super()._refresh_layout(size, scroll)
+        finally:
+            self._is_laid_out_anew = False
 
     def _compositor_refresh(self) -> None:
-        self._about_to_paint()
+        if self._is_laid_out_anew:  # rows that changed in the old layout may be painted before
+            self._about_to_paint()
         super()._compositor_refresh()
 
 

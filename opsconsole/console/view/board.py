@@ -129,15 +129,14 @@ class Board:
 
     def below(self, keys: Sequence[str]) -> set[str]:
         """The live runs below any of `keys`, themselves not among them."""
-        parents = [key for key in keys if self._children.get(key)]
-        if not parents:
-            return set()
-        return {child for key in parents for child in self.live(self.descendants(key))} - set(keys)
+        named = set(keys)
+        parents = [key for key, children in self._children.items() if children and key in named]
+        return {child for key in parents for child in self.live(self.descendants(key))} - named
 
     def told(self, keys: Iterable[str]) -> list[RunRow]:
         """Rows of many runs, for the words and numbers in them: they are not read further."""
         rows = self.rows.by_key
-        return [rows[key] for key in keys if key in rows]
+        return [row for row in map(rows.get, keys) if row is not None]
 
     def children(self, key: str) -> list[str]:
         """The runs that this run started, oldest first."""

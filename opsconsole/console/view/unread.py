@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any, NamedTuple, cast
 
 from msgspec import Raw, Struct
@@ -26,6 +27,8 @@ _DEFAULTS = {
     for name, field in RunRow.model_fields.items()
     if not field.is_required()
 }
+_SPENDING = attrgetter("agent", "cost_usd", "cost_per_minute_usd", "pending_approvals", "baton")
+_NOTHING: tuple[tuple[Any, ...], ...] = ((), (), (), (), ())
 _TOLD = {
     name: field.annotation
     for name, field in RunRow.model_fields.items()
@@ -135,14 +138,9 @@ def as_came(rows: Iterable[RunRow]) -> list[RunRow]:
 
 def spending(rows: Sequence[RunRow]) -> Spending:
     """What they say of money and of people, without reading them: a key waits for ten thousand of them."""
-    told = as_came(rows)
+    agents, costs, rates, pending, batons = zip(*map(_SPENDING, as_came(rows)), strict=True) if rows else _NOTHING
     names: Counter[str] = Counter()
-    for name, count in Counter([one.agent for one in told]).items():
+    for name, count in Counter(agents).items():
         names[safe_cell(name)] += count
-    return Spending(
-        names,
-        [one.cost_usd for one in told],
-        sum([one.cost_per_minute_usd for one in told]),
-        sum([one.pending_approvals for one in told]),
-        [place for place, one in enumerate(told) if one.baton is not None],
-    )
+    taken_over = [place for place, baton in enumerate(batons) if baton is not None]
+    return Spending(names, list(costs), sum(rates), sum(pending), taken_over)
