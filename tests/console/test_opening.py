@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from textual._compositor import Compositor
 
 from opsconsole.console import sample_history
+from opsconsole.console.sample import run
 from opsconsole.console.strips import LineStrip
 from opsconsole.console.view.axis import PART_MARKS
 from tests.console.conftest import OpenConsole
@@ -107,3 +109,14 @@ async def test_lines_that_nothing_shows_any_more_are_freed_without_the_collector
             assert before == lines_held() > 0
         finally:
             gc.enable()
+
+
+async def test_what_a_kill_of_many_would_stop_follows_its_question(console: OpenConsole) -> None:
+    async with console(size=TALL) as seat:
+        seat.link.snap("board", [run(f"run_{number:03}", "coder", state="working") for number in range(250)], rev=2)
+        await seat.settle()
+        await seat.press("X")
+        assert "WOULD STOP 250 live runs" in seat.screen
+        async with asyncio.timeout(10):
+            while "… and 245 more" not in seat.screen:
+                await seat.pilot.pause(0.01)

@@ -7,7 +7,7 @@ from textual.app import ComposeResult
 from opsconsole.console.aftermath import RUNS_MAX as LOOKED_AT_MAX
 from opsconsole.console.aftermath import Aftermath
 from opsconsole.console.context import Context
-from opsconsole.console.view.kill_plan import plan_lines
+from opsconsole.console.view.kill_plan import LINES, plan_head, plan_lines
 from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.view.open_effects import OpenEffects, effects_lines, open_effects, together
 from opsconsole.console.view.outbox import Entry, Sent
@@ -21,7 +21,10 @@ LINES_MAX = 14
 PLAN_SECONDS = 1.0
 """What a kill of many would stop, or has stopped, is worked out at most this often: every run of it is looked at."""
 MANY_RUNS = 200
-"""Below this many that is done at every change."""
+"""Below this many that is done at every change, and before the first picture."""
+ASKED_SECONDS = 0.03
+"""Until the question of a kill of many is on screen: a terminal takes a picture in several bites."""
+NEVER = float("-inf")
 SHARE = 0.4
 """The most of the screen's height that it takes."""
 
@@ -40,10 +43,10 @@ class ReceiptPanel(Box):
         self._aftermath = Aftermath()
         self._plan: tuple[list[str], str] | None = None
         self._plan_lines: list[Line] = []
-        self._planned_at = float("-inf")
+        self._planned_at, self._is_asked = NEVER, False
         self._received_lines: list[Line] = []
         self._received_as: list[Sent] = []
-        self._received_at = float("-inf")
+        self._received_at = NEVER
 
     def compose(self) -> ComposeResult:
         """One text in a border."""
@@ -52,7 +55,7 @@ class ReceiptPanel(Box):
     def open(self, entries: list[Entry], runs: list[str]) -> None:
         """Show the receipt of these commands for these runs."""
         self.entries, self.runs, self._effects, self._plan = entries, runs, None, None
-        self._aftermath, self._received_at = Aftermath(), float("-inf")
+        self._aftermath, self._received_at = Aftermath(), NEVER
         if len(runs) == 1:
             self.context.app.follow(runs[0])
         self.display = True
@@ -60,8 +63,15 @@ class ReceiptPanel(Box):
 
     def plan(self, runs: list[str], wanted: str) -> None:
         """Show what would be stopped; `unplan` takes it away."""
-        self._plan, self._planned_at = (runs, wanted), float("-inf")
+        self._plan, self._planned_at, self._is_asked = (runs, wanted), NEVER, len(runs) < MANY_RUNS
         self.display = True
+        self.update_lines()
+        if not self._is_asked:
+            self.set_timer(ASKED_SECONDS, self._asked)
+
+    def _asked(self) -> None:
+        """The question is on screen: what it is about follows."""
+        self._is_asked = True
         self.update_lines()
 
     def unplan(self) -> None:
@@ -98,6 +108,8 @@ class ReceiptPanel(Box):
     def _planned(self) -> list[Line]:
         assert self._plan is not None
         (runs, wanted), now = self._plan, self.context.clock.monotonic()
+        if not self._is_asked:  # the question is drawn first
+            return [plan_head(len(runs), wanted=wanted), *[()] * (LINES - 1)]
         if now - self._planned_at >= PLAN_SECONDS:
             board, self._planned_at = self.context.session.board, now
             below = len(board.below(runs))

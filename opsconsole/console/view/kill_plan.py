@@ -15,6 +15,8 @@ from opsconsole.protocol.rows import RunRow
 AGENTS_MAX = 6
 RUNS_MAX = 5
 """Runs that are named: the most expensive ones."""
+LINES = 4 + RUNS_MAX
+"""Of most plans."""
 
 
 def plan_lines(rows: Sequence[RunRow], *, wanted: str, below: int, now: float) -> list[Line]:
@@ -22,10 +24,9 @@ def plan_lines(rows: Sequence[RunRow], *, wanted: str, below: int, now: float) -
 
     `wanted` is the selector, empty for every run; `below` counts their children that the selector does not name.
     """
-    which = f"that match “{wanted}”" if wanted else "of this hub, also those that are not shown"
     spent = spending(rows)
     lines: list[Line] = [
-        ((f"WOULD STOP {len(rows):,} live runs ", "alarm"), (which, "strong"), (_and_below(below), "warn")),
+        plan_head(len(rows), wanted=wanted, below=below),
         ((f"  {_agents(spent.agents)}", "plain"), (f"  ${spent.cost_per_minute_usd:.2f}/min", "dim")),
     ]
     for row in (rows[place] for place in spent.taken_over[:2]):
@@ -39,6 +40,12 @@ def plan_lines(rows: Sequence[RunRow], *, wanted: str, below: int, now: float) -
     if len(rows) > RUNS_MAX:
         lines.append(((f"  … and {len(rows) - RUNS_MAX:,} more", "dim"),))
     return lines
+
+
+def plan_head(count: int, *, wanted: str, below: int = 0) -> Line:
+    """How many: what is known before anything is worked out."""
+    which = f"that match “{wanted}”" if wanted else "of this hub, also those that are not shown"
+    return ((f"WOULD STOP {count:,} live runs ", "alarm"), (which, "strong"), (_and_below(below), "warn"))
 
 
 def _and_below(below: int) -> str:
