@@ -68,7 +68,7 @@ class Frames:
         """Something came from the hub: if it is what was opened, it is drawn at once."""
         if self._awaited is not None and self._awaited.rev is not None:
             opened, self._awaited = self._awaited, None
-            if opened is self._session.timeline:
+            if opened is self._session.timeline and self._app.screen_stack:  # none is left when it ends
                 self._app.redraw()
                 self._paint_rows()
 

@@ -186,12 +186,12 @@ PAIRS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("abcdefg
 @given(PAIRS)
 def test_an_edge_is_on_a_cycle_exactly_when_there_is_a_way_back(pairs: list[tuple[str, str]]) -> None:
     def reached(start: str) -> set[str]:
-        seen, todo = {start}, [start]
-        while todo:
-            node = todo.pop()
+        seen, ahead = {start}, [start]
+        while ahead:
+            node = ahead.pop()
             new = {b for a, b in pairs if a == node} - seen
             seen |= new
-            todo += new
+            ahead += new
         return seen
 
     assert on_a_cycle(pairs) == {(a, b) for a, b in pairs if a in reached(b)}

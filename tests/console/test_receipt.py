@@ -145,7 +145,7 @@ def test_the_receipt_of_many_runs_names_those_it_knows_least_of_and_counts_all()
         "KILL 120 runs: 108 dead (108 by process proof)  12 UNCONFIRMED  0 under way  hub answered in 9.0 ms",
         "  coder 009: unconfirmed (proof: none)",
         NAMED_MAX + 2,
-        "  … and 70 more, better off than these",
+        "  … and 70 more, none worse off than these",
     )
 
 

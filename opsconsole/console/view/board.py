@@ -146,13 +146,13 @@ class Board:
     def descendants(self, key: str) -> list[str]:
         """All runs below a run, breadth first."""
         found: list[str] = []
-        todo, seen = self.children(key), {key}
-        while todo:
-            child = todo.pop(0)
+        ahead, seen = self.children(key), {key}
+        while ahead:
+            child = ahead.pop(0)
             if child not in seen:
                 seen.add(child)
                 found.append(child)
-                todo += self.children(child)
+                ahead += self.children(child)
         return found
 
     def descendants_of(self, keys: Sequence[str]) -> list[str]:

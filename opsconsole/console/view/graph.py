@@ -146,16 +146,16 @@ def graph_of(board: Board, run: str, told: Mapping[str, Told], *, now: float) ->
 def _tree(board: Board, root: str) -> tuple[list[RunRow], int]:
     """The runs of a tree, breadth first, and how many were left out."""
     rows: list[RunRow] = []
-    seen, todo = {root}, deque([root])
-    while todo and len(rows) < RUNS_MAX:
-        row = board.get(todo.popleft())
+    seen, ahead = {root}, deque([root])
+    while ahead and len(rows) < RUNS_MAX:
+        row = board.get(ahead.popleft())
         if row is None:
             continue
         rows.append(row)
         below = [child for child in board.children(row.key) if child not in seen]
         seen.update(below)
-        todo.extend(below)
-    return rows, len(todo)
+        ahead.extend(below)
+    return rows, len(ahead)
 
 
 def _agent(board: Board, name: str, rows: Iterable[RunRow], told: Mapping[str, Told], now: float) -> Agent:

@@ -151,9 +151,9 @@ def _below(
     graph: Graph, below: dict[str, list[Edge]], start: str, drawn: set[str], *, now: float, about: str
 ) -> Iterator[GraphRow]:
     """One agent and everything first reached from it, depth first, without recursion: agents make the depth."""
-    todo: list[tuple[str, Edge | None, str, str]] = [(start, None, "", "")]
-    while todo:
-        name, edge, indent, branch = todo.pop()
+    ahead: list[tuple[str, Edge | None, str, str]] = [(start, None, "", "")]
+    while ahead:
+        name, edge, indent, branch = ahead.pop()
         if name in drawn:
             if edge is not None:
                 yield _reference(edge, indent + branch)
@@ -164,7 +164,7 @@ def _below(
         inner = indent + {"": "", "├▶ ": "│  ", "└▶ ": "   "}[branch] if len(indent) < 3 * DEPTH_MAX else indent
         edges = below.get(name, [])
         yield from _runs(agent, inner + ("│ " if edges else "  "), now=now, about=about)
-        todo += [(one.target, one, inner, "└▶ " if place == 0 else "├▶ ") for place, one in enumerate(reversed(edges))]
+        ahead += [(one.target, one, inner, "└▶ " if place == 0 else "├▶ ") for place, one in enumerate(reversed(edges))]
 
 
 def _reference(edge: Edge, prefix: str) -> GraphRow:

@@ -139,7 +139,7 @@ def _worst_first(rows: list[RunRow]) -> list[RunRow]:
 
 def _more(count: int) -> list[Line]:
     left = count - NAMED_MAX
-    return [((f"  … and {left:,} more, better off than these", "dim"),)] if left > 0 else []
+    return [((f"  … and {left:,} more, none worse off than these", "dim"),)] if left > 0 else []
 
 
 def _named(rows: list[RunRow], total: int) -> str:
