@@ -47,12 +47,14 @@ def budget(
         raise click.UsageError("a budget is changed for a reason: give --reason")
     with connect(settings, Role.OPERATOR) as client:
         about = _target(client, target)
-        cmd = client.command("budget", **about, caps=caps, note=reason, go_on=go_on or None)
+        cmd, answer = client.give("budget", **about, caps=caps, note=reason, go_on=go_on or None)
+    going_on = {name: value for name, value in answer.get("current", {}).items() if name == "going_on"}
     if as_json:
-        output.echo_json({"cmd": cmd, **about, "caps": caps})
+        output.echo_json({"cmd": cmd, **about, "caps": caps, **going_on})
     else:
         told = ", ".join(f"{name} {value:g}" for name, value in caps.items())
-        output.echo(f"{output.cell(next(iter(about.values())))}: {told}")
+        runs = "".join(f"; runs that go on: {output.number(count)}" for count in going_on.values())
+        output.echo(f"{output.cell(next(iter(about.values())))}: {told}{runs}")
 
 
 def _list(settings: Settings, target: str | None, as_json: bool) -> None:

@@ -87,43 +87,47 @@ def events(run: str = "run_01KAREFUND1") -> list[dict[str, Any]]:
 
 def audit() -> list[dict[str, Any]]:
     """A page of the audit log."""
-    script: list[tuple[str, float, dict[str, Any]]] = [
-        ("hub", -9_000, {"kind": "hub.started", "who": {"principal": "hub"}, "version": "0.1.0"}),
-        ("ana", -7_000, {"kind": "login", "who": {"principal": "ana", "origin": "127.0.0.1:51234"}}),
-        (
-            "apr_mail",
+    script = (
+        _entry("hub/hub.started", -9_000, "hub.started", _HUB, version="0.1.0", url="http://127.0.0.1:7787", pid=4_021),
+        _entry("hub/login", -7_000, "login", _ANA | {"from": "127.0.0.1:51234"}, how="websocket", path="/v1/console"),
+        _entry(
+            "approval/apr_mail",
             -3_010,
-            {
-                "kind": "decision",
-                "who": {"principal": "ben"},
-                "run": "run_01KADONEX13",
-                "approval": "apr_mail",
-                "answer": "approve",
-                "tool": "send_email",
-            },
+            "approval.decided",
+            _BEN,
+            run="run_01KADONEX13",
+            agent="greeter",
+            approval="apr_mail",
+            tool="send_email",
+            answer="approve",
+            args={"to": "ops@example.com", "subject": "The refunds of batch 88 are paid"},
+            seconds_to_decide=10.0,
         ),
-        (
-            "run_01KATRIAG10",
-            -60,
-            {"kind": "takeover", "who": {"principal": "ana"}, "run": "run_01KATRIAG10", "epoch": 1},
-        ),
-        (
-            "run_01KAMIGRA11",
-            -22,
-            {"kind": "kill", "who": {"principal": "ana"}, "run": "run_01KAMIGRA11", "mode": "ladder"},
-        ),
-        (
-            "run_01KAMIGRA11",
+        _entry("run/run_01KATRIAG10", -60, "run.takeover", _ANA, run="run_01KATRIAG10", agent="triage", do="takeover"),
+        _entry("kill", -22, "kill", _ANA, runs=["run_01KAMIGRA11"], mode="ladder"),
+        _entry(
+            "run/run_01KAMIGRA11",
             -21,
-            {
-                "kind": "kill.proof",
-                "who": {"principal": "hub"},
-                "run": "run_01KAMIGRA11",
-                "proof": "process",
-                "ms": 41.7,
-            },
+            "kill.outcome",
+            _HUB,
+            run="run_01KAMIGRA11",
+            agent="migrator",
+            status="dead",
+            state="killed",
+            proof="process",
+            points=[{"name": "supervisor.verify", "ms": 31.9, "outcome": "empty tree"}],
+            total_ms=41.7,
         ),
-    ]
+    )
     return [
         {"seq": index + 1, "key": key, "at": NOW + offset, **body} for index, (key, offset, body) in enumerate(script)
     ]
+
+
+_HUB = {"principal": "hub", "role": "admin", "token": ""}
+"""As the hub writes of itself."""
+_ANA, _BEN = ({"principal": name, "role": "operator", "token": f"token_{name}"} for name in ("ana", "ben"))
+
+
+def _entry(key: str, at: float, kind: str, who: dict[str, str], **more: Any) -> tuple[str, float, dict[str, Any]]:
+    return key, at, {"kind": kind, "who": who, **more}

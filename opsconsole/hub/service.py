@@ -26,7 +26,6 @@ from opsconsole.hub.http_points import HttpPoints
 from opsconsole.hub.http_tokens import Administration
 from opsconsole.hub.listening import GOODBYE_SECONDS, Uvicorn, bound, url_of
 from opsconsole.hub.policy_file import PolicyFile, PolicyWatch, remember, remembered
-from opsconsole.hub.prices import PriceList
 from opsconsole.hub.records import Records
 from opsconsole.hub.recovery import Recovered, recover
 from opsconsole.hub.server import Hub
@@ -36,6 +35,7 @@ from opsconsole.hub.upkeep import Keeper, Upkeep
 from opsconsole.policy.default import DefaultPolicy
 from opsconsole.policy.file.policy import FilePolicy, diff
 from opsconsole.policy.interface import Limits
+from opsconsole.policy.prices import PriceList
 from opsconsole.policy.redaction import masker
 from opsconsole_storage import SqliteStore, Store
 
@@ -207,6 +207,7 @@ async def _parts(settings: HubSettings, store: Store, clock: HubClock) -> Parts:
         default = DefaultPolicy(run_limits=limits, ask_ttl_seconds=settings.approval_ttl_seconds)
         epoch = secrets.token_hex(8)
         prices = PriceList(settings.prices)
+        prices.load()
         desk = Desk(
             epoch=epoch,
             policy=await asyncio.to_thread(file.read) if file else default,

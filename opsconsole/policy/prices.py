@@ -51,6 +51,10 @@ class PriceList:
         self._windows: dict[tuple[str, str], int] = {}
         self._tables: dict[tuple[str, tuple[str, ...], str, str, str], RateTable | None] = {}
 
+    def load(self) -> None:
+        """Read the list, which else the first price does that is asked for: 20 ms in which a loop stands still."""
+        listed("openai", "gpt-4o-mini", {}, None)
+
     def __call__(self, provider: str, model: str, usage: Usage) -> float | None:
         """US dollars of cumulative usage by base rates, or None where the model has no known price."""
         table = self._table(provider, (model,), "", "", "")

@@ -132,7 +132,8 @@ def audit_words(entry: Mapping[str, Any], *, limit: int = CELL_CHARS_MAX) -> str
     parts = [_filled(part, entry) for part in WORDS.get(kind_of(entry), ("",))]
     if parts[0]:
         return safe_line("".join(parts), limit=limit)
-    return safe_line(_json({name: value for name, value in entry.items() if name not in _HEAD}), limit=limit)
+    rest = {name: value for name, value in entry.items() if name not in _HEAD}
+    return safe_line(_json(rest), limit=limit) if rest else ""
 
 
 def kind_of(entry: Mapping[str, Any]) -> str:

@@ -118,6 +118,14 @@ def test_an_account_is_named_as_listed_by_a_beginning_or_by_whose_it_is(cli: Run
     }  # fmt: skip
 
 
+def test_it_is_said_how_many_runs_go_on(cli: Run, hub: FakeHub) -> None:
+    hub.overrides["POST", "/v1/commands"] = lambda: (200, {"ok": True, "status": "applied", "current": {"going_on": 3}})
+    told = cli("budget", "bot", "--cost", "3", "--reason", "launch", "--go-on").stdout
+    assert told == "day/agent/bot: cost_usd 3; runs that go on: 3\n"
+    hub.overrides["POST", "/v1/commands"] = lambda: (200, {"ok": True, "status": "applied"})
+    assert cli("budget", "bot", "--cost", "3", "--reason", "launch").stdout == "day/agent/bot: cost_usd 3\n"
+
+
 def test_a_run_is_a_target_too(cli: Run, hub: FakeHub) -> None:
     assert cli("budget", "run_B", "--turns", "9", "--wall-clock", "2h", "--reason", "long").exit_code == 0
     (sent,) = hub.commands

@@ -24,4 +24,4 @@ DECIDED = {
 def test_the_answer_is_on_the_line_at_every_width(width: int) -> None:
     entry = audit_entry(DECIDED)
     assert entry is not None
-    assert "answer=reject" in "".join(text for text, _ in audit_line(entry, width=width, zone=UTC))
+    assert "rejected send" in "".join(text for text, _ in audit_line(entry, width=width, zone=UTC))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from opsconsole.console import sample_history
 from opsconsole.console.sample import approvals, run
 from opsconsole.console.view.amounts import day_and_time
 from opsconsole.console.view.digest import Note, Standing, digest_details, digest_line, digest_of
@@ -16,10 +17,12 @@ from opsconsole.console.view.judges import judge_words, judges
 from opsconsole.console.view.shift_lines import standing
 from opsconsole.console.view.since import since_of
 from opsconsole.domain.approval import OPEN
+from opsconsole.protocol.audit_words import WORDS
 
 ANA = {"principal": "ana", "role": "operator"}
 BEN = {"principal": "ben", "role": "admin"}
-HUB = {"principal": "hub", "role": "hub"}
+HUB = {"principal": "hub", "role": "admin", "token": ""}
+"""As the hub writes of itself."""
 
 
 def entry(at: float, kind: str, who: dict[str, str] = HUB, **fields: Any) -> dict[str, Any]:
@@ -179,3 +182,7 @@ def test_a_moment_that_no_calendar_has_is_written_as_the_nearest(at: float, writ
 def test_what_is_no_time_in_the_past_is_refused_with_what_is(text: str) -> None:
     with pytest.raises(ValueError, match="accepted: a time of day"):
         since_of(text, now=NOW, zone=UTC)
+
+
+def test_the_made_up_audit_says_in_words_what_it_says() -> None:
+    assert {entry["kind"] for entry in sample_history.audit()} <= WORDS.keys()

@@ -719,7 +719,7 @@ async def test_the_audit_is_loaded_filtered_and_verified(console: OpenConsole) -
         await seat.press("4")
         await seat.app.pages.settled()
         await seat.settle()
-        assert "kill.proof" in seat.screen
+        assert "kill.outcome" in seat.screen
         await seat.press("v")
         await seat.app.pages.settled()
         await seat.settle()

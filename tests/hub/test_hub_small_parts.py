@@ -12,11 +12,12 @@ from opsconsole.domain.usage import Usage
 from opsconsole.errors import ConfigError
 from opsconsole.hub.clock import HubClock
 from opsconsole.hub.listening import text_frame_head
-from opsconsole.hub.prices import PriceList
 from opsconsole.hub.rates import Bucket, Collapsed
 from opsconsole.hub.settings import HubSettings
 from opsconsole.hub.timeline import forward, newest, rows_of
+from opsconsole.policy.prices import PriceList
 from opsconsole_storage import Batch, MemoryStore
+from tests.support.hub import running_hub
 
 
 @pytest.mark.parametrize("size_bytes", [0, 125, 126, 65_535, 65_536])
@@ -50,6 +51,15 @@ def test_the_clock_never_goes_below_what_storage_holds() -> None:
     clock.not_before(5_000.0)
     clock.not_before(10.0)
     assert clock.now() == 5_000.0
+
+
+async def test_the_price_list_is_read_before_the_hub_answers_anybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(PriceList, "load", lambda _self: read.append("the list"))
+    async with running_hub(tmp_path):
+        assert read == ["the list"]
 
 
 def test_a_known_model_is_priced_by_its_base_rates() -> None:

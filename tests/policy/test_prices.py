@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -194,3 +196,20 @@ def test_the_version_tells_the_list_and_the_settings() -> None:
     assert own.startswith(f"{listed} +")
     assert own == PriceList(Prices(unknown_model="block")).version
     assert len(own) <= 100
+
+
+READ_LATER = """
+import sys
+from opsconsole.policy.prices import PriceList
+from opsconsole.domain.usage import Usage
+prices, read = PriceList(), []
+prices.load()
+sys.addaudithook(lambda event, about: event == "import" and read.append(about[0]))
+prices("anthropic", "claude-haiku-4-5", Usage(input_tokens=1)), prices.window("openai", "gpt-4o")
+print(read)
+"""
+
+
+def test_a_list_that_is_loaded_reads_nothing_more_at_its_first_price() -> None:
+    told = subprocess.run([sys.executable, "-c", READ_LATER], capture_output=True, text=True, check=True, timeout=60)
+    assert told.stdout == "[]\n"

@@ -13,10 +13,7 @@ from opsconsole.console.view.ingest import in_pane
 from opsconsole.console.view.line import Line, fit, fit_line, width_of
 from opsconsole.console.view.timeline_lines import pretty
 from opsconsole.domain.text import safe_line
-
-_IN_HEAD = ("v", "seq", "key", "at", "kind", "who", "run")
-_FIRST = ("answer", "outcome", "status", "proof", "tool", "agent", "name", "reason", "note", "rule", "text", "why")
-"""What says most comes first; ids and digests follow, and are all there when the entry is opened."""
+from opsconsole.protocol.audit_words import audit_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +39,7 @@ def audit_entry(raw: Mapping[str, Any]) -> AuditEntry | None:
 
 
 def audit_line(entry: AuditEntry, *, width: int, zone: tzinfo) -> Line:
-    """One entry in exactly `width` cells."""
+    """One entry in exactly `width` cells, in words; what is cut or has no words is there when the entry is opened."""
     body = entry.body
     who = _first(body, "who", "by")
     run = _first(body, "run")
@@ -55,7 +52,7 @@ def audit_line(entry: AuditEntry, *, width: int, zone: tzinfo) -> Line:
     if width >= 60:
         head = (*head, (fit(short_id(run) if run else "", 8) + " ", "plain"))
     room = max(0, width - width_of(head))
-    return fit_line((*head, (fit(_rest(body), room), "plain")), width)
+    return fit_line((*head, (fit(audit_words(body, limit=room), room), "plain")), width)
 
 
 def audit_detail(entry: AuditEntry, *, width: int, zone: tzinfo) -> list[Line]:
@@ -72,14 +69,3 @@ def _first(body: Mapping[str, Any], *names: str) -> str:
         if isinstance(value, dict) and isinstance(value.get("principal"), str):
             return safe_line(value["principal"])
     return ""
-
-
-def _rest(body: Mapping[str, Any]) -> str:
-    parts = []
-    named = [name for name in _FIRST if name in body] + [name for name in body if name not in _FIRST]
-    for name, value in ((name, body[name]) for name in named):
-        if name in _IN_HEAD or value in (None, "", [], {}):
-            continue
-        shown = value if isinstance(value, str) else pretty(value).replace("\n", " ")
-        parts.append(f"{name}={safe_line(' '.join(shown.split()))}")
-    return "  ".join(parts)

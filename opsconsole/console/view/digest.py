@@ -141,9 +141,11 @@ def digest_details(digest: Digest) -> list[str]:
 
 
 def operator_of(entry: Mapping[str, Any]) -> str:
-    """Who acted, where that was an operator; empty else."""
+    """Who acted, where that was an operator; empty else. The hub by itself has an admin's role, and no token."""
     who = entry.get("who")
     if not isinstance(who, dict) or who.get("role") not in ("operator", "admin"):
+        return ""
+    if who.get("principal") == "hub" and not who.get("token"):
         return ""
     return safe_line(str(who.get("principal", "")))
 

@@ -210,6 +210,11 @@ def go_on(world: World, runs: Sequence[str], command: str, by: str, now: float) 
     return effects
 
 
+def count_going(world: World, runs: Sequence[str]) -> int:
+    """How many of these stand still no longer."""
+    return sum(1 for name in runs if (run := world.runs.get(name)) and not run.ended and run.state not in HELD)
+
+
 # -- time --------------------------------------------------------------------------------------------------------------
 
 

@@ -109,7 +109,8 @@ def _budget(world: World, command: Command, who: Principal, receipt: Receipt, re
     def done(seq: int, then: float) -> Effects:
         world.budgets.seq = max(world.budgets.seq, seq)
         changed = breaker_ends.change_budget(world, details, who.name, then)
-        return changed + _answer(world, receipt, Res(cmd=command.cmd, ok=True, status="applied"))
+        current = {"going_on": breaker_ends.count_going(world, details["runs"])} if details["go_on"] else {}
+        return changed + _answer(world, receipt, Res(cmd=command.cmd, ok=True, status="applied", current=current))
 
     def failed(problem: str, then: float) -> Effects:
         return _unrecorded(world, command, who, receipt, problem, then)

@@ -300,7 +300,7 @@ def test_a_budget_lets_go_on_too_what_still_stands_still_for_a_trip_that_one_res
     assert office.operator().ask("resume", run="run_0", caps={"cost_usd": 3.0}).ok
     assert states(office, *runs) == ["resuming", "paused", "paused"]
     more = {"account": "day/agent/bot", "caps": {"cost_usd": 4.0}, "note": "all of it"}
-    assert office.operator().ask("budget", **more, go_on=True).ok
+    assert office.operator().ask("budget", **more, go_on=True).current == {"going_on": 2}
     assert (states(office, *runs), office.storage.facts("budget.changed")[0]["runs"]) == (["resuming"] * 3, runs[1:])
 
 
@@ -309,7 +309,7 @@ def test_a_retuned_budget_lets_all_go_on_that_it_held() -> None:
     for run in ("run_0", "run_1"):
         spend(office.agent(run, agent="bot"), 0.6)
     told = {"account": "day/agent/bot", "caps": {"cost_usd": 9.0}, "note": "launch day", "go_on": True}
-    assert office.operator().ask("budget", **told).ok
+    assert office.operator().ask("budget", **told).current == {"going_on": 2}
     assert states(office, "run_0", "run_1") == ["resuming"] * 2
     before = [office.row(run).held_by for run in ("run_0", "run_1")]
     office.restart()
