@@ -11,6 +11,7 @@ from opsconsole.errors import CallDenied
 from opsconsole.gateway.holding import Wait
 from opsconsole.gateway.ledger import Begun
 from opsconsole.gateway.live import GatewayRun
+from opsconsole.gateway.narrowing import Narrowed, Narrowing
 from opsconsole.gateway.told import Most
 from opsconsole.sdk.bounded import bounded_text
 from opsconsole.sdk.calls import Answered as OperatorAnswered
@@ -38,6 +39,11 @@ class Using(Protocol):
 class Admitted(Protocol):
     """A turn that may go."""
 
+    @property
+    def answer_tokens(self) -> int | None:
+        """The longest answer that its budget has left; None: as long as it has reserved."""
+        ...
+
     def whole(self, reading: Using) -> None:
         """Its answer has been read."""
         ...
@@ -53,7 +59,17 @@ class ByVerdict:
     def __init__(self, run: GatewayRun, call: Call, begun: Begun) -> None:
         """Raises: CallDenied, where the disk takes no record of it."""
         self._run, self._call, self._begun = run, call, replace(begun, asked=False)
+        self.answer_tokens: int | None = None
         _enter(run, self._begun)
+
+    def narrow(self, to: Narrowed) -> None:
+        """It takes less than it was proposed with."""
+        self.answer_tokens = to.answer_tokens
+        self._begun = replace(self._begun, output_tokens=to.most.output_tokens, usd=to.most.usd)
+        self._run.note(
+            f"This answer of {self._begun.model} ends at {to.answer_tokens:,} tokens: more is not left of its budget",
+            data={"call": self._call.id, "answer_tokens_max": to.answer_tokens},
+        )
 
     def begin(self) -> None:
         """It goes to its provider now. Raises: CallDenied, as above."""
@@ -87,6 +103,7 @@ class ByLease:
         """Raises: CallDenied, where the disk takes no record of it."""
         self._run, self._begun, self._most = run, begun, most
         self._lease = run.live.lease
+        self.answer_tokens: int | None = None
         _enter(run, begun)
         self.began = time.monotonic()
         run.outlasting.begun(self)
@@ -139,10 +156,17 @@ def ahead(run: GatewayRun, most: Most, *, priced_by: str, turns: int = 1) -> Adm
 
 
 async def asked(
-    run: GatewayRun, most: Most, args: dict[str, Any], wait: Wait, *, priced_by: str, turns: int = 1
+    run: GatewayRun,
+    most: Most,
+    args: dict[str, Any],
+    wait: Wait,
+    *,
+    priced_by: str,
+    turns: int = 1,
+    narrowing: Narrowing | None = None,
 ) -> Admitted | Decision:
-    """By a verdict of its own; the decision itself where an operator answers as the model. Raises: CallDenied,
-    RunStopped, and what `wait` raises."""
+    """By a verdict of its own; the decision itself where an operator answers as the model. Where less is granted than
+    it reserves, it takes no more, by `narrowing`. Raises: CallDenied, RunStopped, and what `wait` raises."""
     begun = _begun(run, most, priced_by=priced_by, turns=turns)
     ask = Ask(kind=CallKind.MODEL_CALL, name=args["model"], args=args, call=begun.turn, risk=Risk.LOW)
     call = run.calls.propose(ask)
@@ -152,21 +176,35 @@ async def asked(
     try:
         turn = ByVerdict(run, call, begun)
         decision = await wait(call.decided)
+        narrowed = _narrowed(decision, narrowing)
     except BaseException:
         run.calls.withdraw(call)
         if turn is not None:
             turn.given_up()
         raise
     try:
-        started = run.calls.begin(call, decision)
+        told = {} if narrowed is None else {"args": args | narrowed.told()}
+        started = run.calls.begin(call, decision, told=told)
     except BaseException:
         turn.given_up()
         raise
     if isinstance(started, OperatorAnswered):
         turn.given_up()
         return decision
+    if narrowed is not None:
+        turn.narrow(narrowed)
     turn.begin()
     return turn
+
+
+def _narrowed(decision: Decision, narrowing: Narrowing | None) -> Narrowed | None:
+    """What the turn takes where that is less than it reserved. Raises: CallDenied where it cannot take so little."""
+    if decision.granted is None:
+        return None
+    if narrowing is None:
+        reason = "Less was granted than this turn can go with."
+        raise CallDenied(reason, call="", by="gateway", rule="budget")
+    return narrowing.within(decision.granted)
 
 
 def _begun(run: GatewayRun, most: Most, *, priced_by: str, verdict: str = "", turns: int = 1) -> Begun:

@@ -8,6 +8,7 @@ from dataclasses import replace
 from opsconsole.domain.light import light_dataclass
 from opsconsole.gateway.dialect.interface import Changes, Dialect, Request
 from opsconsole.gateway.live import GatewayRun
+from opsconsole.gateway.narrowing import ANSWER_TOKENS_LEAST, Narrowing
 from opsconsole.gateway.output import Headers
 from opsconsole.gateway.patience import Patience
 from opsconsole.gateway.settings import GatewaySettings
@@ -82,10 +83,18 @@ def clamp_of(run: GatewayRun, request: Request, settings: GatewaySettings) -> in
     return settings.answer_tokens
 
 
-def most_of_turn(run: GatewayRun, dialect: Dialect, request: Request, price: Price, settings: GatewaySettings) -> Most:
-    """What a turn reserves, with what its provider remembers of the run. Raises: CallDenied, as `reserved`."""
-    remembered = run.contexts.get(context_of(request), 0)
-    return reserved(request, dialect.provider, price, settings.answer_tokens, run.note, context_tokens=remembered)
+def most_of_turn(
+    run: GatewayRun, dialect: Dialect, request: Request, price: Price, settings: GatewaySettings
+) -> tuple[Most, Narrowing | None]:
+    """What a turn reserves, with what its provider remembers of the run; and how it may go with less, unless the
+    request itself says how long its answer may be. Raises: CallDenied, as `reserved`."""
+    remembered, longest = run.contexts.get(context_of(request), 0), settings.answer_tokens
+
+    def reserves(answer_tokens: int) -> Most:
+        return reserved(request, dialect.provider, price, answer_tokens, run.note, context_tokens=remembered)
+
+    is_fixed = request.output_tokens_max is not None or not settings.clamp or longest <= ANSWER_TOKENS_LEAST
+    return reserves(longest), None if is_fixed else Narrowing(reserves=reserves, answer_tokens=longest)
 
 
 def note_context(run: GatewayRun, request: Request, id: str, tokens: int) -> None:

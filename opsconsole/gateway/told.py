@@ -78,14 +78,18 @@ class Most:
         return {"usd": self.usd, "tokens": self.tokens}
 
 
-def shown(request: Request, most: Most, clamp: int | None = None) -> dict[str, Any]:
-    """The arguments of a turn's proposal: what an operator is shown who answers as the model, and the reservation."""
+def shown(request: Request, most: Most, clamp: int | None = None, least: Most | None = None) -> dict[str, Any]:
+    """The arguments of a turn's proposal: what an operator is shown who answers as the model, and the reservation.
+
+    `least` is the part of it with which the turn can go, where its answer may be made shorter.
+    """
     newest = request.conversation[-MESSAGES_SHOWN_MAX:]
     tools = [{"name": tool.name, "parameters": dict(tool.schema or {})} for tool in request.tools[:TOOLS_MAX]]
     messages = [_message(said) for said in newest]
     limited = {} if clamp is None else {"answer_tokens_max": clamp}
     told = shown_request({"model": request.model, "messages": messages, "tools": tools})
-    return told | {"reserve": most.to_json()} | limited
+    narrowed = {} if least is None else {"least": least.to_json()}
+    return told | {"reserve": most.to_json() | narrowed} | limited
 
 
 def reserved(

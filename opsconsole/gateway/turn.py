@@ -44,6 +44,7 @@ from opsconsole.gateway.forwarding import Errand, Outgoing, clamp_of, most_of_tu
 from opsconsole.gateway.held_bytes import TooMuchHeld
 from opsconsole.gateway.holding import Holding, Ruled, composed_calls
 from opsconsole.gateway.live import GatewayRun
+from opsconsole.gateway.narrowing import Narrowing
 from opsconsole.gateway.output import Headers, Output
 from opsconsole.gateway.pacing import Halted
 from opsconsole.gateway.patience import Patience
@@ -209,10 +210,12 @@ class Turn:
         """One turn at the gate and upstream; the calls that its answer holds, or None when it is passed on."""
         if request.tools:
             self._drop = await not_offered(self._run, request, self._shop.settings.provider_tools, self._waited)
-        most = most_of_turn(self._run, self._dialect, request, self._shop.price, self._shop.settings)
-        admitted = ahead(self._run, most, priced_by=self._shop.price.version) or await self._asked(request, most)
+        most, narrowing = most_of_turn(self._run, self._dialect, request, self._shop.price, self._shop.settings)
+        leased = ahead(self._run, most, priced_by=self._shop.price.version)
+        admitted = leased or await self._asked(request, most, narrowing)
         if admitted is None:
             return None
+        self._clamp = admitted.answer_tokens or clamp_of(self._run, request, self._shop.settings)
         reading = Reading(self._run, request, self._dialect.provider, self._shop.price)
         try:
             self._at_upstream = True
@@ -230,10 +233,12 @@ class Turn:
             self._remember(request, {})
         return found
 
-    async def _asked(self, request: Request, most: Most) -> Admitted | None:
+    async def _asked(self, request: Request, most: Most, narrowing: Narrowing | None) -> Admitted | None:
         """By a verdict of its own; None where an operator has answered as the model."""
-        args = shown(request, most, clamp_of(self._run, request, self._shop.settings))
-        found = await asked(self._run, most, args, self._waited, priced_by=self._shop.price.version)
+        clamp = clamp_of(self._run, request, self._shop.settings)
+        args = shown(request, most, clamp, None if narrowing is None else narrowing.least)
+        priced_by = self._shop.price.version
+        found = await asked(self._run, most, args, self._waited, priced_by=priced_by, narrowing=narrowing)
         if isinstance(found, Decision):
             await self._compose(request, found)
             return None
@@ -264,7 +269,6 @@ class Turn:
 
     async def _read(self, request: Request, reading: Reading) -> Held | None:
         shop, run = self._shop, self._run
-        self._clamp = clamp_of(run, request, shop.settings)
         patience = self._patience if request.streams else None
         going = outgoing(
             run,

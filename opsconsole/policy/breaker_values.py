@@ -104,6 +104,5 @@ def told_reached(cap: Cap, used: float) -> str:
 
 
 def told_short(short: Short) -> str:
-    left = max(0.0, short.cap.limit - short.used)
     what = short.cap.what
-    return f"a turn reserves {shown_amount(what, short.asked)}, {shown_amount(what, left)} is left"
+    return f"a turn reserves {shown_amount(what, short.asked)}, {shown_amount(what, short.left)} is left"

@@ -31,7 +31,7 @@ from opsconsole.policy.breaker_values import (
     told_reached,
     told_short,
 )
-from opsconsole.policy.budget_ledger import BudgetLedger, Cap
+from opsconsole.policy.budget_ledger import BudgetLedger, Cap, Short
 from opsconsole.policy.file.settings import BreakerRule
 
 __all__ = ["Admission", "Amount", "Breakers", "Note", "Notice", "StillReached", "Subject"]
@@ -126,8 +126,7 @@ class Breakers:
         """Ask for room for a call before it is made; `settle` it when it is over."""
         subject = self._subjects[run]
         caps = self._caps(subject)
-        holding = self.holding(run)
-        if holding:
+        if self.holding(run):
             return Admission(admitted=False, notices=())
         short = self._ledger.reserve(id, [cap for _, cap in caps], amount.to_map(), at)
         if not short:
@@ -145,9 +144,16 @@ class Breakers:
 
     def must_wait(self, run: str, amount: Amount, at: float) -> bool:
         """Whether `reserve` would say that it waits; nothing is kept."""
-        caps = [cap for _, cap in self._caps(self._subjects[run])]
-        short = [] if self.holding(run) else self._ledger.short(caps, amount.to_map(), at)
+        short = [] if self.holding(run) else self.short(run, amount, at)
         return bool(short) and all(one.may_wait for one in short)
+
+    def short(self, run: str, amount: Amount, at: float) -> list[Short]:
+        """The caps of a run that have no room for a call; nothing is kept."""
+        return self._ledger.short([cap for _, cap in self._caps(self._subjects[run])], amount.to_map(), at)
+
+    def left(self, run: str, at: float) -> dict[str, float]:
+        """What the tightest caps of a run leave beside all that is reserved, by what they cap."""
+        return self._ledger.left([cap for _, cap in self._caps(self._subjects[run])], at)
 
     def settle(self, id: str, used: Amount, at: float) -> list[Notice]:
         """The call is over. Where its price is unknown, what was reserved for it counts."""
@@ -163,8 +169,7 @@ class Breakers:
     def use(self, run: str, used: Amount, at: float, tool: str = "") -> list[Notice]:
         """Count what was not reserved, such as a tool call."""
         subject = self._subjects[run]
-        caps = self._caps(subject, tool)
-        self._ledger.use([cap for _, cap in caps], used.to_map(), at)
+        self._ledger.use([cap for _, cap in self._caps(subject, tool)], used.to_map(), at)
         return [*self._unpriced(subject, used, at), *self._check(subject, at, tool)]
 
     def latency(self, run: str, dependency: str, latency_ms: float, at: float) -> list[Notice]:
@@ -274,13 +279,11 @@ class Breakers:
 
     def kills(self, breaker: str) -> bool:
         """Whether what this breaker holds when it trips is to be killed."""
-        rule = self._rules.get(breaker)
-        return rule is not None and rule.kills
+        return (rule := self._rules.get(breaker)) is not None and rule.kills
 
     def limits_of(self, breaker: str) -> Mapping[str, float]:
         """The limits of a breaker by name, as its rule has them; none where there is no such breaker."""
-        rule = self._rules.get(breaker)
-        return rule.trip if rule else {}
+        return rule.trip if (rule := self._rules.get(breaker)) else {}
 
     def accounts(self, at: float) -> list[dict[str, Any]]:
         """Every cap of every account that counts a live run: what is used, reserved and left of it."""

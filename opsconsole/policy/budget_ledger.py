@@ -51,6 +51,11 @@ class Short:
         """Whether there would be room if the others used nothing."""
         return self.used + self.asked <= self.cap.limit + TOLERANCE
 
+    @property
+    def left(self) -> float:
+        """What there would be if the others used nothing."""
+        return max(0.0, self.cap.limit - self.used)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Reservation:
@@ -111,6 +116,14 @@ class BudgetLedger:
             for reserved in (self.reserved(cap.account, cap.what),)
             if used + reserved + asked > cap.limit + TOLERANCE
         ]
+
+    def left(self, caps: Sequence[Cap], at: float) -> dict[str, float]:
+        """What the tightest of the caps leaves beside all that is reserved, by what they cap; never below 0."""
+        found: dict[str, float] = {}
+        for cap in caps:
+            taken = self.used(cap.account, cap.what, cap.window, at) + self.reserved(cap.account, cap.what)
+            found[cap.what] = max(0.0, min(cap.limit - taken, found.get(cap.what, cap.limit)))
+        return found
 
     def settle(self, id: str, used: Mapping[str, float], at: float) -> bool:
         """Book what was used in place of what was reserved; False where nothing is reserved under that id."""

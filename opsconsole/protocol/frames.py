@@ -235,6 +235,15 @@ class TurnLease(_Frame):
     seconds: float
 
 
+class TurnGrant(_Frame):
+    """What a turn of the model may take that said with how little it can go: less than it would take at most."""
+
+    usd: float | None = None
+    """None where no price is known."""
+    tokens: int = 0
+    """Of its request and its answer together."""
+
+
 class PointCommand(_Frame):
     """What the hub tells the points of a run, in order of `cseq`, at least once."""
 
@@ -256,6 +265,8 @@ class PointCommand(_Frame):
     """With an allowed turn of the model, to a gateway: further turns under the same verdict."""
     unlimited: bool | None = None
     """With an allowed turn of the model, to a gateway: whether no budget applies to it, so that it needs no clamp."""
+    granted: TurnGrant | None = None
+    """With an allowed turn of the model that carried `reserve.least`: what it may take; None: all it has reserved."""
     # the rest
     text: str | None = None
     mode: Literal["ladder", "now"] = "ladder"

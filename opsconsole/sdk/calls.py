@@ -195,15 +195,15 @@ class Calls:
 
     # -- at the gate -----------------------------------------------------------------------------------------------
 
-    def begin(self, call: Call, decision: Decision) -> ExactArgs | Answered:
+    def begin(self, call: Call, decision: Decision, *, told: dict[str, Any] | None = None) -> ExactArgs | Answered:
         """Records the decision and, if the call may run, that it runs now: these arguments and no others.
 
-        Raises: CallDenied, RunStopped.
+        told: further fields of the event that says so. Raises: CallDenied, RunStopped.
         """
         call.verdict = decision.verdict
         match decision.admission:
             case Admission.RUN:
-                return self._start(call, decision)
+                return self._start(call, decision, told or {})
             case Admission.ANSWER:
                 self._answered(call, decision)
                 return Answered(decision)
@@ -215,7 +215,7 @@ class Calls:
                 self._tell_verdict(decision)
                 raise CallDenied(decision.text, call=call.id, by=decision.by, rule=decision.rule)
 
-    def _start(self, call: Call, decision: Decision) -> ExactArgs:
+    def _start(self, call: Call, decision: Decision, told: dict[str, Any]) -> ExactArgs:
         args = decision.args
         if args is None or decision.verdict is None:
             raise CallDenied("No verdict names what may run.", call=call.id, by="sdk", rule="digest")
@@ -225,7 +225,7 @@ class Calls:
                 self._end(call, CallStatus.KILLED, "denied", error=live.session.fenced)
                 self._tell_void(decision, live.session.fenced)
                 raise RunStopped(live.session.fenced, run=live.run)
-            event = _event(call.id, call.ask, CallStatus.RUNNING) | {"verdict": decision.verdict}
+            event = _event(call.id, call.ask, CallStatus.RUNNING) | {"verdict": decision.verdict} | told
             record = CallRecord(call=call.id, status="running", digest=call.digest, verdict=decision.verdict)
             try:
                 live.flush_growing()

@@ -81,6 +81,8 @@ class Decision:
     rule: str = ""
     verdict: str | None = None
     """The command that brought it, or OFFLINE."""
+    granted: dict[str, Any] | None = None
+    """Of a turn of the model, when RUN: `usd` and `tokens` that it may take; None: all it has reserved."""
 
 
 class Gate:
@@ -158,6 +160,7 @@ def _read(proposal: Proposal, order: Order) -> Decision:
         by=order.by,
         rule=order.rule,
         verdict=order.cmd,
+        granted=order.granted,
     )
 
 

@@ -34,6 +34,7 @@ class Order:
     lease: dict[str, Any] | None = None
     """Of the moment: a later process finds none in the journal."""
     unlimited: bool | None = None
+    granted: dict[str, Any] | None = None
 
     def to_json(self) -> bytes:
         """For the journal."""
@@ -50,6 +51,8 @@ def order_of(frame: PointCommand) -> Order:
         values["calls"] = [call.model_dump() for call in frame.calls]
     if frame.lease is not None:
         values["lease"] = frame.lease.model_dump()
+    if frame.granted is not None:
+        values["granted"] = frame.granted.model_dump()
     return Order(**values)
 
 

@@ -92,6 +92,37 @@ def test_no_interleaving_overshoots_a_cap(steps: list[tuple[str, int, float]]) -
         assert spent + sum(open_now.values()) <= RUN.limit + beyond + 1e-6
 
 
+def test_what_is_left_is_what_the_tightest_cap_leaves_of_each_thing_beside_what_is_reserved() -> None:
+    ledger, tokens = BudgetLedger(), Cap(account="day", what="tokens", window="day", limit=100.0)
+    ledger.use([DAY], {"cost_usd": 5.5}, 0.0)
+    ledger.reserve("a", [RUN, DAY, tokens], {"cost_usd": 1.0, "tokens": 30.0}, 0.0)
+    assert ledger.left([RUN, DAY, tokens], 0.0) == {"cost_usd": 1.5, "tokens": 70.0}
+
+
+def test_nothing_is_left_of_a_cap_that_is_passed() -> None:
+    ledger = BudgetLedger()
+    ledger.use([RUN], {"cost_usd": 7.0}, 0.0)
+    assert ledger.left([DAY, RUN], 0.0) == {"cost_usd": 0.0}
+
+
+@given(STEPS)
+@settings(max_examples=150, deadline=None)
+def test_who_takes_no_more_than_is_left_always_finds_room_and_overshoots_no_cap(
+    steps: list[tuple[str, int, float]],
+) -> None:
+    ledger, open_now, spent = BudgetLedger(), {}, 0.0
+    for number, (step, which, amount) in enumerate(steps):
+        id, at = str(which), float(number)
+        if step == "reserve" and id not in open_now:
+            open_now[id] = min(amount, ledger.left([RUN, DAY], at)["cost_usd"])
+            assert ledger.reserve(id, [RUN, DAY], {"cost_usd": open_now[id]}, at) == []
+        elif id in open_now:
+            used = open_now.pop(id) * min(1.0, amount / 3)
+            ledger.settle(id, {"cost_usd": used}, at)
+            spent += used
+        assert spent + sum(open_now.values()) <= min(RUN.limit, DAY.limit) + 1e-6
+
+
 @given(st.lists(st.tuples(st.floats(0, 400), st.floats(0, 10)), max_size=60), st.sampled_from(["minute", "hour"]))
 @settings(max_examples=150, deadline=None)
 def test_a_window_never_holds_less_than_the_truth_nor_more_than_a_bucket_of_it(steps, name: str) -> None:

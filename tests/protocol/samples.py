@@ -62,6 +62,7 @@ POINT_COMMAND = {
     "outcome": "allow",
     "digest": "sha256:0",
     "args": {"query": "y", "limit": None},
+    "granted": {"usd": 0.25, "tokens": 700},
 }
 ACK = {"t": "ack", "run": "run_1", "seq": 4, "want": 5}
 

@@ -13,10 +13,11 @@ from opsconsole.domain.command import Do
 from opsconsole.domain.digest import call_digest
 from opsconsole.domain.tool_call import CallKind, Outcome, Risk
 from opsconsole.errors import ConfigError
+from opsconsole.protocol.frames import PointCommand, TurnGrant
 from opsconsole.sdk.arguments import exact
 from opsconsole.sdk.gate import OFFLINE, Admission, Gate, LinkView, Proposal
 from opsconsole.sdk.on_hub_lost import OnHubLost
-from opsconsole.sdk.order import Order
+from opsconsole.sdk.order import Order, order_from_json, order_of
 
 UP = LinkView(up=True)
 CONNECTING = LinkView(up=False)
@@ -50,6 +51,29 @@ def test_an_allow_over_this_call_lets_it_run() -> None:
     assert (decision.admission, decision.verdict, decision.edited) == (Admission.RUN, "cmd_1", False)
     assert decision.args is not None
     assert decision.args.value() == ARGS
+
+
+def test_what_a_turn_is_granted_goes_with_its_leave_and_outlives_the_process_that_heard_it() -> None:
+    told = PointCommand(
+        cmd="cmd_1",
+        run="run_1",
+        cseq=1,
+        do=Do.VERDICT,
+        call="call_1",
+        outcome=Outcome.ALLOW,
+        digest=DIGEST,
+        granted=TurnGrant(usd=0.25, tokens=700),
+    )
+    order = order_from_json(order_of(told).to_json())
+    decision = Gate(proposal(kind=CallKind.MODEL_CALL), OnHubLost()).verdict(order)
+    assert decision is not None
+    assert (decision.admission, decision.granted) == (Admission.RUN, {"usd": 0.25, "tokens": 700})
+
+
+def test_the_leave_of_a_hub_that_grants_nothing_in_part_is_for_all() -> None:
+    decision = Gate(proposal(kind=CallKind.MODEL_CALL), OnHubLost()).verdict(verdict())
+    assert decision is not None
+    assert (decision.admission, decision.granted) == (Admission.RUN, None)
 
 
 @pytest.mark.parametrize("digest", [None, "", call_digest("sql", {"query": "select 1"})])

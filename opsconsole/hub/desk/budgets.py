@@ -13,10 +13,11 @@ from typing import Any
 
 from opsconsole.domain.run import FENCED
 from opsconsole.domain.text import safe_line
-from opsconsole.hub.desk.state import Call, Run
+from opsconsole.hub.desk.state import Call, Reserve, Run
 from opsconsole.hub.desk.watch_state import Counted
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.breakers import Amount, Breakers, Note, Notice, Subject
+from opsconsole.policy.budget_ledger import Short
 from opsconsole.policy.detectors.observation import CallEnded, Seen, TurnEnded
 from opsconsole.policy.file.settings import BreakerRule
 from opsconsole.policy.interface import Policy
@@ -188,18 +189,17 @@ def _keep(world: World, run: str, total: Counted) -> None:
         del counted[over]
 
 
-def reserve(world: World, run: Run, call: Call, now: float) -> Room:
-    """Room for a turn in every window that it counts in, before it goes."""
+def reserve(world: World, run: Run, call: Call, taken: Reserve | None, now: float) -> Room:
+    """Room for a turn that takes so much, in every window that it counts in, before it goes."""
     breakers = world.budgets.breakers
     if not is_on(world) or not breakers.knows(run.id):
         return Room()
     held = breakers.holding(run.id)
     if held:
         return Room(admitted=False, held_by=words(held[0]))
-    if call.reserve is None:
+    if taken is None:
         return Room()
-    amount = Amount(cost_usd=call.reserve.usd, tokens=call.reserve.tokens)
-    admission = breakers.reserve(_name(run, call.id), run.id, amount, now)
+    admission = breakers.reserve(_name(run, call.id), run.id, _amount(taken), now)
     if admission.waits:
         world.budgets.waiting[run.id, call.id] = None
     else:
@@ -225,12 +225,28 @@ def wake(world: World, now: float) -> None:
         world.at(now, "budget", "")
 
 
-def must_wait(world: World, run: Run, call: Call, now: float) -> bool:
-    """Whether there is no room yet for a turn that waits."""
+def must_wait(world: World, run: Run, taken: Reserve, now: float) -> bool:
+    """Whether there is no room yet for a turn that waits and would take so much."""
     breakers = world.budgets.breakers
-    if not is_on(world) or not breakers.knows(run.id) or call.reserve is None:
-        return False
-    return breakers.must_wait(run.id, Amount(cost_usd=call.reserve.usd, tokens=call.reserve.tokens), now)
+    return is_on(world) and breakers.knows(run.id) and breakers.must_wait(run.id, _amount(taken), now)
+
+
+def too_small(world: World, run: Run, taken: Reserve, now: float) -> list[Short]:
+    """The windows that would have no room for a turn that takes so much, were all others over."""
+    breakers = world.budgets.breakers
+    if not is_on(world) or not breakers.knows(run.id):
+        return []
+    return [one for one in breakers.short(run.id, _amount(taken), now) if not one.may_wait]
+
+
+def left(world: World, run: Run, now: float) -> Mapping[str, float]:
+    """What every window leaves beside all that is reserved, by what it caps."""
+    breakers = world.budgets.breakers
+    return breakers.left(run.id, now) if is_on(world) and breakers.knows(run.id) else {}
+
+
+def _amount(taken: Reserve) -> Amount:
+    return Amount(cost_usd=taken.usd, tokens=taken.tokens)
 
 
 def took(world: World, seen: Seen) -> list[tuple[str, Notice]]:
@@ -339,8 +355,7 @@ def resume(world: World, now: float) -> list[Notice]:
         started(world, run)
         notices += count(world, run, now)
         for call, kept in () if run.ended else run.reserved.items():
-            amount = Amount(cost_usd=kept.usd, tokens=kept.tokens)
-            budgets.breakers.keep(_name(run, call), run.id, amount, now)
+            budgets.breakers.keep(_name(run, call), run.id, _amount(kept), now)
         if run.ended:
             budgets.breakers.ended(run.id, now)
     wake(world, now)

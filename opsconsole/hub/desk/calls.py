@@ -73,7 +73,7 @@ def _new_call(world: World, run: Run, point: Point, event: ToolEvent, now: float
         call.server, call.annotations, call.input_schema = told.server, told.annotations, told.input_schema
         call.is_offered = told.offered
     if call.kind is CallKind.MODEL_CALL:
-        call.reserve = _reserve_of(event)
+        call.reserve, call.least = _reserve_of(call, event)
         if call.reserve is not None and point.name == GATEWAY and (event.args or {}).get("embeds") is True:
             call.embeds = call.counted = True
     run.calls[call.id] = call
@@ -94,11 +94,11 @@ def _add_what_few_tell(world: World, call: Call, event: ToolEvent) -> None:
         call.target = safe_line(target, limit=200)
 
 
-def _reserve_of(event: ToolEvent) -> Reserve | None:
+def _reserve_of(call: Call, event: ToolEvent) -> tuple[Reserve | None, Reserve | None]:
     try:
-        return budget.reserve_of(event.kind, event.args)
+        return budget.reserve_of(call.kind, event.args)
     except ValueError:  # the gate refuses it
-        return None
+        return None, None
 
 
 def _drop_oldest(run: Run) -> None:
@@ -120,7 +120,7 @@ def _follow(world: World, run: Run, point: Point, call: Call, event: ToolEvent, 
         run.latest = (call, call.args)
         watch.proposed(world, run, call, NO_FACTS, now)
     if call.reserve is not None:
-        budget.follow(run, call)
+        budget.follow(run, call, _reserve_of(call, event)[0])
     if has_ended:
         run.open_calls.pop(call.id, None)
     alarm: Effects = []

@@ -219,7 +219,7 @@ def room_elsewhere(world: World, _key: str, now: float) -> Effects:
         call = run.open_calls.get(call_id) if run else None
         if run is None or call is None or call.held != budget.WAITS or call.verdict is not None:
             continue
-        if run.state not in HELD and budgets.must_wait(world, run, call, now):
+        if run.state not in HELD and budget.must_wait(world, run, call, now):
             world.budgets.waiting[run_id, call_id] = None
         else:
             effects += judge(world, run, call, now)

@@ -102,6 +102,8 @@ class Call(Struct, kw_only=True, omit_defaults=True, gc=False):
     point: str = ""
     """Which point told of it first."""
     reserve: Reserve | None = None
+    least: Reserve | None = None
+    """The smallest part of it with which the turn can go, where its point can make it take so little."""
     server: str | None = None
     """The MCP server that offers the tool, by the point's word."""
     annotations: dict[str, Any] = {}

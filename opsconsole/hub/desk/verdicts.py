@@ -16,7 +16,7 @@ from opsconsole.hub.desk.principal import HUB
 from opsconsole.hub.desk.state import Call, OpenCommand, Run
 from opsconsole.hub.desk.world import World
 from opsconsole.policy.interface import Verdict
-from opsconsole.protocol.frames import PointCommand, ProposedCall
+from opsconsole.protocol.frames import PointCommand, ProposedCall, TurnGrant
 
 FACTS_BYTES_MAX = 32_768
 """Of what was worked out about one call, in its entry and on its row."""
@@ -46,11 +46,18 @@ def refuse(
 
 
 def allow(
-    world: World, run: Run, call: Call, rule: str, by: str, now: float, verdict: Verdict | None = None
+    world: World,
+    run: Run,
+    call: Call,
+    rule: str,
+    by: str,
+    now: float,
+    verdict: Verdict | None = None,
+    granted: TurnGrant | None = None,
 ) -> Effects:
     """Allow once the entry is durable; a turn of the model is admitted at once (it is on the timeline)."""
     if call.kind is CallKind.MODEL_CALL:
-        return deliver(world, run, call, Outcome.ALLOW, by, rule, now)
+        return deliver(world, run, call, Outcome.ALLOW, by, rule, now, granted=granted)
     details = (
         call_details(run, call)
         | {
@@ -102,6 +109,7 @@ def deliver(
     text: str | None = None,
     args: dict[str, Any] | None = None,
     calls: list[ProposedCall] | None = None,
+    granted: TurnGrant | None = None,
 ) -> Effects:
     """Send the one verdict on a call to the run's points; a permit for a paused run waits until it goes on."""
     if outcome is not Outcome.DENY and run.state in FENCED:
@@ -119,6 +127,7 @@ def deliver(
         calls=calls,
         rule=rule,
         by=by,
+        granted=granted,
     )
     return pronounce(world, run, call, frame, now)
 
