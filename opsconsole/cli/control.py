@@ -13,7 +13,7 @@ from opsconsole.cli.approvals import words
 from opsconsole.cli.client import HubClient, connect
 from opsconsole.cli.exits import Exit, exit_of
 from opsconsole.cli.options import duration, json_option, shared_options
-from opsconsole.cli.receipt_text import receipt_lines
+from opsconsole.cli.receipt_text import is_proven, receipt_lines
 from opsconsole.cli.resolve import many_runs, one_run
 from opsconsole.config import Settings
 from opsconsole.domain.command import Role
@@ -134,7 +134,7 @@ def _unknown(wanted: str, problem: CommandFailed) -> dict[str, Any]:
 def _kill_exit(receipts: list[dict[str, Any]], problems: dict[str, CommandFailed]) -> Exit:
     """A run that was found and is not proven dead matters most, then a name that fits none or several."""
     found = [receipt for receipt in receipts if receipt["run"] not in problems]
-    if any(receipt["proof"] == "none" for receipt in found):
+    if not all(map(is_proven, found)):
         return Exit.UNCONFIRMED
     return max((exit_of(problem) for problem in problems.values()), default=Exit.OK)
 
@@ -212,7 +212,7 @@ def inject(settings: Settings, run: str, text: str, interrupt: bool, timeout: fl
 
 @click.command()
 @click.argument("run")
-@click.option("--reason", "note", help="Why, for the audit.")
+@click.option("--reason", "note", help="Why, for the audit; needed to take it from another operator.")
 @timeout_option
 @json_option
 @shared_options

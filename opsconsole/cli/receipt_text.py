@@ -6,13 +6,26 @@ from typing import Any
 
 from opsconsole.cli import output
 
+NOTHING_KILLED = {
+    "not_found": "no such run: nothing was killed by that name",
+    "ambiguous": "several runs may be meant: nothing was killed by that name",
+}
+DEAD = frozenset({"dead", "already_dead"})
+
+
+def is_proven(receipt: dict[str, Any]) -> bool:
+    """Whether the hub calls the run dead, and by what: a claim about a kill that is still under way is no proof."""
+    return receipt.get("status") in DEAD and str(receipt.get("proof") or "none") != "none"
+
 
 def receipt_lines(receipt: dict[str, Any]) -> str:
     """One run's receipt: a headline and one line a point."""
-    proof, total = str(receipt.get("proof") or "none"), receipt.get("total_ms")
-    proven = f"proof {output.cell(proof)}" if proof != "none" else "KILL UNCONFIRMED: no proof"
+    total = receipt.get("total_ms")
+    status = str(receipt.get("status"))
+    unproven = NOTHING_KILLED.get(status, "KILL UNCONFIRMED: no proof")
+    proven = f"proof {output.cell(receipt.get('proof'))}" if is_proven(receipt) else unproven
     took = f"  {total:,.0f} ms" if isinstance(total, int | float) else ""
-    head = f"{output.cell(receipt.get('run'))}  {output.tone(output.cell(receipt.get('status')))}  {proven}{took}"
+    head = f"{output.cell(receipt.get('run'))}  {output.tone(output.cell(status))}  {proven}{took}"
     points = receipt.get("points") or []
     names = [output.cell(point.get("name")) for point in points]
     wide = max(map(output.width, names), default=0)

@@ -1,4 +1,4 @@
-"""Finds what an id on the command line means: whole, or a unique beginning of one; it never guesses between two."""
+"""Finds what an id on the command line means: whole, a beginning, or as the console shows it; it never guesses."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from opsconsole.cli.client import LIST_MAX, HubClient
-from opsconsole.domain.ids import is_id
+from opsconsole.domain.ids import is_id, short_id
 from opsconsole.domain.text import safe_line
 from opsconsole.errors import CommandFailed
 
@@ -15,7 +15,7 @@ LISTED_MAX = 10
 
 
 def match(wanted: str, ids: Iterable[str], what: str, prefix: str) -> str:
-    """The one id that is `wanted`, or begins with it (with or without its usual `prefix`).
+    """The one id that is `wanted`, begins with it (with or without its usual `prefix`), or is shown so by the console.
 
     A whole id is itself, whatever else begins so; without its prefix it is no more than one of those that begin so.
 
@@ -24,7 +24,8 @@ def match(wanted: str, ids: Iterable[str], what: str, prefix: str) -> str:
     known = set(ids)
     if wanted in known and wanted.startswith(prefix):
         return wanted
-    found = sorted(one for one in known if wanted and one.startswith((wanted, prefix + wanted)))
+    begins = (wanted, prefix + wanted)
+    found = sorted(one for one in known if wanted and (one.startswith(begins) or short_id(one) == wanted))
     if len(known) >= LIST_MAX and wanted not in found:
         # A list this long is cut: what is not on it may begin the same.
         raise CommandFailed(
@@ -35,9 +36,7 @@ def match(wanted: str, ids: Iterable[str], what: str, prefix: str) -> str:
         return found[0]
     if not found:
         raise CommandFailed(f"there is no {what} {safe_line(wanted)!r}", code="not_found")
-    raise CommandFailed(
-        f"{safe_line(wanted)!r} is the beginning of {len(found)} {what}s: {listed(found)}", code="ambiguous"
-    )
+    raise CommandFailed(f"{safe_line(wanted)!r} may be any of {len(found)} {what}s: {listed(found)}", code="ambiguous")
 
 
 def listed(ids: Sequence[str]) -> str:

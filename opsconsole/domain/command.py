@@ -62,9 +62,6 @@ INCLUDES: dict[Role, frozenset[Role]] = {
 NEEDS: dict[Do, Role] = {do: Role.OPERATOR for do in Do if do is not Do.VERDICT}
 """The role each command needs; VERDICT is the hub's own and nobody may send it."""
 
-WITHOUT_EXPIRY = frozenset({Do.KILL, Do.DECIDE, Do.VERDICT, Do.TAKEOVER, Do.RELEASE})
-"""Never dropped for being late: a stop or a refusal stays true however late it arrives."""
-
 COMMAND_TRANSITIONS: dict[CommandStatus, frozenset[CommandStatus]] = {
     CommandStatus.RECORDED: frozenset(CommandStatus) - {CommandStatus.RECORDED},
     CommandStatus.DELIVERED: frozenset({CommandStatus.APPLIED, CommandStatus.VOID, CommandStatus.UNCONFIRMED}),

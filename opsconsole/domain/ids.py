@@ -21,7 +21,7 @@ def is_id(text: str) -> bool:
 def sealed_run_id(run: str, key: str) -> str:
     """A run id that only the holder of `key` can supervise: it commits to the key and does not reveal it.
 
-    The key stays in the supervisor's memory; the process it starts gets the id alone.
+    The key stays in the supervisor's memory while anything of the process lives; that gets the id alone.
     """
     return f"{run}.{_seal(key_proof(key))}"
 
@@ -72,3 +72,10 @@ def _seal(secret: str) -> str:
 
 def _short(text: str) -> str:
     return base64.b32encode(hashlib.sha256(text.encode()).digest()[:15]).decode().lower()
+
+
+def short_id(identifier: str) -> str:
+    """The part of an id that tells it from its neighbours: the end, for ids with a time in front."""
+    bare = identifier.split("_", 1)[-1]
+    bare = bare.partition(".")[0]  # what follows is a supervised run's seal
+    return bare if len(bare) <= 8 else bare[-6:]

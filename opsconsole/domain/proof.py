@@ -1,8 +1,7 @@
-"""What stands behind the word "dead": the ranks of proof and the receipt of a kill; it does not obtain any."""
+"""What stands behind the word "dead": the ranks of proof; it does not obtain any."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -21,12 +20,3 @@ PROOF_RANK = {Proof.NONE: 0, Proof.LEASE: 1, Proof.COOPERATIVE: 2, Proof.PROCESS
 def best(left: Proof, right: Proof) -> Proof:
     """The stronger of two proofs."""
     return left if PROOF_RANK[left] >= PROOF_RANK[right] else right
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiptPoint:
-    """One line of a kill receipt: a point or a step of it, its milliseconds, and what happened."""
-
-    name: str
-    ms: float
-    outcome: str

@@ -91,10 +91,14 @@ class PolicyWatch:
         try:
             policy = await asyncio.to_thread(self._file.read)
         except PolicyError as error:
+            if await asyncio.to_thread(self._file.changed):
+                return  # somebody is writing it: the next look sees more
             if error.problems != self._problems:
                 self._hub.reject_policy([str(problem) for problem in error.problems])
             self._problems = error.problems
             return
+        if await asyncio.to_thread(self._file.changed):
+            return  # a half of it may be a policy, too
         self._problems = ()
         old = self._hub.desk.policy
         self._hub.change_policy(policy, diff(old if isinstance(old, FilePolicy) else None, policy))

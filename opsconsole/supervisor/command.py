@@ -44,21 +44,23 @@ class Commands:
         self._agent_listens = agent_listens
         self._loop = asyncio.get_running_loop()
         self._process: Process | None = None
-        self._waiting: list[Order] = []
+        self._waiting: list[tuple[Order, bool]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._holding = asyncio.Lock()
         self.killed_by: Order | None = None
 
     def take(self, order: Order) -> None:
         """An order of the hub."""
-        self._loop.call_soon_threadsafe(self._begin, order)
+        # Asked as it comes: an agent that obeys at once may have left its run before our loop is there.
+        listens = order.do is Do.KILL and self._agent_listens()
+        self._loop.call_soon_threadsafe(self._begin, order, listens)
 
     def started(self, process: Process) -> None:
         """The process is there."""
         self._process = process
         waiting, self._waiting = self._waiting, []
-        for order in waiting:
-            self._begin(order)
+        for order, listens in waiting:
+            self._begin(order, listens)
 
     async def settled(self) -> None:
         """Waits until every order taken so far is answered."""
@@ -67,28 +69,28 @@ class Commands:
 
     def refuse_waiting(self, why: str) -> None:
         """The process never started: what waited for it is void."""
-        for order in self._waiting:
+        for order, _ in self._waiting:
             self._report().answer(order.cmd, ok=False, status="void", message=why)
 
-    def _begin(self, order: Order) -> None:
+    def _begin(self, order: Order, listens: bool) -> None:
         if order.do is Do.KILL:
             self.killed_by = self.killed_by or order
         if self._process is None:
-            self._waiting.append(order)
+            self._waiting.append((order, listens))
             return
-        task = self._loop.create_task(self._carried_out(order, self._process))
+        task = self._loop.create_task(self._carried_out(order, self._process, listens))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _carried_out(self, order: Order, process: Process) -> Coroutine[Any, Any, None]:
+    def _carried_out(self, order: Order, process: Process, listens: bool) -> Coroutine[Any, Any, None]:
         if order.do is Do.KILL:
-            return self._kill(order, process)
+            return self._kill(order, process, listens)
         return self._hold(order, process.freeze if order.do is Do.FREEZE else process.thaw)
 
-    async def _kill(self, order: Order, process: Process) -> None:
+    async def _kill(self, order: Order, process: Process, listens: bool) -> None:
         now = order.mode == "now"
         before = None if now else self._loop.create_task(process.tree())
-        cooperative = _let_the_hub_ask if self._agent_listens() and not now else None
+        cooperative = _let_the_hub_ask if (listens or self._agent_listens()) and not now else None
         receipt = await process.kill(now=now, cooperative=cooperative)
         dead = {info.pid for info in receipt.killed} | {process.pid}
         dead |= await _snapshot(before) if before is not None else set()

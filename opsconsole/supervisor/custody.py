@@ -155,8 +155,6 @@ class AdoptedTree:
         return [reaper.pid] if reaper and reaper.identity == self._reaper and not reaper.dead else []
 
     def _is_ours(self, info: ProcessInfo) -> bool:
-        if info.identity == self._main:
-            return True
         if info.identity == self._reaper or info.identity in self._others():
             return False
         return self.table.session(info.pid) != self.table.session(os.getpid())

@@ -22,7 +22,7 @@ from opsconsole.sdk.gate import LinkView
 from opsconsole.sdk.journal import Journal
 from opsconsole.sdk.link import Link
 from opsconsole.sdk.order import Order
-from opsconsole.sdk.point_run import PointRun
+from opsconsole.sdk.point_run import KEY, PointRun
 from opsconsole.supervisor.receipts import Exit
 
 POINT = "supervisor"
@@ -55,7 +55,8 @@ class Description:
 class SupervisorRun(PointRun):
     """A run as its supervisor speaks for it: of the hub's orders it keeps only those it carries out.
 
-    The key proves to the hub that this is the supervisor; it is never written down, nor given to the command.
+    The key proves to the hub that this is the supervisor. The command never gets it, nor is it written down before
+    nothing of the command lives that could read it.
     """
 
     def __init__(
@@ -66,6 +67,10 @@ class SupervisorRun(PointRun):
 
     def greeting(self) -> dict[str, Any]:
         return {**super().greeting(), "key": self._key}
+
+    def keep_key(self) -> None:
+        """Leaves the key in the journal. Raises: sqlite3.Error."""
+        self.journal.put(KEY, self._key)
 
     def command(self, frame: PointCommand) -> int:
         if frame.do in CONCERNS:
@@ -135,8 +140,10 @@ class Report:
     ) -> None:
         """How the run ended."""
         self._tell("state", state=state.value, reason=reason, exit=exit, error=error)
-        with suppress(sqlite3.Error):  # a full disk costs this fact, not the command's exit status
+        with suppress(sqlite3.Error):  # a full disk costs these facts, not the command's exit status
             self._journal.put(ENDED, state.value)
+            if exit is not None and exit.get("survivors") == 0:
+                self._run.keep_key()  # whoever delivers the journal brings the proof of an empty tree with it
 
     def close(self) -> bool:
         """Delivers what there is to deliver, for a limited time, and lets go; True if the hub has everything. What it

@@ -9,11 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
+
+from tests.support.hub import held_port
 
 Found = TypeVar("Found")
 PROGRAM = (sys.executable, "-m", "opsconsole.cli")
@@ -56,6 +59,7 @@ class Machine:
     port: int = 0
     hub: subprocess.Popen[bytes] | None = None
     started: list[subprocess.Popen[Any]] = field(default_factory=list)
+    _held: ExitStack = field(default_factory=ExitStack)
 
     @property
     def url(self) -> str:
@@ -68,7 +72,8 @@ class Machine:
         return kept | place | ({"OPSCONSOLE_HUB": self.url} if self.port else {})
 
     def start_hub(self) -> None:
-        """On the port it had, if it had one."""
+        """On the port it had, which stays its own while it is dead."""
+        self.port = self.port or self._held.enter_context(held_port())
         self.hub = subprocess.Popen(
             [*PROGRAM, "hub", "--no-gateway", "--port", str(self.port), "--data-dir", str(self.data_dir)],
             env=self.environment,
@@ -76,7 +81,7 @@ class Machine:
             stderr=(self.data_dir / "hub.err").open("ab"),
         )
         pid = self.hub.pid
-        self.port = until(lambda: self._port_of(pid), "a hub")
+        until(lambda: self._port_of(pid) == self.port, "a hub")
         until(lambda: self._answers(), "a ready hub")
 
     def _port_of(self, pid: int) -> int | None:
@@ -126,7 +131,7 @@ class Machine:
             env=self.environment | environment,
             capture_output=True,
             text=True,
-            timeout=PATIENCE_SECONDS,
+            timeout=2 * PATIENCE_SECONDS,
             check=False,
         )
 
@@ -157,3 +162,4 @@ class Machine:
         if self.hub is not None and self.hub.poll() is None:
             self.hub.terminate()
             self.hub.wait(PATIENCE_SECONDS)
+        self._held.close()

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import io
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from opsconsole_storage.keys import load_signer
 from opsconsole_storage.sqlite_store import SqliteStore
 from tests.cli.conftest import Run
 from tests.cli.fake_hub import FakeHub
@@ -174,3 +177,91 @@ def test_a_damaged_file_is_told_in_one_line(bare: Run, data_dir: Path) -> None:
     done = bare("audit", "list")
     assert done.exit_code == 1
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """The data directory of another hub, with a record of its own."""
+
+    async def fill() -> None:
+        store = await SqliteStore.open(tmp_path / "elsewhere", clock=lambda: 1.0)
+        for number in range(5):
+            await store.log.append(f"other/{number}", b"{}", at=1.0)
+        await store.close()
+
+    asyncio.run(fill())
+    return tmp_path / "elsewhere"
+
+
+@pytest.mark.parametrize("wanted", [("2",), ("--since", "2")], ids=["entry", "past"])
+def test_a_proof_signed_with_another_key_than_the_one_trusted_convinces_nobody(
+    bare: Run, tmp_path: Path, elsewhere: Path, wanted: tuple[str, ...]
+) -> None:
+    proof = tmp_path / "proof.json"
+    proof.write_text(bare("audit", "prove", *wanted).stdout)
+    trusted = bare("audit", "prove", "--check", str(proof), "--public-key", str(elsewhere / "audit.pub"))
+    assert (trusted.exit_code, trusted.stdout) == (8, "")
+    assert trusted.stderr.startswith("opsconsole: not proven: no valid signature by ")
+    believed = bare("audit", "prove", "--check", str(proof))
+    assert believed.exit_code == 0
+    assert believed.stdout.endswith(" (by the proof's own key: give --public-key to trust it)\n")
+
+
+def test_a_proof_of_another_past_convinces_nobody(bare: Run, tmp_path: Path) -> None:
+    proof = tmp_path / "proof.json"
+    document = json.loads(bare("audit", "prove", "--since", "2").stdout)
+    proof.write_text(json.dumps(document | {"old_root": base64.b64encode(bytes(32)).decode()}))
+    done = bare("audit", "prove", "--check", str(proof))
+    assert (done.exit_code, done.stdout) == (8, "")
+
+
+@pytest.mark.parametrize("by_setting", [True, False])
+def test_a_record_rolled_back_whole_fails_with_the_checkpoint_kept_elsewhere(
+    bare: Run, data_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_setting: bool
+) -> None:
+    copy = tmp_path / "copy.checkpoint"
+    copy.write_text(load_signer(data_dir).sign(4, bytes(32)))
+    if by_setting:
+        monkeypatch.setenv("OPSCONSOLE_CHECKPOINT_COPY", str(copy))
+    done = bare("audit", "verify", *(() if by_setting else ("--checkpoint-copy", str(copy))))
+    assert done.exit_code == 8
+    assert f"the log ends at entry 3, {copy} proves 4: the tail was cut" in done.stdout
+
+
+@pytest.mark.parametrize("option", ["--public-key", "--checkpoint-copy"])
+def test_what_a_hub_cannot_compare_with_its_files_is_never_said_to_be_verified(
+    bare: Run, hub: FakeHub, elsewhere: Path, option: str
+) -> None:
+    hub.overrides["GET", "/v1/audit/verify"] = lambda: (200, {"ok": True, "problems": [], "entries": 3, "first": 1})
+    done = bare("audit", "verify", "--hub", hub.url, option, str(elsewhere / "audit.pub"))
+    assert (done.exit_code == 0, "verified" in done.stdout, "run this on the hub's machine" in done.stderr) == (
+        False,
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize("report", [{}, {"ok": "yes"}, {"ok": 1, "problems": []}], ids=["empty", "word", "number"])
+def test_a_report_that_does_not_say_that_all_is_well_verifies_nothing(
+    bare: Run, hub: FakeHub, report: dict[str, Any]
+) -> None:
+    hub.overrides["GET", "/v1/audit/verify"] = lambda: (200, report)
+    assert bare("audit", "verify", "--hub", hub.url).exit_code == 8
+    assert bare("audit", "verify", "--hub", hub.url, "--json").exit_code == 8
+
+
+@pytest.mark.parametrize("form", ["jsonl", "csv"])
+def test_an_export_of_a_hub_holds_every_entry_of_every_page(bare: Run, hub: FakeHub, form: str) -> None:
+    def page() -> tuple[int, dict[str, Any]]:
+        after = int(hub.asked[-1][2]["after"])
+        found = [{"seq": seq, "key": "k", "at": 1.0, "n": seq} for seq in range(after + 1, min(after + 2, 5) + 1)]
+        return 200, {"head": 5, "entries": found, "looked_to": found[-1]["seq"] if found else after}
+
+    hub.overrides["GET", "/v1/audit"] = page
+    text = bare("audit", "export", "--hub", hub.url, "--format", form).stdout
+    told = (
+        [json.loads(line)["body"] for line in text.splitlines()]
+        if form == "jsonl"
+        else [json.loads(row["body"]) for row in csv.DictReader(io.StringIO(text))]
+    )
+    assert told == [{"n": seq} for seq in range(1, 6)]

@@ -8,6 +8,7 @@ import shutil
 import stat
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -148,6 +149,57 @@ def test_a_file_that_cannot_be_read_is_no_reason_to_believe_anything(tmp_path: P
     (tmp_path / PINS_FILE).write_text(text)
     with pytest.raises(ConfigError, match="cannot be used"):
         AuditWitness(Pins(tmp_path / PINS_FILE), "http://hub").since()
+
+
+def test_a_pin_whose_signature_does_not_hold_is_no_reason_to_believe_anything(pin: Pin, tmp_path: Path) -> None:
+    path = tmp_path / PINS_FILE
+    Pins(path).keep("http://hub", pin)
+    path.write_text(path.read_text().replace(r"\n3\n", r"\n1\n"))
+    with pytest.raises(ConfigError, match="cannot be used: no valid signature"):
+        AuditWitness(Pins(path), "http://hub").since()
+
+
+def test_another_log_that_is_trusted_anew_is_kept_though_it_is_shorter(pin: Pin, tmp_path: Path) -> None:
+    add(tmp_path / "other", "one")
+    _, other = compared(None, proof(tmp_path / "other"), now=60.0)
+    assert other is not None
+    pins = Pins(tmp_path / PINS_FILE)
+    pins.keep("http://hub", pin)
+    pins.keep("http://hub", other)
+    assert pins.get("http://hub") == other
+
+
+def test_of_very_many_hubs_those_seen_longest_ago_are_forgotten(
+    pin: Pin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opsconsole.cli.audit_pins.PINS_MAX", 2)
+    pins = Pins(tmp_path / PINS_FILE)
+    for name, seen_at in (("late", 30.0), ("early", 10.0), ("later", 40.0)):
+        pins.keep(name, replace(pin, seen_at=seen_at))
+    assert [name for name in ("early", "late", "later") if pins.get(name)] == ["late", "later"]
+
+
+def test_only_the_pin_that_is_meant_is_forgotten(pin: Pin, tmp_path: Path) -> None:
+    pins = Pins(tmp_path / PINS_FILE)
+    for name in ("one", "two"):
+        pins.keep(name, pin)
+    assert (pins.forget("one"), pins.forget("one"), pins.get("one"), pins.get("two")) == (True, False, None, pin)
+
+
+def test_pins_are_on_the_disk_before_they_take_the_place_of_the_old_ones(
+    pin: Pin, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / PINS_FILE
+    synced: list[str] = []
+
+    def sync(descriptor: int) -> None:
+        with open(f"/dev/fd/{descriptor}", encoding="utf-8") as file:
+            synced.append(file.read())
+        assert not path.exists()
+
+    monkeypatch.setattr("os.fsync", sync)
+    Pins(path).keep("http://hub", pin)
+    assert synced == [path.read_text()]
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "INFINITY"], ids=["too-deep", "infinity"])

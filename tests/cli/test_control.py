@@ -43,12 +43,21 @@ def test_a_kill_exits_0_with_proof_of_every_run(cli: Run, hub: FakeHub) -> None:
         ([line(RUN, "process", "already_dead")], 0),
         ([line(RUN, "none", "unconfirmed")], 3),
         ([line(RUN, "none", "stopping")], 3),
+        ([line(RUN, "cooperative", "stopping")], 3),
+        ([line(RUN, "cooperative", "unconfirmed")], 3),
         ([], 3),
     ],
 )
 def test_a_kill_without_proof_exits_3(cli: Run, hub: FakeHub, lines: list[dict[str, Any]], status: int) -> None:
     hub.report = {"settled": bool(lines), "runs": lines}
     assert cli("kill", RUN, "--timeout", "0").exit_code == status
+
+
+@pytest.mark.parametrize("status", ["sent", "stopping", "unconfirmed"])
+def test_what_is_claimed_of_a_kill_under_way_is_not_called_proof(cli: Run, hub: FakeHub, status: str) -> None:
+    hub.report = {"settled": False, "runs": [line(RUN, "cooperative", status)]}
+    told = cli("kill", RUN, "--timeout", "0").stdout
+    assert ("KILL UNCONFIRMED: no proof" in told, "proof cooperative" in told) == (True, False)
 
 
 def test_one_proof_of_two_is_not_enough(cli: Run, hub: FakeHub) -> None:
@@ -82,6 +91,24 @@ def test_a_beginning_that_fits_two_runs_kills_neither(cli: Run, hub: FakeHub) ->
     assert hub.commands == []
     assert RUN in done.stderr
     assert OTHER in done.stderr
+
+
+def test_a_run_is_named_as_the_console_shows_it_too(cli: Run, hub: FakeHub) -> None:
+    run = "run_01M838Y8RQEE75TGV31F6VPSNJ.vdmhleucpodov3ii"
+    hub.runs[run] = run_row(run)
+    hub.report = {"settled": True, "runs": [line(run)]}
+    assert cli("kill", "6VPSNJ").exit_code == 0
+    assert hub.commands[0]["run"] == run
+
+
+def test_what_the_console_shows_alike_of_two_runs_kills_neither(cli: Run, hub: FakeHub) -> None:
+    alike = ["run_01M838Y8RQEE75TGV31F6VPSNJ", "run_01M838Y8RQEE75TGV31G6VPSNJ"]
+    hub.runs |= {run: run_row(run) for run in alike}
+    assert (cli("kill", "6VPSNJ").exit_code, hub.commands) == (1, [])
+
+
+def test_a_name_that_no_run_has_is_not_called_an_unproven_kill(cli: Run, hub: FakeHub) -> None:
+    assert "no such run: nothing was killed" in cli("kill", "run_nobody").stdout
 
 
 def test_a_unique_beginning_is_enough(cli: Run, hub: FakeHub) -> None:
@@ -194,7 +221,7 @@ def test_a_run_named_like_the_beginning_of_another_does_not_take_its_kill(cli: R
     hub.runs = {run: run_row(run) for run in ("abc", "run_abc_1", "run_abc")}
     done = cli("kill", "abc")
     assert (done.exit_code, hub.commands) == (1, [])
-    assert "'abc' is the beginning of 3 runs: abc, run_abc, run_abc_1" in done.stderr
+    assert "'abc' may be any of 3 runs: abc, run_abc, run_abc_1" in done.stderr
 
 
 @pytest.mark.parametrize("run", ["run_abc", "nightly"])

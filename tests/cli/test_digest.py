@@ -16,6 +16,7 @@ from tests.cli.fake_hub import FakeHub, approval_row, run_row
 ANA = {"principal": "ana", "role": "operator"}
 BODIES = [
     (900.0, {"kind": "kill", "who": ANA, "runs": ["run_0"]}),
+    (901.0, {"kind": "kill.outcome", "run": "run_0", "status": "dead"}),
     (1_000.0, {"kind": "approval.requested", "approval": "apr_1", "run": "run_A", "tool": "sql"}),
     (
         1_010.0,
@@ -29,6 +30,7 @@ BODIES = [
         },
     ),
     (1_020.0, {"kind": "kill", "who": ANA, "runs": ["run_A"]}),
+    (1_021.0, {"kind": "kill.outcome", "run": "run_A", "status": "dead"}),
     (1_030.0, {"kind": "run.ended", "run": "run_A", "state": "killed", "cost_usd": 41.2}),
     (1_040.0, {"kind": "run.annotate", "who": ANA, "run": "run_A", "text": "came back twice"}),
 ]

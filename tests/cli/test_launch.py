@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,18 +18,24 @@ from opsconsole.config import Settings, load
 from opsconsole.errors import HubUnreachable
 from tests.cli.conftest import Run
 from tests.cli.fake_hub import TOKEN, FakeHub
+from tests.support.hub import held_port
 
 
 @pytest.fixture
-def free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
+def free_port() -> Iterator[int]:
+    with held_port() as port:
+        yield port
 
 
 def settings(data_dir: Path, **environ: str) -> Settings:
     return load({}, {"OPSCONSOLE_DATA_DIR": str(data_dir), **environ})
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub on a machine that does much else takes longer than a person waits."""
+    monkeypatch.setattr(launch, "READY_SECONDS", 60.0)
+    monkeypatch.setattr(launch, "ASK_SECONDS", 60.0)
 
 
 @pytest.fixture

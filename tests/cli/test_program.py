@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,6 +17,7 @@ from opsconsole.cli.exits import MEANINGS
 from opsconsole.cli.program import COMMANDS, Program
 from tests.cli.conftest import Run
 from tests.cli.fake_hub import TOKEN, FakeHub, run_row
+from tests.support.hub import held_port
 
 HEAVY = ("textual", "httpx", "starlette", "uvicorn", "websockets", "pydantic", "cryptography", "sqlite3", "asyncio")
 
@@ -87,10 +87,9 @@ def test_an_unknown_command_is_wrong_usage(bare: Run) -> None:
 
 
 def test_a_hub_that_is_not_there_exits_4_in_one_line(bare: Run) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
-    done = bare("runs", "--hub", url)
+    with held_port() as port:
+        url = f"http://127.0.0.1:{port}"
+        done = bare("runs", "--hub", url)
     assert done.exit_code == 4
     assert done.stderr.startswith(f"opsconsole: no hub answers at {url}")
     assert len(done.stderr.splitlines()) == 1
@@ -98,9 +97,8 @@ def test_a_hub_that_is_not_there_exits_4_in_one_line(bare: Run) -> None:
 
 def test_without_hub_and_token_the_hub_is_what_is_missing(bare: Run, data_dir: Path) -> None:
     (data_dir / "operator.token").unlink()
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        assert bare("runs", "--hub", f"127.0.0.1:{free.getsockname()[1]}").exit_code == 4
+    with held_port() as port:
+        assert bare("runs", "--hub", f"127.0.0.1:{port}").exit_code == 4
 
 
 def test_a_missing_token_says_where_it_was_looked_for(cli: Run, data_dir: Path) -> None:
@@ -147,7 +145,7 @@ def test_a_reader_that_goes_away_is_no_traceback(hub: FakeHub) -> None:
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
-    assert process.wait(30) == 1
+    assert process.wait(60) == 1
     assert process.stderr.read() == b""
     process.stderr.close()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.machine import Machine, living, until
+from tests.cli.machine import PATIENCE_SECONDS, Machine, living, until
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="finds leftovers by /proc")]
 
@@ -118,7 +118,7 @@ def test_a_kill_ends_the_whole_tree_with_proof(shared: Machine, how: tuple[str, 
     process = shared.begin("run", "--agent", agent, "--", "sh", "-c", STUBBORN)
     run = until(lambda: shared.row(agent), "the run")["run"]
     until(lambda: len(living(run)) >= 4, "the tree")
-    done = shared.cli("kill", run, "--reason", "drill", "--json", *how)
+    done = shared.cli("kill", run, "--reason", "drill", "--json", "--timeout", "60", *how)
     (receipt,) = json.loads(done.stdout)
     assert (done.returncode, receipt["run"], receipt["proof"], receipt["status"]) == (0, run, "process", "dead")
     assert living(run) == []
@@ -127,7 +127,7 @@ def test_a_kill_ends_the_whole_tree_with_proof(shared: Machine, how: tuple[str, 
     assert names == ["hub.fence", *([] if how else ["supervisor.term"]), *ladder]
     times = [point["ms"] for point in receipt["points"]]
     assert times == sorted(times)
-    assert process.wait(10) == 137
+    assert process.wait(PATIENCE_SECONDS) == 137
     row = until(lambda: (shared.row(agent) or {}).get("exit_signal") and shared.row(agent), "the exit")
     assert (row["state"], row["zombie"], row["exit_signal"]) == ("killed", False, "SIGKILL")
 
@@ -135,7 +135,7 @@ def test_a_kill_ends_the_whole_tree_with_proof(shared: Machine, how: tuple[str, 
 def test_a_kill_of_a_dead_run_is_done_and_says_so(shared: Machine) -> None:
     shared.cli("run", "--agent", "brief", "--", "true")
     run = until(lambda: (shared.row("brief") or {}).get("ended_at") and shared.row("brief"), "the end")["run"]
-    done = shared.cli("kill", run, "--json")
+    done = shared.cli("kill", run, "--json", "--timeout", "60")
     (receipt,) = json.loads(done.stdout)
     assert (done.returncode, receipt["status"], receipt["proof"]) == (0, "already_dead", "process")
 
@@ -147,16 +147,16 @@ def test_a_frozen_run_stands_still_until_it_is_thawed(shared: Machine) -> None:
     def states() -> set[str]:
         found = set()
         for pid in living(run):
-            with contextlib.suppress(FileNotFoundError):  # a `sleep` ends while it is looked at
+            with contextlib.suppress(OSError):  # a `sleep` ends while it is looked at
                 found.add(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0])
         return found
 
     until(lambda: living(run), "the process")
-    assert shared.cli("freeze", run).returncode == 0
+    assert shared.cli("freeze", run, "--timeout", "60").returncode == 0
     assert states() == {"T"}
-    assert shared.cli("thaw", run).returncode == 0
+    assert shared.cli("thaw", run, "--timeout", "60").returncode == 0
     until(lambda: "T" not in states(), "a thawed process")
-    assert shared.cli("kill", run, "--now").returncode == 0
+    assert shared.cli("kill", run, "--now", "--timeout", "60").returncode == 0
 
 
 def test_a_hub_that_is_not_there_changes_nothing_and_learns_later(machine: Machine) -> None:
@@ -171,6 +171,24 @@ def test_a_hub_that_is_not_there_changes_nothing_and_learns_later(machine: Machi
     assert (row["state"], row["exit_code"]) == ("failed", 5)
 
 
+def test_a_run_that_ended_while_the_hub_was_away_is_proven_dead_though_it_is_killed_before_its_report(
+    machine: Machine,
+) -> None:
+    machine.start_hub()
+    release = machine.data_dir / "release"
+    process = machine.begin("run", "--agent", "late", "--", "sh", "-c", f"until [ -e {release} ]; do sleep 0.05; done")
+    run = until(lambda: machine.row("late"), "the run")["run"]
+    machine.kill_hub()
+    release.touch()
+    assert process.wait(PATIENCE_SECONDS) == 0
+    machine.start_hub()
+    assert machine.cli("kill", run, "--timeout", "0").returncode == 3
+    machine.begin("run", "--agent", "next", "--", "sleep", "300")
+    row = until(lambda: (machine.row("late") or {}).get("ended_at") and machine.row("late"), "the late report")
+    done = machine.cli("kill", run, "--json", "--timeout", "60")
+    assert (done.returncode, json.loads(done.stdout)[0]["proof"], row["exit_code"]) == (0, "process", 0)
+
+
 def test_a_hub_that_dies_and_comes_back_loses_nothing_of_a_run(machine: Machine) -> None:
     machine.start_hub()
     release = machine.data_dir / "release"
@@ -183,7 +201,7 @@ def test_a_hub_that_dies_and_comes_back_loses_nothing_of_a_run(machine: Machine)
     run = until(lambda: machine.row("patient"), "the run after the restart")
     until(lambda: (machine.row("patient") or {})["link"] == "live", "the link")
     release.touch()
-    assert process.wait(20) == 4
+    assert process.wait(PATIENCE_SECONDS) == 4
     row = until(lambda: (machine.row("patient") or {}).get("ended_at") and machine.row("patient"), "the end")
     assert (row["run"], row["state"], row["exit_code"]) == (run["run"], "failed", 4)
 
@@ -200,4 +218,4 @@ def test_a_tree_does_not_outlive_a_killed_supervisor_unnoticed(machine: Machine)
     row = until(lambda: (machine.row("orphan") or {}).get("ended_at") and machine.row("orphan"), "the late report")
     assert row["state"] == "failed"
     assert row["reason"].startswith("its supervisor was killed; ")
-    assert json.loads(machine.cli("kill", run, "--json").stdout)[0]["proof"] == "process"
+    assert json.loads(machine.cli("kill", run, "--json", "--timeout", "60").stdout)[0]["proof"] == "process"

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.machine import Machine, living, until
+from tests.cli.machine import PATIENCE_SECONDS, Machine, living, until
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="finds leftovers by /proc")]
 
@@ -46,6 +46,10 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
+WAITING = frozenset({"takeover", "pause", "resume", "kill"})
+"""Commands that wait until what they ask for is done, though nobody says how long."""
+
+
 class Shift:
     """One machine, one agent, one operator."""
 
@@ -54,7 +58,8 @@ class Shift:
         self.file = machine.data_dir / "out.txt"
         script = machine.data_dir / "writer.py"
         script.write_text(AGENT)
-        self.process = machine.begin("run", "--", sys.executable, str(script), str(self.file))
+        patient = {"OPSCONSOLE_KILL_COOPERATIVE_MS": "30000"}  # until the agent's own word, on a busy machine
+        self.process = machine.begin("run", "--", sys.executable, str(script), str(self.file), environment=patient)
         self._said = b""
         self.run = str(until(lambda: machine.row("writer"), "the run")["run"])
 
@@ -68,7 +73,7 @@ class Shift:
         return until(look, f"a held {kind}")
 
     def does(self, *args: str, status: int = 0) -> str:
-        done = self.machine.cli(*args)
+        done = self.machine.cli(*args, *(("--timeout", "60") if args[0] in WAITING else ()))
         assert done.returncode == status, done.stderr
         return done.stdout
 
@@ -102,7 +107,7 @@ def test_each_answer_reaches_the_agent_and_nothing_else_runs(shift: Shift) -> No
     edited = json.dumps({"path": str(shift.file), "text": "edited "})
     shift.does("edit", shift.held()["approval"], "--args", edited)
     assert (shift.says(), shift.says()) == ("tool written", "model heard go on")
-    shift.does("respond", shift.held()["approval"], "--text", "I did it by hand", "--timeout", "10")
+    shift.does("respond", shift.held()["approval"], "--text", "I did it by hand", "--timeout", "60")
     assert (shift.says(), shift.says()) == ("tool I did it by hand", "model heard go on")
     assert shift.file.read_text() == "0 edited "
     shift.does("approve", shift.held()["approval"], "--digest", "sha256:of another call", status=7)
@@ -145,7 +150,7 @@ def test_an_agent_that_is_killed_from_outside_is_told_whole_by_its_supervisor(sh
     shift.held()
     (agent,) = living(shift.run)
     os.kill(agent, signal.SIGKILL)
-    assert shift.process.wait(20) == 137
+    assert shift.process.wait(PATIENCE_SECONDS) == 137
     row = until(lambda: (shift.machine.row("writer") or {}).get("ended_at") and shift.machine.row("writer"), "the end")
     assert (row["state"], row["exit_signal"], row["zombie"], row["pending_approvals"]) == (
         "failed",

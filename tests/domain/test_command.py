@@ -10,7 +10,6 @@ from opsconsole.domain.command import (
     COMMAND_TRANSITIONS,
     INCLUDES,
     NEEDS,
-    WITHOUT_EXPIRY,
     CommandStatus,
     Do,
     Role,
@@ -38,10 +37,6 @@ def test_every_command_needs_an_operator(do: Do) -> None:
 
 def test_a_verdict_is_nobodys_command() -> None:
     assert Do.VERDICT not in NEEDS
-
-
-def test_what_stops_or_decides_never_expires() -> None:
-    assert {Do.KILL, Do.DECIDE, Do.VERDICT, Do.TAKEOVER, Do.RELEASE} == WITHOUT_EXPIRY
 
 
 def test_the_table_of_progress_is_this() -> None:

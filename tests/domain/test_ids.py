@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from opsconsole.domain.ids import (
+    PROOF_PREFIX,
     approval_id,
     is_id,
     is_proved_by,
@@ -18,6 +19,8 @@ from opsconsole.domain.ids import (
 )
 
 IDS = st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_.:\-]{0,127}", fullmatch=True)
+KEYS = st.text(min_size=1).filter(lambda key: not key.startswith(PROOF_PREFIX))
+"""What may be a key: no key begins as a proof does."""
 
 
 @pytest.mark.parametrize("text", ["", "_a", "a b", "a/b", "ä", "a\n", "x" * 129])
@@ -44,12 +47,16 @@ def test_ids_are_joined_plainly_where_they_fit() -> None:
     assert joined_id("x" * 128, "a") != joined_id("x" * 128, "b")
 
 
-@given(st.text(min_size=1), st.text(min_size=1))
+@given(KEYS, KEYS)
 def test_only_the_key_and_its_proof_are_good_for_a_sealed_run(key: str, other: str) -> None:
     run = sealed_run_id("run_1", key)
     assert is_sealed_by(run, key)
     assert is_proved_by(run, key_proof(key))
     assert other == key or not (is_sealed_by(run, other) or is_proved_by(run, key_proof(other)))
+
+
+def test_what_begins_as_a_proof_is_no_key() -> None:
+    assert not is_sealed_by(sealed_run_id("run_1", PROOF_PREFIX), PROOF_PREFIX)
 
 
 def test_a_proof_is_no_key_and_a_key_no_proof() -> None:

@@ -12,7 +12,7 @@ from opsconsole.hub.subscriptions import LEFT_OUT, RowFeed, RowSubscriber
 from opsconsole.protocol.frames import PointCommand
 from opsconsole.protocol.limits import FRAME_BYTES_MAX, Close
 from opsconsole.protocol.rows import ApprovalRow, RunRow
-from tests.support.hub import RunningHub, working
+from tests.support.hub import PATIENCE_SECONDS, RunningHub, working
 
 RUN = "/v1/runs/run_1"
 HUGE = "é" * FRAME_BYTES_MAX
@@ -113,7 +113,7 @@ async def test_a_kill_that_found_no_room_comes_when_the_agent_attaches_again(hub
 async def test_metrics_without_a_token_are_for_who_asks_this_machine_by_name(
     hub: RunningHub, host: str, status: int
 ) -> None:
-    async with httpx.AsyncClient(base_url=hub.url) as client:
+    async with httpx.AsyncClient(base_url=hub.url, timeout=PATIENCE_SECONDS) as client:
         assert (await client.get("/metrics", headers={"Host": host})).status_code == status
 
 

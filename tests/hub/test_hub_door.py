@@ -14,14 +14,14 @@ from websockets.exceptions import InvalidStatus
 
 from opsconsole.domain.command import Role
 from opsconsole.hub.admission import ADDRESSES_MAX, Refusal
-from tests.support.hub import RunningHub, mint, quick, running_hub
+from tests.support.hub import PATIENCE_SECONDS, RunningHub, mint, quick, running_hub
 
 
 async def upgrade(hub: RunningHub, path: str, **options: Any) -> tuple[int, dict[str, str], Any]:
     """Status, headers and body of an upgrade: 101 when it was accepted."""
     options = {"subprotocols": ["opsconsole.v1"]} | options
     try:
-        async with connect(f"{hub.ws_url}{path}", proxy=None, **options) as socket:
+        async with connect(f"{hub.ws_url}{path}", proxy=None, open_timeout=PATIENCE_SECONDS, **options) as socket:
             return 101, {"subprotocol": str(socket.subprotocol)}, None
     except InvalidStatus as error:
         response = error.response
@@ -117,7 +117,7 @@ async def test_one_connection_too_many_is_asked_to_come_later(tmp_path: Path) ->
 
 
 async def test_guessing_tokens_becomes_slow_but_the_right_one_still_opens(tmp_path: Path) -> None:
-    limits = quick(refusals_per_second=1.0)
+    limits = quick(refusals_per_second=0.001, burst_seconds=2_000.0)
     async with running_hub(tmp_path, limits=limits) as hub, hub.http(token="ops_guess_x") as guesser, hub.http() as one:
         statuses = [(await guesser.get("/v1/info")).status_code for _ in range(6)]
         answer = await guesser.get("/v1/info")

@@ -10,7 +10,7 @@ import pytest
 
 from opsconsole import __version__
 from opsconsole.protocol.limits import FRAME_BYTES_MAX
-from tests.support.hub import AgentSocket, RunningHub, mint, note, working
+from tests.support.hub import PATIENCE_SECONDS, AgentSocket, RunningHub, mint, note, working
 
 
 def error(response: httpx.Response) -> tuple[int, str]:
@@ -227,7 +227,7 @@ async def test_a_report_waits_until_the_command_is_settled(hub: RunningHub) -> N
     async with hub.agent() as agent, hub.http() as client:
         await agent.begin()
         await client.post("/v1/commands", json={"cmd": "cmd_1", "do": "kill", "run": "run_1"})
-        waiting = asyncio.ensure_future(client.get("/v1/commands/cmd_1?wait=9"))
+        waiting = asyncio.ensure_future(client.get("/v1/commands/cmd_1?wait=30"))
         kill = await agent.next("cmd")
         await agent.send(t="ack", run="run_1", cseq=kill["cseq"])
         await agent.send(t="res", cmd=kill["cmd"], run="run_1", ok=True, status="applied", proof="cooperative")
@@ -249,13 +249,17 @@ async def test_a_report_that_nobody_waits_for_comes_at_once(hub: RunningHub) -> 
 
 
 async def test_health_and_readiness_need_no_token(hub: RunningHub) -> None:
-    async with httpx.AsyncClient(base_url=hub.url) as client:
+    async with httpx.AsyncClient(base_url=hub.url, timeout=PATIENCE_SECONDS) as client:
         answers = [(await client.get(path)).json() for path in ("/healthz", "/readyz")]
     assert answers == [{"ok": True}, {"ok": True}]
 
 
 async def test_metrics_tell_what_the_hub_does(hub: RunningHub) -> None:
-    async with hub.agent() as agent, hub.console() as console, httpx.AsyncClient(base_url=hub.url) as client:
+    async with (
+        hub.agent() as agent,
+        hub.console() as console,
+        httpx.AsyncClient(base_url=hub.url, timeout=PATIENCE_SECONDS) as client,
+    ):
         await agent.begin()
         row = await held(agent, console)
         before = samples((await client.get("/metrics")).text)
@@ -286,7 +290,7 @@ def samples(text: str) -> dict[str, float]:
 
 
 async def test_a_busy_timeline_leaves_the_counts_right(hub: RunningHub) -> None:
-    async with hub.agent() as agent, httpx.AsyncClient(base_url=hub.url) as client:
+    async with hub.agent() as agent, httpx.AsyncClient(base_url=hub.url, timeout=PATIENCE_SECONDS) as client:
         await agent.begin()
         for _ in range(5):
             await agent.emit(working(), note("x"))

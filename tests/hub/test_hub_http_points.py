@@ -56,7 +56,7 @@ async def test_a_held_call_is_decided_fetched_and_reported(hub: RunningHub) -> N
         await begin(agent)
         await agent.post(f"{RUN}/events", json=post(proposal("call_1", "shell", {"c": "ls"}), first=3))
         assert await commands(agent) == []
-        fetching = asyncio.ensure_future(commands(agent, wait=9.0))
+        fetching = asyncio.ensure_future(commands(agent, wait=30.0))
         await approve(console)
         (verdict,) = await fetching
         assert (verdict["do"], verdict["call"], verdict["outcome"]) == ("verdict", "call_1", "allow")

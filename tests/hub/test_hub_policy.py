@@ -11,6 +11,7 @@ import pytest
 
 from opsconsole.errors import ConfigError
 from opsconsole.hub import upkeep
+from opsconsole.hub.policy_file import PolicyFile
 from tests.support.hub import PATIENCE_SECONDS, RunningHub, running_hub
 
 FIRST = """
@@ -47,7 +48,9 @@ async def until(hold: Callable[[], Awaitable[Any]]) -> Any:
 
 
 def put(path: Path, text: str) -> None:
-    path.write_text(text)
+    """All of it at once: the hub may look at any moment."""
+    path.with_suffix(".new").write_text(text)
+    path.with_suffix(".new").replace(path)
 
 
 async def entries(hub: RunningHub, kind: str) -> list[dict[str, Any]]:
@@ -93,6 +96,27 @@ async def test_a_bad_change_keeps_the_old_policy_and_alarms_once(tmp_path: Path,
         info = await answers(hub, "/v1/info")
         assert (info["policy_hash"], [one["kind"] for one in info["alerts"]]) == (before, ["policy_rejected"])
         assert len(await entries(hub, "policy.rejected")) == 1
+
+
+@pytest.mark.parametrize("half", ["", FIRST.replace('"peek"', '"look"')], ids=["no policy", "another policy"])
+async def test_a_file_that_is_being_written_is_read_when_it_is_whole(
+    tmp_path: Path, policy: Path, monkeypatch: pytest.MonkeyPatch, half: str
+) -> None:
+    read = PolicyFile._bytes
+
+    def amid(file: PolicyFile, path: Path) -> bytes:
+        found = read(file, path)
+        if found.decode() == half:
+            put(path, SECOND)
+        return found
+
+    monkeypatch.setattr(PolicyFile, "_bytes", amid)
+    async with running_hub(tmp_path / "data", policy=policy) as hub:
+        put(policy, half)
+        changes = await until(lambda: _changes(hub, 2))
+        rejected = await entries(hub, "policy.rejected")
+        named = (await answers(hub, "/v1/info"))["policy"]
+    assert (len(changes), rejected, named) == (2, [], "second")
 
 
 async def test_the_alarm_ends_when_the_file_is_good_again(tmp_path: Path, policy: Path) -> None:

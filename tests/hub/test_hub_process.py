@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from opsconsole.errors import ConfigError
-from tests.support.hub import SERVE, RunningHub, free_port, hub_process, note, running_hub
+from tests.support.hub import PATIENCE_SECONDS, SERVE, RunningHub, held_port, hub_process, note, running_hub
 
 pytestmark = pytest.mark.process
 
@@ -83,7 +83,7 @@ def test_a_signal_ends_it_in_order(tmp_path: Path, number: int) -> None:
     with hub_process(tmp_path) as hub:
         assert hub.process is not None
         hub.process.send_signal(number)
-        assert hub.process.wait(10.0) == 0
+        assert hub.process.wait(PATIENCE_SECONDS) == 0
     assert not (tmp_path / "hub.json").exists()
 
 
@@ -101,7 +101,7 @@ def test_the_first_start_tells_how_to_connect(tmp_path: Path) -> None:
 
 
 async def test_the_address_file_is_private_and_true(tmp_path: Path) -> None:
-    with hub_process(tmp_path, port=free_port()) as hub:
+    with held_port() as port, hub_process(tmp_path, port=port) as hub:
         info = json.loads((tmp_path / "hub.json").read_text())
         assert hub.process is not None
         assert (info["url"], info["pid"]) == (hub.url, hub.process.pid)
@@ -182,7 +182,9 @@ async def test_with_a_certificate_everything_travels_encrypted(tmp_path: Path) -
     async with running_hub(tmp_path / "data", tls_cert=cert, tls_key=key) as hub:
         assert hub.url.startswith("https://")
         headers = {"Authorization": f"Bearer {hub.token()}"}
-        async with httpx.AsyncClient(base_url=hub.url, verify=trust, headers=headers) as client:
+        async with httpx.AsyncClient(
+            base_url=hub.url, verify=trust, headers=headers, timeout=PATIENCE_SECONDS
+        ) as client:
             assert (await client.get("/v1/info")).status_code == 200
         async with hub.socket("/v1/operator", hub.token(), ssl=trust) as console:
             await console.send(t="hello")
@@ -204,7 +206,8 @@ def test_the_logs_hold_no_token(tmp_path: Path) -> None:
         assert process.stdout is not None
         url = process.stdout.readline().split()[3].rstrip(",")
         token = (tmp_path / "operator.token").read_text().strip()
-        httpx.get(f"{url}/v1/info?token={token}", headers={"Authorization": f"Bearer {token}x"})
+        headers = {"Authorization": f"Bearer {token}x"}
+        httpx.get(f"{url}/v1/info?token={token}", headers=headers, timeout=PATIENCE_SECONDS)
         process.send_signal(signal.SIGTERM)
         said = process.stdout.read()
     assert token.rpartition("_")[2] not in said

@@ -12,7 +12,7 @@ import pytest
 from opsconsole.hub.desk.effects import HUB_GEN, Record, Store
 from opsconsole.hub.recorder import GATHERED_MAX, MISSING_RUNS_MAX, OFFERED_MAX, Recorder
 from opsconsole_storage import Batch, Conflict, DiskFull
-from tests.support.hub import eventually
+from tests.support.hub import PATIENCE_SECONDS, eventually
 
 
 class SlowStore:
@@ -152,7 +152,7 @@ async def test_a_disk_that_refuses_holds_nobody_back() -> None:
     told.recorder.store(batch(1), 0.0)
     await turn()
     store.published[0][1].set_exception(DiskFull("no space"))
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await told.recorder.relief()
 
 
@@ -248,7 +248,7 @@ async def test_it_is_idle_when_everything_is_durable() -> None:
     told.recorder.store(batch(1), 0.0)
     await turn()
     store.published[0][1].set_result(1)
-    async with asyncio.timeout(5.0):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await told.recorder.idle()
     assert told.heard == [(1, 1)]
 
@@ -321,7 +321,7 @@ async def test_whatever_the_disk_refuses_and_when_it_holds_what_came_first(seed:
         told.recorder.store(batch(token), 0.0)
         for _ in range(dice.randrange(3)):
             await asyncio.sleep(0)
-    async with asyncio.timeout(10.0):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         await told.recorder.idle()
     assert store.held == list(range(1, 201))
     assert [token for token, _ in told.heard] == list(range(1, 201))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from websockets.exceptions import ConnectionClosed
 
-from opsconsole.protocol.limits import FRAME_BYTES_MAX
-from tests.support.hub import RunningHub, mint, quick, running_hub, working
+from opsconsole.hub import outgoing, session
+from opsconsole.protocol.limits import FRAME_BYTES_MAX, SILENCE_BEATS_MAX
+from tests.support.hub import RunningHub, eventually, mint, quick, running_hub, working
 
 WRONG_FRAMES: list[tuple[str, int]] = [
     ("not json", 4500),
@@ -83,9 +84,34 @@ async def test_an_agent_may_not_give_commands(hub: RunningHub) -> None:
             assert (await client.get("/v1/commands/cmd_1")).status_code == 404
 
 
-async def test_both_sides_beat_and_silence_is_closed(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, limits=quick(beat_seconds=0.05)) as hub, hub.console() as console:
+class Clock:
+    """The time of a hub's connections: it stands still until the test lets it pass; they look at it by their timers."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+
+    def passes(self, seconds: float) -> None:
+        self.at += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    for module in (session, outgoing):
+        monkeypatch.setattr(module, "time", SimpleNamespace(monotonic=lambda: made.at))
+    return made
+
+
+BEAT_SECONDS = 0.05
+BEATS = quick(beat_seconds=BEAT_SECONDS)
+BEAT_DUE_SECONDS = 1.1 * BEAT_SECONDS
+
+
+async def test_both_sides_beat_and_silence_is_closed(tmp_path: Path, clock: Clock) -> None:
+    async with running_hub(tmp_path, limits=BEATS) as hub, hub.console() as console:
+        clock.passes(BEAT_DUE_SECONDS)
         assert (await console.next("beat"))["n"] == 1
+        clock.passes(SILENCE_BEATS_MAX * BEAT_SECONDS)
         assert (await console.closed())[0] == 4001
 
 
@@ -96,11 +122,15 @@ async def test_an_operator_is_shown_more_often_than_a_beat_is_owed_that_the_hub_
         assert [(await console.next("beat"))["n"] for _ in range(3)] == [1, 2, 3]
 
 
-async def test_a_peer_that_beats_stays(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, limits=quick(beat_seconds=0.3)) as hub, hub.console() as console:
+async def test_a_peer_that_beats_stays(tmp_path: Path, clock: Clock) -> None:
+    async with running_hub(tmp_path, limits=BEATS) as hub, hub.console() as console:
+        assert hub.service is not None
+        [peer] = hub.service.parts.sockets._sessions.values()
         for number in range(1, 6):
+            clock.passes(BEAT_DUE_SECONDS)
             assert (await console.next("beat"))["n"] == number
             await console.send(t="beat", n=number, now=0.0)
+            await eventually(lambda number=number: peer.frames_received == 1 + number)
 
 
 async def test_a_lost_agent_is_drawn_as_stale_and_a_leaving_one_as_detached(hub: RunningHub) -> None:
@@ -117,7 +147,8 @@ async def test_a_lost_agent_is_drawn_as_stale_and_a_leaving_one_as_detached(hub:
 
 
 async def test_a_console_that_floods_is_closed_and_may_come_back(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, limits=quick(operator_frames_per_second=10.0)) as hub, hub.console() as console:
+    limits = quick(operator_frames_per_second=0.01, burst_seconds=2_000.0)
+    async with running_hub(tmp_path, limits=limits) as hub, hub.console() as console:
         for _ in range(40):
             await console.send(t="beat")
         bye = await console.next("bye")
@@ -154,14 +185,14 @@ async def test_a_revoked_token_cuts_its_connections_at_once(hub: RunningHub) -> 
         assert (await other.follow("board"))["t"] == "snap"
 
 
+@pytest.mark.usefixtures("clock")
 async def test_a_token_that_expires_ends_its_connection(tmp_path: Path) -> None:
-    async with running_hub(tmp_path, limits=quick(beat_seconds=0.05)) as hub:
-        token = await mint(hub, "operator", ttl_seconds=0.3)
+    async with running_hub(tmp_path, limits=BEATS) as hub:
+        token = await mint(hub, "operator", ttl_seconds=60.0)
         async with hub.console(token["token"]) as console:
-            with suppress(ConnectionClosed):
-                while True:
-                    await console.next("beat")
-                    await console.send(t="beat")
+            assert hub.service is not None
+            inner = hub.service.parts.hub
+            inner.clock.not_before(inner.now() + 60.0)
             assert (await console.closed())[0] == 4004
 
 

@@ -111,7 +111,7 @@ async def test_a_kill_acts_although_nothing_can_be_written(trouble: Trouble) -> 
         await console.follow("board")
         trouble.free()
         async with trouble.hub.http() as client:
-            report = (await client.get("/v1/commands/cmd_1?wait=9")).json()
+            report = (await client.get("/v1/commands/cmd_1?wait=30")).json()
             assert report["runs"][0]["proof"] == "cooperative"
 
 

@@ -100,6 +100,13 @@ async def test_a_large_board_comes_in_parts(hub: RunningHub) -> None:
     assert {row["run"] for part in parts for row in part["rows"]} == {f"run_{count:04}" for count in range(200)}
 
 
+async def but_beats(console: ConsoleSocket) -> dict[str, Any]:
+    """The next frame that is more than a sign of life."""
+    while (frame := await console.receive())["t"] == "beat":
+        pass
+    return frame
+
+
 async def test_no_more_frames_than_the_window_go_unacknowledged(hub: RunningHub) -> None:
     async with hub.agent() as agent, hub.console() as silent, hub.console() as other:
         await other.follow("board")
@@ -108,10 +115,10 @@ async def test_no_more_frames_than_the_window_go_unacknowledged(hub: RunningHub)
         for _ in range(5):
             await agent.emit({"type": "state", "state": "idle"}, working())
             await other.update()
-        frames = [await silent.receive() for _ in range(WINDOW_FRAMES)]
+        frames = [await but_beats(silent) for _ in range(WINDOW_FRAMES)]
         await silent.send(t="beat")
         await silent.send(t="cmd", cmd="cmd_1", do="pause", run="nothing")
-        answer = await silent.receive()
+        answer = await but_beats(silent)
     assert ([frame["t"] for frame in frames], answer["t"]) == (["snap", "delta"], "res")
 
 

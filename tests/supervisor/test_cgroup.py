@@ -10,7 +10,7 @@ import pytest
 
 from opsconsole.supervisor import cgroup
 from opsconsole.supervisor.cgroup import Cgroup
-from tests.supervisor.trees import Bench, sleeper
+from tests.supervisor.trees import DEADLINE_SECONDS, Bench, sleeper
 
 pytestmark = pytest.mark.process
 
@@ -29,7 +29,7 @@ def test_its_processes_die_together(group: Cgroup, place: Bench) -> None:
     for member in members:
         Path(group.path, "cgroup.procs").write_text(str(member.pid))
     group.kill()
-    assert [member.wait(10) for member in members] == [-signal.SIGKILL] * 2
+    assert [member.wait(DEADLINE_SECONDS) for member in members] == [-signal.SIGKILL] * 2
 
 
 def test_an_empty_one_is_removed(group: Cgroup) -> None:

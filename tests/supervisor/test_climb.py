@@ -9,8 +9,11 @@ from opsconsole.supervisor.climb import Climb
 from opsconsole.supervisor.ladder import LadderSettings
 from opsconsole.supervisor.receipts import KillReceipt
 from opsconsole.supervisor.sweep import Stage, Swept
+from tests.supervisor.test_sweep import process
 
 PATIENT = LadderSettings(cooperative_ms=60_000, term_ms=60_000)
+HURRY_SECONDS = 30.0
+"""Less than a patient ladder waits."""
 HASTY = LadderSettings(cooperative_ms=1, term_ms=1)
 STAGES = (
     Stage(name="freeze", ms=1, outcome="3 processes"),
@@ -98,7 +101,7 @@ async def test_a_hurry_skips_what_is_left_of_the_waiting() -> None:
     running = asyncio.create_task(climb.run())
     await tree.termed.wait()
     climb.hurry()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HURRY_SECONDS):
         assert outline(await running) == ("process", [("term", "hurried"), *STRUCK])
 
 
@@ -109,7 +112,7 @@ async def test_a_freeze_during_the_ladder_leads_to_the_strike() -> None:
     await tree.termed.wait()
     tree.frozen = True
     climb.look()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HURRY_SECONDS):
         assert outline(await running) == ("process", [("term", "frozen"), *STRUCK])
 
 
@@ -120,7 +123,7 @@ async def test_what_fell_with_a_lost_reaper_is_told_by_the_strike() -> None:
     await tree.termed.wait()
     tree.lost = tree.empty = True
     climb.look()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(HURRY_SECONDS):
         assert outline(await running) == ("process", [("term", "reaper lost"), *STRUCK])
 
 
@@ -132,3 +135,27 @@ async def test_survivors_leave_the_kill_without_proof() -> None:
 async def test_an_agent_that_agrees_and_stays_is_terminated() -> None:
     receipt = await Climb(Tree(), HASTY, cooperative=agree).run()
     assert receipt.steps[0].outcome == "answered, still running"
+
+
+async def test_an_agent_is_asked_no_longer_once_its_time_is_over() -> None:
+    given_up = asyncio.Event()
+
+    async def hang() -> bool:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+        return True
+
+    await Climb(Tree(), HASTY, cooperative=hang).run()
+    async with asyncio.timeout(5):
+        await given_up.wait()
+
+
+async def test_a_receipt_names_the_dead_and_the_survivors() -> None:
+    class Hardy(Tree):
+        async def strike(self) -> Swept:
+            return Swept(stages=STAGES, killed=(process(1, 0),), survivors=(process(2, 1),), empty=False)
+
+    receipt = await Climb(Hardy(), HASTY, now=True).run()
+    assert (receipt.killed, receipt.survivors) == ((process(1, 0),), (process(2, 1),))

@@ -6,7 +6,10 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
-from opsconsole.supervisor.custody import AdoptedTree, LostTree
+import pytest
+
+from opsconsole.supervisor import custody
+from opsconsole.supervisor.custody import AdoptedTree, LostTree, OwnTree, TrackedTree
 from opsconsole.supervisor.processes import Identity, ProcessInfo
 from opsconsole.supervisor.tree import census, descendants, settled_children
 from tests.supervisor.test_sweep import process
@@ -130,3 +133,71 @@ def test_a_list_of_children_counts_when_it_is_the_same_twice() -> None:
 
     assert settled_children(Changing({}, lists=[[1, 3], [2, 3], [2, 3]]), OURS) == [2, 3]
     assert settled_children(Changing({}, lists=[[pid] for pid in range(20)]), OURS) is None
+
+
+@dataclass
+class Group:
+    """A cgroup with these members."""
+
+    pids: list[int]
+
+    def members(self) -> list[int]:
+        return self.pids
+
+
+def test_what_lives_in_the_cgroup_denies_the_proof_wherever_it_hangs() -> None:
+    tree = adopted(table(process(ORPHAN, 1)))
+    tree.cgroup = Group([ORPHAN])  # type: ignore[assignment]
+    assert (tree.reap(), tree.roots()) == (False, [ORPHAN])
+    tree.cgroup = Group([])  # type: ignore[assignment]
+    assert tree.reap() is True
+
+
+def test_what_lives_in_the_cgroup_belongs_to_a_reapers_tree_too() -> None:
+    tree = OwnTree(table(process(ORPHAN, 1), process(MAIN, OURS)), wait=lambda seconds: False)
+    tree.cgroup = Group([ORPHAN])  # type: ignore[assignment]
+    assert tree.roots() == [ORPHAN, MAIN]
+
+
+def test_without_a_subreaper_a_process_that_is_just_becoming_another_program_is_not_missed() -> None:
+    @dataclass
+    class Becoming(Table):
+        looks: int = 0
+
+        def carries(self, pid: int, token: str) -> bool:
+            self.looks += 1
+            return self.looks > 1
+
+    processes = Becoming({ORPHAN: process(ORPHAN, 1)})
+    tree = LostTree(processes, reaper=Identity(REAPER, REAPER), main=Identity(MAIN, MAIN), others=frozenset, token="t")
+    assert tree.reap() is False
+
+
+def tracked(processes: Table, monkeypatch: pytest.MonkeyPatch) -> TrackedTree:
+    """The tree of a process that has no child of its own to collect."""
+
+    def no_child(*_: int) -> None:
+        raise ChildProcessError
+
+    monkeypatch.setattr(custody.os, "wait4", no_child)
+    return TrackedTree(processes, wait=lambda seconds: False, token="t")
+
+
+def test_without_a_subreaper_no_child_left_is_no_proof(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = table(process(ORPHAN, 1), token_of={ORPHAN: "t"})
+    tree = tracked(processes, monkeypatch)
+    assert tree.reap() is False
+    processes.live = {}
+    assert tree.reap() is True
+
+
+def test_without_a_subreaper_a_process_that_has_left_is_remembered_until_its_pid_names_another(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    processes = table(process(ORPHAN, OURS))
+    tree = tracked(processes, monkeypatch)
+    tree.watch()
+    processes.live[ORPHAN] = replace(processes.live[ORPHAN], parent=1)
+    assert tree.roots() == [ORPHAN]
+    processes.live[ORPHAN] = replace(processes.live[ORPHAN], start=1.0)
+    assert tree.roots() == []

@@ -9,12 +9,13 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
 
-from tests.supervisor.trees import PYTHON, SLEEP, Bench, until
+from opsconsole.supervisor.linux import LinuxProcesses
+from tests.supervisor.trees import DEADLINE_SECONDS, PYTHON, SLEEP, Bench, until
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform == "win32", reason="no terminals of this kind")]
 
@@ -48,8 +49,9 @@ def command(place: Bench, *argv: str) -> list[str]:
 
 
 @contextmanager
-def running(place: Bench, code: str, **more: object) -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen(command(place, *PYTHON, code), env=place.env, **more) as process:  # type: ignore[call-overload]
+def running(place: Bench, code: str, *, under: Sequence[str] = (), **more: object) -> Iterator[subprocess.Popen[bytes]]:
+    argv = [*under, *command(place, *PYTHON, code)]
+    with subprocess.Popen(argv, env=place.env, **more) as process:  # type: ignore[call-overload]
         try:
             yield process
         finally:
@@ -107,7 +109,7 @@ def test_all_output_arrives_however_slow_its_reader_is(place: Bench) -> None:
         size = 0
         while data := process.stdout.read1(4096):  # type: ignore[attr-defined]
             size += len(data)
-        assert (size, process.wait(20)) == (5_000_001, 0)
+        assert (size, process.wait(DEADLINE_SECONDS)) == (5_000_001, 0)
 
 
 def test_a_reader_that_left_ends_the_command_as_it_would_directly(place: Bench) -> None:
@@ -116,7 +118,7 @@ def test_a_reader_that_left_ends_the_command_as_it_would_directly(place: Bench) 
         assert process.stdout is not None
         process.stdout.readline()
         process.stdout.close()
-        assert process.wait(20) == 128 + signal.SIGPIPE
+        assert process.wait(DEADLINE_SECONDS) == 128 + signal.SIGPIPE
 
 
 def test_a_missing_command_gives_the_shells_status(place: Bench) -> None:
@@ -131,7 +133,7 @@ def test_signals_are_forwarded(place: Bench, number: signal.Signals) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"up\n"
         process.send_signal(number)
-        assert process.wait(20) == number + 50
+        assert process.wait(DEADLINE_SECONDS) == number + 50
 
 
 async def test_a_command_in_a_terminal_sees_a_terminal_of_the_same_size(place: Bench, screen: Screen) -> None:
@@ -140,7 +142,7 @@ async def test_a_command_in_a_terminal_sees_a_terminal_of_the_same_size(place: B
     )
     with running(place, code, **screen.streams) as process:
         await until(lambda: screen.shows(b"[True, True, True] os.terminal_size(columns=99, lines=33) True\r\n"))
-        assert process.wait(20) == 0
+        assert process.wait(DEADLINE_SECONDS) == 0
 
 
 async def test_ctrl_c_reaches_the_command(place: Bench, screen: Screen) -> None:
@@ -148,7 +150,7 @@ async def test_ctrl_c_reaches_the_command(place: Bench, screen: Screen) -> None:
         await until(lambda: screen.shows(b"up\r\n"))
         screen.type(b"\x03")
         await until(lambda: screen.shows(b"interrupted\r\n"))
-        assert process.wait(20) == 5
+        assert process.wait(DEADLINE_SECONDS) == 5
 
 
 async def test_what_is_typed_reaches_the_command_and_is_echoed_once(place: Bench, screen: Screen) -> None:
@@ -156,7 +158,7 @@ async def test_what_is_typed_reaches_the_command_and_is_echoed_once(place: Bench
         await until(lambda: screen.shows(b"up\r\n"))
         screen.type(b"word\r")
         await until(lambda: screen.shows(b"WORD\r\n"))
-        assert (process.wait(20), screen.shown) == (0, b"up\r\nword\r\nWORD\r\n")
+        assert (process.wait(DEADLINE_SECONDS), screen.shown) == (0, b"up\r\nword\r\nWORD\r\n")
 
 
 async def test_a_resized_terminal_is_passed_on(place: Bench, screen: Screen) -> None:
@@ -174,7 +176,7 @@ async def test_ctrl_z_leaves_the_supervisor_reachable(place: Bench, screen: Scre
         await until(lambda: screen.shows(b"up\r\n"))
         screen.type(b"\x1a\x03")
         await until(lambda: screen.shows(b"interrupted\r\n"))
-        assert process.wait(20) == 5
+        assert process.wait(DEADLINE_SECONDS) == 5
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
@@ -184,7 +186,20 @@ async def test_the_terminal_is_given_back(place: Bench, screen: Screen, number: 
         await until(lambda: screen.shows(b"up\r\n"))
         await until(lambda: termios.tcgetattr(screen.slave) != before)
         process.send_signal(number)
-        process.wait(20)
+        process.wait(DEADLINE_SECONDS)
+        await until(lambda: termios.tcgetattr(screen.slave) == before)
+
+
+async def test_the_terminal_is_given_back_to_the_shell_of_a_supervisor_that_is_killed(
+    place: Bench, screen: Screen
+) -> None:
+    before = termios.tcgetattr(screen.slave)
+    stays = ("sh", "-c", '"$@"; read line', "sh")  # so the terminal is not hung up
+    with running(place, f"print('up', flush=True); {SLEEP}", under=stays, **screen.streams) as process:
+        await until(lambda: screen.shows(b"up\r\n"))
+        await until(lambda: termios.tcgetattr(screen.slave) != before)
+        (supervisor,) = LinuxProcesses().children(process.pid)
+        os.kill(supervisor, signal.SIGKILL)
         await until(lambda: termios.tcgetattr(screen.slave) == before)
 
 
@@ -194,4 +209,4 @@ async def test_a_redirected_stream_is_no_terminal_while_the_other_is(place: Benc
     with running(place, code, **streams) as process:
         assert process.stdout is not None
         assert process.stdout.read() == b"[True, False, True]\n"
-        assert process.wait(20) == 0
+        assert process.wait(DEADLINE_SECONDS) == 0

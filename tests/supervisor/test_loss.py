@@ -16,13 +16,15 @@ from typing import Any
 import pytest
 
 from opsconsole.errors import CannotStart
-from opsconsole.supervisor import kernel
+from opsconsole.supervisor import kernel, sweep
 from opsconsole.supervisor import process as process_module
 from opsconsole.supervisor.ladder import LadderSettings
 from opsconsole.supervisor.linux import LinuxProcesses
 from opsconsole.supervisor.process import SupervisedProcess
+from opsconsole.supervisor.sweep import Swept
 from tests.supervisor.conftest import Start
 from tests.supervisor.trees import (
+    DEADLINE_SECONDS,
     PYTHON,
     SLEEP,
     STUBBORN,
@@ -40,6 +42,7 @@ SUPERVISE = """
 import asyncio, sys
 from pathlib import Path
 from opsconsole.supervisor.process import SupervisedProcess
+from opsconsole.supervisor.sweep import Swept
 
 async def main():
     process = await SupervisedProcess.start(sys.argv[2:], receipt_path=Path(sys.argv[1]))
@@ -49,10 +52,19 @@ asyncio.run(main())
 """
 
 
+HOLDS_THE_CHANNEL = """
+    import os, time
+    if os.fork() == 0:
+        time.sleep(600)
+"""
+"""What a supervisor does besides: the process that it forks keeps its end of the channel open."""
+
+
 @contextmanager
-def supervisor(place: Bench, code: str) -> Iterator[subprocess.Popen[bytes]]:
+def supervisor(place: Bench, code: str, besides: str = "") -> Iterator[subprocess.Popen[bytes]]:
     """Starts a supervisor of its own process for this code."""
-    command = [sys.executable, "-c", SUPERVISE, str(place.receipt), *PYTHON, code]
+    supervise = SUPERVISE.replace("    await process.wait()", besides + "    await process.wait()")
+    command = [sys.executable, "-c", supervise, str(place.receipt), *PYTHON, code]
     with subprocess.Popen(command, env=place.env, stdout=subprocess.PIPE) as process:
         try:
             yield process
@@ -103,6 +115,14 @@ async def test_a_supervisor_stopped_while_it_is_killed_is_a_lost_one(place: Benc
         await until(lambda: place.marked() == [])
 
 
+async def test_a_killed_supervisor_is_lost_though_another_process_holds_its_channel_open(place: Bench) -> None:
+    with supervisor(place, STUBBORN, HOLDS_THE_CHANNEL) as process:
+        await until(lambda: len(place.marked()) == 4)  # itself, its fork, the reaper and the command
+        process.kill()
+        await until(lambda: len(place.marked()) == 1)
+        os.kill(place.marked()[0], signal.SIGKILL)
+
+
 async def test_kill_9_of_the_reaper_leaves_no_process(start: Start, place: Bench) -> None:
     process = await start(THREE_LEVELS)
     await grown(process, THREE_LEVELS_COUNT)
@@ -110,6 +130,16 @@ async def test_kill_9_of_the_reaper_leaves_no_process(start: Start, place: Bench
     done = await process.wait()
     assert (done.reaper_lost, done.empty, done.signal) == (True, True, "SIGKILL")
     assert place.marked() == []
+
+
+async def test_a_command_dies_with_its_reaper_though_its_supervisor_can_do_nothing(place: Bench) -> None:
+    with supervisor(place, STUBBORN) as process:
+        assert is_up(process)
+        process.send_signal(signal.SIGSTOP)
+        await until(lambda: is_stopped(process.pid))
+        (reaper,) = set(place.marked()) - set(place.leftovers())
+        os.kill(reaper, signal.SIGKILL)
+        await until(lambda: place.leftovers() == [process.pid])
 
 
 SHEDS = f"import os, sys; os.execve(sys.executable, [sys.executable, '-I', '-S', '-c', {SLEEP!r}, 'bare'], {{}})"
@@ -164,6 +194,18 @@ async def test_a_start_that_is_given_up_leaves_nothing(place: Bench, monkeypatch
     with pytest.raises(CannotStart, match="its reaper is silent"):
         await SupervisedProcess.start([*PYTHON, THREE_LEVELS], env=place.env, receipt_path=place.receipt)
     assert place.marked() == []
+
+
+async def test_what_could_not_be_proven_dead_when_its_reaper_was_lost_is_struck_again_by_the_next_kill(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await start(STUBBORN)
+    strike = sweep.kill
+    monkeypatch.setattr(sweep, "kill", lambda *_, **__: Swept(stages=(), killed=(), survivors=(), empty=False))
+    os.kill(await reaper_of(process), signal.SIGKILL)
+    assert (await process.wait()).empty is False
+    monkeypatch.setattr(sweep, "kill", strike)
+    assert (await process.kill(now=True)).proof == "process"
 
 
 async def test_a_lost_reapers_cgroup_is_removed(start: Start) -> None:
@@ -222,6 +264,6 @@ async def test_without_a_subreaper_the_tree_is_tracked(start: Start, place: Benc
     )
     process = await start(THREE_LEVELS, capabilities=tracked)
     await grown(process, THREE_LEVELS_COUNT)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_SECONDS):
         receipt = await process.kill(now=True)
     assert (receipt.proof, len(receipt.killed), place.leftovers()) == ("process", THREE_LEVELS_COUNT, [])

@@ -15,6 +15,7 @@ from opsconsole.supervisor import kernel
 from opsconsole.supervisor.ladder import LadderSettings
 from opsconsole.supervisor.process import SupervisedProcess
 from opsconsole.supervisor.receipts import KillReceipt
+from opsconsole.supervisor.sweep import Swept
 from tests.supervisor.conftest import Start
 from tests.supervisor.trees import (
     FIRST_THREAD_ENDED,
@@ -209,6 +210,19 @@ async def test_a_second_kill_now_is_not_swallowed(start: Start) -> None:
     async with asyncio.timeout(30):  # less than the first kill's patience
         receipt = await process.kill(now=True)
         assert (receipt, receipt.proof) == (await patient, "process")
+
+
+async def test_a_kill_after_one_that_proved_nothing_strikes_again(start: Start) -> None:
+    process = await start(STUBBORN)
+    strike = process.strike
+
+    async def miss() -> Swept:
+        return Swept(stages=(), killed=(), survivors=(), empty=False)
+
+    process.strike = miss  # type: ignore[method-assign]
+    first = await process.kill(now=True)
+    process.strike = strike  # type: ignore[method-assign]
+    assert (first.proof, (await process.kill(now=True)).proof) == ("none", "process")
 
 
 async def test_a_kill_whose_caller_gave_up_goes_on(start: Start, place: Bench) -> None:

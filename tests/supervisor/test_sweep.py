@@ -6,6 +6,8 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+import pytest
+
 from opsconsole.supervisor import sweep
 from opsconsole.supervisor.processes import Identity, ProcessInfo
 
@@ -126,3 +128,80 @@ def test_a_freeze_names_what_it_could_not_stop() -> None:
 def test_termination_reaches_every_process() -> None:
     kept = keeper(process(1, 0), process(2, 1), process(3, 2))
     assert (sweep.terminate(kept), kept.table.sent) == (3, [(pid, signal.SIGTERM) for pid in (1, 2, 3)])
+
+
+def test_what_was_dead_before_the_kill_is_not_said_to_have_been_killed() -> None:
+    @dataclass
+    class Late(Keeper):
+        """Collects at its first look what died earlier."""
+
+        unseen: list[ProcessInfo] = field(default_factory=lambda: [process(9, 0)])
+
+        def reap(self) -> bool:
+            self.felled, self.unseen = self.unseen, []
+            return super().reap()
+
+    swept = sweep.kill(Late(Table({1: process(1, 0)})), verify_seconds=1)
+    assert [info.pid for info in swept.killed] == [1]
+
+
+def test_what_falls_with_its_cgroup_falls_before_the_first_is_signalled() -> None:
+    @dataclass
+    class Grouped(Keeper):
+        def strike(self) -> None:
+            self.table.sent.append((0, signal.SIGKILL))
+
+    kept = Grouped(Table({1: process(1, 0)}))
+    sweep.kill(kept, verify_seconds=1)
+    assert kept.table.sent == [(1, signal.SIGSTOP), (0, signal.SIGKILL), (1, signal.SIGKILL)]
+
+
+@pytest.mark.parametrize("is_collected", [True, False])
+def test_a_child_of_one_that_dies_while_it_is_looked_at_is_stopped_too(is_collected: bool) -> None:
+    @dataclass
+    class Dying(Table):
+        """The second process dies as it is looked at, and its child moves to the top."""
+
+        def look(self, pid: int) -> ProcessInfo | None:
+            if pid == 2 and self.live[3].parent == 2:
+                self.live[3] = replace(self.live[3], parent=0)
+                self.live[2] = replace(self.live[2], state="Z")
+                if is_collected:
+                    del self.live[2]
+            return super().look(pid)
+
+    kept = Keeper(Dying({1: process(1, 0), 2: process(2, 1), 3: process(3, 2)}))
+    assert [info.pid for info in sweep.freeze(kept).held] == [1, 3]
+
+
+def test_what_joins_the_cgroup_during_the_kill_falls_with_it_again() -> None:
+    @dataclass
+    class Grouped(Keeper):
+        """A process of another user's joins the group just after it was struck."""
+
+        strikes: int = 0
+
+        def strike(self) -> None:
+            self.strikes += 1
+            if self.strikes == 1:
+                self.table.live[2] = process(2, 0)
+            else:
+                self.table.live.pop(2, None)
+
+    kept = Grouped(Table({1: process(1, 0)}, untouchable=frozenset({2})))
+    assert sweep.kill(kept, verify_seconds=5).empty is True
+
+
+def test_all_that_fell_is_told_though_it_fell_at_different_times() -> None:
+    @dataclass
+    class Slow(Keeper):
+        """Collects one dead process at a look, first nothing."""
+
+        unseen: list[int] = field(default_factory=lambda: [9, 8])
+
+        def reap(self) -> bool:
+            self.felled = [process(self.unseen.pop(), 0)] if self.unseen and not self.table.live else []
+            return not self.table.live and not self.felled
+
+    swept = sweep.kill(Slow(Table({1: process(1, 0)})), verify_seconds=5)
+    assert (swept.empty, [info.pid for info in swept.killed]) == (True, [8, 9, 1])

@@ -16,7 +16,7 @@ from opsconsole.supervisor.linux import LinuxProcesses
 from opsconsole.supervisor.polled import PsutilProcesses
 from opsconsole.supervisor.processes import MARKER, Identity, Processes
 from opsconsole.supervisor.tree import descendants
-from tests.supervisor.trees import PYTHON, SLEEP, Bench
+from tests.supervisor.trees import DEADLINE_SECONDS, PYTHON, SLEEP, Bench, begun
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")]
 
@@ -30,6 +30,7 @@ def table(request: pytest.FixtureRequest) -> Processes:
 @pytest.fixture
 def sleeper(place: Bench) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen([*PYTHON, SLEEP], env={**place.env, MARKER: "outer:inner"})
+    begun(process.pid)
     yield process
     process.kill()
     process.wait()
@@ -39,7 +40,7 @@ def test_a_process_is_signalled_by_its_identity(table: Processes, sleeper: subpr
     info = table.look(sleeper.pid)
     assert info is not None
     assert table.send(info.identity, signal.SIGTERM)
-    assert sleeper.wait(10) == -signal.SIGTERM
+    assert sleeper.wait(DEADLINE_SECONDS) == -signal.SIGTERM
 
 
 def test_a_reused_pid_is_not_signalled(table: Processes, sleeper: subprocess.Popen[bytes]) -> None:
@@ -94,6 +95,7 @@ def test_a_hostile_process_name_is_read_whole(place: Bench, tmp_path: Path) -> N
     program = tmp_path / "a) S 1 (b"
     shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
     with subprocess.Popen([program, "600"], env=place.env) as process:
+        begun(process.pid)
         info = LinuxProcesses().look(process.pid)
         process.kill()
     assert info is not None

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from opsconsole.supervisor.process import SupervisedProcess
 
 MARK = "OPSCONSOLE_TEST_MARK"
 DEADLINE_SECONDS = 60.0
+GOING_SECONDS = 20.0
+"""How long what is dying may take to be gone, on a machine that does much else."""
 LOOK_SECONDS = 0.005
 
 PYTHON = (sys.executable, "-I", "-S", "-c")
@@ -116,13 +118,21 @@ def bench(directory: Path) -> Iterator[Bench]:
     """Gives a marked bench; kills and reports what a test left alive."""
     made = Bench(directory, secrets.token_hex(8))
     yield made
-    until = time.monotonic() + 2
-    while made.marked() and time.monotonic() < until:
+    deadline = time.monotonic() + GOING_SECONDS
+    while (left := made.marked()) and time.monotonic() < deadline:
         time.sleep(LOOK_SECONDS)
-    left = made.marked()
     for pid in left:
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     assert left == []
+
+
+def begun(pid: int) -> None:
+    """Waits until a process just started shows its environment: the kernel shows it last, after the start is told."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while not _proc(pid, "environ"):
+        assert time.monotonic() < deadline, f"{pid} shows no environment"
+        time.sleep(LOOK_SECONDS)
 
 
 def sleeper(place: Bench, *, new_session: bool = False) -> subprocess.Popen[bytes]:

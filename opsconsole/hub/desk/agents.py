@@ -22,10 +22,10 @@ from opsconsole.hub.desk import (
 )
 from opsconsole.hub.desk.effects import Changed, Effects, Send, Store
 from opsconsole.hub.desk.effects import Close as CloseConnection
-from opsconsole.hub.desk.first_look import may_need_masking
 from opsconsole.hub.desk.principal import Principal
 from opsconsole.hub.desk.state import Point, Run
 from opsconsole.hub.desk.world import Session, World, merged
+from opsconsole.policy.redaction import may_hold_secret
 from opsconsole.protocol.coding import spliced_events
 from opsconsole.protocol.events import Event, RunEvent
 from opsconsole.protocol.frames import (
@@ -197,7 +197,7 @@ def _store(world: World, run: Run, point: Point, first: int, last: int, body: by
 
 def _body(world: World, frame: EventFrame, fresh: Sequence[Event], data: bytes) -> bytes:
     body = spliced_events(data, frame, left_out=len(frame.events) - len(fresh))
-    return records.masked_body(body, world.mask) if may_need_masking(body) else body
+    return records.masked_body(body, world.mask) if may_hold_secret(body) else body
 
 
 def _may_start(world: World, session: Session, frame: EventFrame) -> str | None:

@@ -84,7 +84,7 @@ def new_run(world: World, run_id: str, principal: Principal, now: float) -> Run:
 def _fold_run(world: World, run: Run, point: Point, event: RunEvent, now: float) -> Effects:
     knows = may_name(run, point.name)
     if knows:
-        _name(run, point, event)
+        _name(world, run, point, event)
     run.restored_from = event.restored_from or run.restored_from
     if event.caps is not None:
         point.caps = believed_caps(point, event.caps)
@@ -110,13 +110,13 @@ def _lease(promised: OnHubLost) -> float | None:
     return seconds if promised.run == "stop" and seconds is not None and 0 < seconds <= LEASE_SECONDS_MAX else None
 
 
-def _name(run: Run, point: Point, event: RunEvent) -> None:
+def _name(world: World, run: Run, point: Point, event: RunEvent) -> None:
     """What the run is called. What a gateway guessed is dropped whole when somebody knows."""
     was_guessed = run.named_by == GATEWAY and point.name != GATEWAY
     run.named_by = point.name
     run.framework = safe_line(event.framework, limit=100) if event.framework else run.framework
     run.agent = safe_line(event.agent, limit=200)
-    run.name = safe_line(event.name, limit=500) if event.name is not None else run.name
+    run.name = world.shown(event.name, 500) if event.name is not None else run.name
     if event.labels or was_guessed:
         run.labels = {safe_line(k, limit=100): safe_line(v, limit=200) for k, v in (event.labels or {}).items()}
 

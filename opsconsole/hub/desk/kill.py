@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal, cast
 
-from opsconsole.domain.command import CommandStatus, Do
+from opsconsole.domain.command import Do
 from opsconsole.domain.ids import joined_id
 from opsconsole.domain.proof import Proof, best
 from opsconsole.domain.run import Author, RunState
@@ -28,6 +28,7 @@ MS_MAX = 86_400_000.0
 """A day: no step of a kill takes longer, and what claims to, or is no number, counts as 0."""
 LEASE_MARGIN = 1.1
 """Clocks run apart: a lease counts as proof only after it, and a beat, have run out by a tenth more."""
+UNPROVEN = "KILL UNCONFIRMED: nothing proves that it is dead"
 
 
 def targets(world: World, command: Command) -> tuple[list[Run], list[str]]:
@@ -137,10 +138,9 @@ def on_result(world: World, run: Run, point: Point, res: Res, now: float) -> Eff
     kill.answered.add(point.name)
     proof = _claimed(run, point, res)
     kill.proof = best(kill.proof, proof)
-    if proof is Proof.NONE and res.proof is not None and "kill_process" in point.caps and kill.status != "dead":
-        kill.status = "unconfirmed"
-        world.alert(run, "kill", "the supervisor could not prove the process tree empty", "critical", now)
     effects = _died_with(world, run, point, res, now) if proof is Proof.PROCESS else []
+    if proof is Proof.NONE and res.proof is not None and "kill_process" in point.caps and kill.status != "dead":
+        effects += _say_unconfirmed(world, run, "the supervisor could not prove the process tree empty", now)
     return effects + settle_if_dead(world, run, now)
 
 
@@ -186,6 +186,11 @@ def proven(run: Run) -> Proof:
     return proof
 
 
+def counted(run: Run) -> Proof:
+    """The proof that may be told of a kill: what has closed it; until then what would, whatever an agent claims."""
+    return run.kill.proof if run.kill is not None and run.kill.status == "dead" else proven(run)
+
+
 def outlived(run: Run) -> bool:
     """Whether processes of an ended run may live on: the agent said that it ended, their supervisor did not."""
     return (
@@ -201,16 +206,34 @@ def settle_if_dead(world: World, run: Run, now: float) -> Effects:
     proof = proven(run)
     if kill is None or proof is Proof.NONE or kill.status == "dead":
         return world.changed_run(run) if kill else []
-    kill.proof, kill.status = proof, "dead"
     kill.total_ms = round((now - kill.sent_at) * 1000, 3)
+    note_dead(world, run, kill, proof, now)
+    return _settle_receipts(world, run, now)
+
+
+def note_dead(world: World, run: Run, kill: Kill, proof: Proof, now: float) -> None:
+    """The kill is done: what the row says of it."""
+    kill.proof, kill.status = proof, "dead"
     run.alerts = [alert for alert in run.alerts if alert.kind != "kill"]
     run.proof = best(run.proof, proof)
-    effects: Effects = []
     if not run.ended:
         world.move(run, RunState.KILLED, Author.HUB, now)
         run.reason = f"killed by {kill.by}" + (f": {kill.reason}" if kill.reason else "")
-        effects += questions.cancel_all(world, run, "the run is killed", now)
-    return effects + _settle_receipts(world, run, CommandStatus.APPLIED, now)
+
+
+def note_unconfirmed(world: World, run: Run, kill: Kill, why: str, now: float) -> None:
+    """The kill has no proof: what the row says of it, until there is some."""
+    kill.status = "unconfirmed"
+    world.alert(run, "kill", why, "critical", now)
+
+
+def _say_unconfirmed(world: World, run: Run, why: str, now: float) -> Effects:
+    """Loudly, and once on record."""
+    kill = run.kill
+    if kill is None or kill.status == "unconfirmed":
+        return []
+    note_unconfirmed(world, run, kill, why, now)
+    return _settle_receipts(world, run, now)
 
 
 def after_end(world: World, run: Run, now: float) -> Effects:
@@ -239,11 +262,7 @@ def due(world: World, run_id: str, now: float) -> Effects:
         return []
     if lease is not None:
         world.at(lease, "kill", run.id)
-    if run.kill.status == "unconfirmed":
-        return []
-    run.kill.status = "unconfirmed"
-    world.alert(run, "kill", "KILL UNCONFIRMED: nothing proves that it is dead", "critical", now)
-    return _settle_receipts(world, run, CommandStatus.UNCONFIRMED, now)
+    return _say_unconfirmed(world, run, UNPROVEN, now)
 
 
 def _lease_over_at(world: World, run: Run) -> float | None:
@@ -262,7 +281,7 @@ def _lease_over_at(world: World, run: Run) -> float | None:
     return over or None
 
 
-def _settle_receipts(world: World, run: Run, status: CommandStatus, now: float) -> Effects:
+def _settle_receipts(world: World, run: Run, now: float) -> Effects:
     kill = run.kill
     if kill is None:
         return []
@@ -277,12 +296,12 @@ def _settle_receipts(world: World, run: Run, status: CommandStatus, now: float) 
         "command": kill.command,
         "status": kill.status,
         "state": str(run.state),
-        "proof": str(kill.proof),
+        "proof": str(counted(run)),
         "points": [{"name": name, "ms": round(ms, 3), "outcome": outcome} for name, ms, outcome in kill.lines],
         "total_ms": kill.total_ms,
     }
     body = world.entry("kill.outcome", HUB, now, details)
-    noted = world.note_command(run, kill.command, Do.KILL, kill.by, f"{kill.status} ({kill.proof})", now)
+    noted = world.note_command(run, kill.command, Do.KILL, kill.by, f"{kill.status} ({counted(run)})", now)
     return world.record_act(f"run/{run.id}", body) + noted + world.changed_run(run)
 
 
@@ -293,7 +312,7 @@ def _line(run: Run) -> dict[str, Any]:
     return {
         "run": run.id,
         "status": kill.status,
-        "proof": str(kill.proof),
+        "proof": str(counted(run)),
         "points": [{"name": name, "ms": round(ms, 3), "outcome": outcome} for name, ms, outcome in kill.lines],
         "total_ms": kill.total_ms,
     }

@@ -35,7 +35,7 @@ def attach(world: World, session: Session, item: HelloRun, now: float) -> Effect
             session.waiting[run.id] = item
             return []
         return [Send(conn=session.conn, frame=Err(code="forbidden", message="this run is another's", ref=run.id))]
-    turned_away = supervision.turn_away(world, run, point, session, now)
+    turned_away = supervision.turn_away(world, run, point, session, item.gen, now)
     if turned_away is not None:
         session.runs.pop(run.id, None)
         return turned_away

@@ -5,14 +5,12 @@ from __future__ import annotations
 from opsconsole.domain.approval import ALLOWS, ApprovalStatus, Delivery
 from opsconsole.domain.command import Do
 from opsconsole.domain.ids import verdict_id
-from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import CallKind, CallStatus, Outcome
 from opsconsole.hub.desk.effects import Effects
 from opsconsole.hub.desk.questions import on_delivery, withdrawn
 from opsconsole.hub.desk.state import Approval, Call, Owed, Run
 from opsconsole.hub.desk.verdicts import call_details
 from opsconsole.hub.desk.world import World
-from opsconsole.policy.redaction import redact
 from opsconsole.protocol.events import Event, ToolEvent
 from opsconsole.protocol.frames import PointCommand
 from opsconsole.protocol.quick import TOOL_EVENTS
@@ -28,7 +26,7 @@ def after_call(world: World, run: Run, call: Call, event: ToolEvent, now: float)
         return []
     if approval.status is ApprovalStatus.PENDING:
         return [] if world.replaying else withdrawn(world, run, call, now)
-    result = redact(safe_line(event.error or event.result or "", limit=RESULT_CHARS_MAX), world.mask)[0]
+    result = world.shown(event.error or event.result or "", RESULT_CHARS_MAX)
     noted = note_result(world, run, approval, call.status, result)
     details = call_details(run, call) | {
         "approval": approval.id,

@@ -352,14 +352,15 @@ def _replay_kill_outcome(world: World, entry: dict[str, Any], seq: int, at: floa
     if run is None or run.kill is None or run.kill.status == "dead" or seq <= run.audit_seq:
         return
     run.kill.lines = [(one["name"], one["ms"], one["outcome"]) for one in entry["points"]]
-    run.kill.status, run.kill.proof, run.kill.total_ms = entry["status"], Proof(entry["proof"]), entry["total_ms"]
+    run.kill.total_ms = entry["total_ms"]
+    if entry["status"] == "dead":
+        kill.note_dead(world, run, run.kill, Proof(entry["proof"]), at)
+    else:
+        run.kill.proof = Proof(entry["proof"])
+        kill.note_unconfirmed(world, run, run.kill, kill.UNPROVEN, at)
     receipt = world.receipts.get(entry["command"])
     if receipt:
         receipt.runs[run.id] = {one: entry[one] for one in ("run", "status", "proof", "points", "total_ms")}
-    if entry["status"] == "dead" and not run.ended:
-        world.move(run, RunState.KILLED, Author.HUB, at)
-        run.proof = run.kill.proof
-        run.reason = f"killed by {run.kill.by}"
 
 
 def _replay_ended(world: World, entry: dict[str, Any], _seq: int, at: float) -> None:

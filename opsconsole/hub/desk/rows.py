@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from opsconsole.domain.approval import ApprovalStatus
+from opsconsole.domain.proof import Proof
 from opsconsole.domain.run import HELD, RunState
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import RISK_RANK, CallKind
@@ -124,7 +125,7 @@ def run_row(world: World, run: Run, now: float) -> RunRow:
         progress_at=run.progress_at,
         ended_at=run.ended_at,
         points=[_point_row(point) for point in run.points.values()],
-        kill=_kill_row(run.kill) if run.kill else None,
+        kill=_kill_row(run.kill, kill.counted(run)) if run.kill else None,
         baton=run.baton,
         alerts=run.alerts,
         exit_code=run.exit_code,
@@ -213,7 +214,7 @@ def _point_row(point: Point) -> PointRow:
     )
 
 
-def _kill_row(killing: Kill) -> KillRow:
+def _kill_row(killing: Kill, proof: Proof) -> KillRow:
     return KillRow(
         command=killing.command,
         by=killing.by,
@@ -221,7 +222,7 @@ def _kill_row(killing: Kill) -> KillRow:
         reason=killing.reason,
         sent_at=killing.sent_at,
         status=killing.status,  # type: ignore[arg-type]
-        proof=killing.proof,
+        proof=proof,
         points=[ReceiptLine(name=name, ms=ms, outcome=outcome) for name, ms, outcome in killing.lines],
         total_ms=killing.total_ms,
     )

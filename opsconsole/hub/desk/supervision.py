@@ -28,11 +28,16 @@ def note_key(session: Session, item: HelloRun) -> None:
         session.proved.add(item.run)
 
 
-def turn_away(world: World, run: Run, point: Point | None, session: Session, now: float) -> Effects | None:
-    """A point that calls itself the supervisor of a supervised run, without the key, while the true one is heard."""
-    if session.point != SUPERVISOR or run.id in session.proved or point is None:
+def turn_away(world: World, run: Run, point: Point | None, session: Session, gen: str, now: float) -> Effects | None:
+    """A point that calls itself the supervisor of a supervised run, without the key, while the true one is heard.
+
+    Nor may it replace one that is not heard now: that one would be taken for outdated when it comes back, and no kill
+    would reach it. What a dead one had journalled is delivered under its own generation.
+    """
+    if session.point != SUPERVISOR or run.id in session.proved or point is None or point.conn == session.conn:
         return None
-    if not point.trusted or point.conn is None or point.conn == session.conn:
+    is_heard = point.trusted and point.conn is not None
+    if not (is_heard or (run.supervised and point.gen != gen)):
         return None
     text = f"a process (pid {session.pid}) claimed to be its supervisor and is not"
     world.alert(run, "forged", text, "critical", now)

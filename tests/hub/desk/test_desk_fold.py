@@ -126,6 +126,7 @@ def test_a_secret_in_what_an_agent_says_is_neither_stored_nor_shown() -> None:
     office = Office()
     agent = office.agent()
     secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+    agent.say({"type": "run", "agent": "bot", "name": f"deploy with {secret}"})
     agent.say({"type": "message", "id": "m", "role": "assistant", "text": f"using {secret}"})
     agent.propose("c1", "sql", {"password": "hunter2hunter2", "query": secret}, reason=f"with {secret}")
     agent.say({"type": "note", "level": "error", "text": f"{secret} failed"})
@@ -139,6 +140,29 @@ def test_a_secret_in_what_an_agent_says_is_neither_stored_nor_shown() -> None:
     everything = rows.encode() + b"".join(kept)
     assert secret.encode() not in everything
     assert b"hunter2" not in everything
+
+
+@pytest.mark.parametrize(
+    ("result", "shown"),
+    [
+        ("-----BEGIN PRIVATE KEY-----\nMIIEvQIBADAN\nBgkqhkiG9w0B\n-----END PRIVATE KEY-----", "[secret:pem:"),
+        ("password:\n  hunter2hunter2", "password:⏎  [secret:value:"),
+        ("x" * 1_978 + " ghp_abcdefghijklmnopqrstuvwxyz0123456789", "[secret:gi"),
+    ],
+    ids=["of-several-lines", "on-the-next-line", "across-the-end"],
+)
+def test_a_secret_in_the_result_of_a_decided_call_is_masked_before_the_result_is_made_one_line_and_cut(
+    result: str, shown: str
+) -> None:
+    office = Office()
+    agent = office.agent()
+    agent.propose("c1", "sql", {"query": "x"})
+    office.operator().decide("approve")
+    agent.tool("c1", "completed", result=result)
+    (outcome,) = office.storage.facts("call.outcome")
+    told = f"{outcome['result']} {office.approval().result}"
+    assert told.count(shown) == 2
+    assert not [part for part in ("MII", "Bgk", "hunter2", "ghp_") if part in told]
 
 
 def test_an_unknown_event_is_kept_and_changes_nothing() -> None:

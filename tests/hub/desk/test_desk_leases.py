@@ -223,3 +223,20 @@ def test_a_run_that_goes_on_with_higher_limits_has_leases_again() -> None:
     agent.state("working")
     turn(agent, "m1", tokens=10)
     assert lease_of(agent, "m1") is not None
+
+
+def test_what_is_leased_stays_reserved_while_its_last_turns_are_being_told() -> None:
+    office, agent = office_with(tokens=1_000)
+    turn(agent, "m1", tokens=10)
+    end(agent, "m1", 10)
+    turn(agent, "m2", tokens=990)
+    office.pass_time(LEASE_SECONDS + GRACE_SECONDS / 2)
+    assert [one.call for one in agent.told("verdict")] == ["m1"]
+
+
+def test_what_an_embedding_costs_brings_no_turns_ahead_while_an_operator_has_taken_over() -> None:
+    office, agent = office_with(tokens=10_000)
+    office.operator().ask("takeover", run=RUN)
+    embedding = {"model": "gpt", "messages": [], "embeds": True, "reserve": {"tokens": 10}}
+    agent.propose("m1", "gpt", embedding, kind="model_call")
+    assert (agent.verdicts("m1"), lease_of(agent, "m1")) == (["allow"], None)

@@ -603,6 +603,7 @@ FULL_CALL = Call(
     target="other",
     point="gateway",
     reserve=Reserve(tokens=7, usd=0.25),
+    least=Reserve(tokens=3, usd=0.125),
     server="files",
     annotations={"readOnlyHint": True},
     input_schema={"type": "object"},
