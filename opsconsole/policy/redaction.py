@@ -32,7 +32,9 @@ _ASSIGNED_BEGINS = (
     "--",
 )
 """What each of them begins with, in lower case."""
-_AUTHORIZATION = re.compile(r"(?ai)\b((?:bearer|basic)\s{1,20})(?=[^\s\d=]{0,2000}[\d=])([A-Z0-9_\-.=+/~]{12,2000})")
+_AUTHORIZATION = re.compile(
+    r"(?ai)(?:\b|(?<=\\[nrtbf]))((?:bearer|basic)\s{1,20})(?=[^\s\d=]{0,2000}[\d=])([A-Z0-9_\-.=+/~]{12,2000})"
+)
 """A credential holds a digit or padding; `basic understanding` does not."""
 _AUTHORIZATION_BEGINS = ("bearer", "basic")
 _SCHEME_CHARS_MAX = 21

@@ -22,9 +22,20 @@ class Kind:
     """A check that goes beyond the pattern (a checksum)."""
 
 
+def _begun(literal: str, boundary: str = r"\b") -> str:
+    """A literal of one length where a word begins; also right behind an escape of JSON, as texts that hold JSON do."""
+    escapes = rf"(?<=\\[nrtbf]{literal})|(?<=\\u[0-9A-Fa-f]{{4}}{literal})"
+    return rf"{literal}(?:(?<={boundary}{literal})|{escapes})"
+
+
+def _after(others: str) -> str:
+    """What a hint may ask for before a word: none of these characters, or an escape; it looks at encoded JSON too."""
+    return rf"(?:^|[^{others}]|\\[nrtbf]|\\u[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f])"
+
+
 def _kind(name: str, hint: str, pattern: str, is_one: Callable[[str], bool] | None = None) -> Kind:
-    sought = _WORD_BEGINS.sub(r"\1(?<=\\b\1)", pattern)
-    return Kind(name, hint, re.compile(sought), SchemaValidator(core_schema.str_schema(pattern=hint)), is_one)
+    sought = re.compile(_WORD_BEGINS.sub(lambda literal: _begun(literal[1]), pattern))
+    return Kind(name, hint, sought, SchemaValidator(core_schema.str_schema(pattern=hint)), is_one)
 
 
 _WORD_BEGINS = re.compile(r"\A\\b([A-Za-z0-9_\-]+)")
@@ -71,7 +82,7 @@ KINDS: tuple[Kind, ...] = (
     _kind(
         "google",
         "GOCSPX-|ya29\\.",
-        rf"[Gy](?<=\b[Gy])(?:(?<=G)OCSPX-{_ANY}{{20,60}}|(?<=y)a29\.{_ANY}{{20,500}})",
+        _begun("[Gy]") + rf"(?:(?<=G)OCSPX-{_ANY}{{20,60}}|(?<=y)a29\.{_ANY}{{20,500}})",
     ),
     _kind("stripe", "sk_live_|sk_test_", r"\bsk_(?:live|test)_[A-Za-z0-9]{16,200}"),
     _kind("stripe", "pk_live_|pk_test_", r"\bpk_(?:live|test)_[A-Za-z0-9]{16,200}"),
@@ -96,7 +107,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("figma", "figd_", rf"\bfigd_{_ANY}{{30,80}}"),
     _kind("databricks", "dapi[0-9a-f]", r"\bdapi[0-9a-f]{32}(?:-\d{1,2})?\b"),
     _kind("vault", "hv[sbr]\\.", rf"\bhv[sbr]\.{_ANY}{{20,300}}"),
-    _kind("terraform", "\\.atlasv1\\.", rf"\b[A-Za-z0-9]{{14}}\.atlasv1\.{_ANY}{{40,100}}"),
+    _kind("terraform", "\\.atlasv1\\.", _begun("[A-Za-z0-9]") + rf"[A-Za-z0-9]{{13}}\.atlasv1\.{_ANY}{{40,100}}"),
     _kind("age", "AGE-SECRET-KEY-1", r"\bAGE-SECRET-KEY-1[0-9A-Z]{40,80}\b"),
     _kind("grafana", "gl(?:sa|c)_", r"\bgl(?:sa|c)_[A-Za-z0-9+/=_]{30,300}"),
     _kind("newrelic", "NRAK-", r"\bNRAK-[A-Z0-9]{20,40}\b"),
@@ -104,7 +115,7 @@ KINDS: tuple[Kind, ...] = (
     _kind("pulumi", "pul-", r"\bpul-[a-f0-9]{40}\b"),
     _kind("postman", "PMAK-", r"\bPMAK-[a-f0-9]{20,40}-[a-f0-9]{30,40}\b"),
     _kind("rubygems", "rubygems_", r"\brubygems_[a-f0-9]{40,60}\b"),
-    _kind("telegram", ":AA", rf"\b\d{{8,10}}:AA{_ANY}{{33}}(?!{_ANY})"),
+    _kind("telegram", ":AA", _begun(r"\d") + rf"\d{{7,9}}:AA{_ANY}{{33}}(?!{_ANY})"),
     _kind("azure", "Key=", r"(?<=Key=)[A-Za-z0-9+/]{60,100}={0,2}"),
     _kind("groq", "gsk_", r"\bgsk_[A-Za-z0-9]{40,80}\b"),
     _kind("replicate", "r8_", r"\br8_[A-Za-z0-9]{30,60}\b"),
@@ -118,31 +129,32 @@ KINDS: tuple[Kind, ...] = (
     _kind(
         "square",
         "sq0|EAAA",
-        rf"[sE](?<=\b[sE])(?:(?<=s)q0[a-z]{{3}}-{_ANY}{{20,60}}|(?<=E)AAA[A-Za-z0-9+/=_\-]{{50,80}})",
+        _begun("[sE]") + rf"(?:(?<=s)q0[a-z]{{3}}-{_ANY}{{20,60}}|(?<=E)AAA[A-Za-z0-9+/=_\-]{{50,80}})",
     ),
     _kind("opsconsole", "ops_", r"\bops_[a-z0-9]{4,40}_[A-Za-z0-9_\-]{20,100}"),
     _kind(
         "jwt",
         "eyJ",
-        r"eyJ(?<![A-Za-z0-9_\-]eyJ)[A-Za-z0-9_\-]{8,2000}\.[A-Za-z0-9_\-]{8,4000}\.[A-Za-z0-9_\-]{8,1000}",
+        _begun("eyJ", rf"(?<!{_ANY})") + rf"{_ANY}{{8,2000}}\.{_ANY}{{8,4000}}\.{_ANY}{{8,1000}}",
     ),
     _kind(
         "pem",
         "PRIVATE KEY",
-        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----[A-Za-z0-9+/=\s]{0,16384}"
-        r"(?:-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
+        r"-----BEGIN [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----(?:"
+        r"[^\-]{0,16384}(?:-{1,4}[^\-]{1,4096}){0,32}-----END [A-Z ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+        r"|[A-Za-z0-9+/=\s\\]{0,16384})",
     ),
     _kind(
         "card",
-        r"[2-6]\d\d\d[ -]?\d\d\d?\d?\d?[ -]?\d\d\d\d?\d?[ -]?\d",
-        r"[2-6](?<![\w.\-][2-6])(?:\d{3}(?:[ \-]?\d{4}){2}[ \-]?\d{1,7}|(?<=3)[47]\d{2}[ \-]?\d{6}[ \-]?\d{5})"
-        r"(?![\w\-])",
+        _after("A-Za-z0-9.") + r"[2-6]\d\d\d[ -]?\d\d\d?\d?\d?[ -]?\d\d\d\d?\d?[ -]?\d",
+        _begun("[2-6]", r"(?<![\w.\-])")
+        + r"(?:\d{3}(?:[ \-]?\d{4}){2}[ \-]?\d{1,7}|(?<=3)[47]\d{2}[ \-]?\d{6}[ \-]?\d{5})(?![\w\-])",
         is_card,
     ),
     _kind(
         "iban",
-        r"[A-Z][A-Z]\d\d ?[A-Z0-9][A-Z0-9][A-Z0-9][A-Z0-9] ?\d\d",
-        r"[A-Z](?<![A-Za-z0-9][A-Z])[A-Z]\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])",
+        _after("A-Za-z0-9") + r"[A-Z][A-Z]\d\d ?[A-Z0-9][A-Z0-9][A-Z0-9][A-Z0-9] ?[A-Z0-9][A-Z0-9][A-Z0-9][A-Z0-9]",
+        _begun("[A-Z]", "(?<![A-Za-z0-9])") + r"[A-Z]\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?(?![A-Za-z0-9])",
         is_iban,
     ),
 )

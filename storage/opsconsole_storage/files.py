@@ -44,12 +44,11 @@ def write_whole(path: Path, content: bytes, mode: int = OWNER_ONLY) -> None:
     """Replace the file at once and durably; a reader or a crash sees the old or the new content."""
     draft = path.with_name(f"{path.name}.new")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    try:
+    with os.fdopen(descriptor, "wb") as file:
         os.fchmod(descriptor, mode)
-        os.write(descriptor, content)
+        file.write(content)
+        file.flush()  # all of it or an error: a plain write may take a part and say so to nobody
         os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
     os.replace(draft, path)
     sync_directory(path.parent)
 

@@ -147,7 +147,7 @@ def _check_tree(reader: AuditReader, outside: Sequence[tuple[Path, Checkpoint]],
     if pruned and pruned not in retentions:
         findings.add(f"entries 1 to {pruned} are gone, and no entry says that they were pruned")
     for path, checkpoint in outside:
-        _check_outside(path, checkpoint, frontier.size, pruned, roots, findings)
+        _check_outside(path, checkpoint, frontier.size, roots, findings)
     return frontier.root()
 
 
@@ -166,16 +166,12 @@ def _pruned_through(body: bytes) -> int | None:
     return through if isinstance(through, int) else None
 
 
-def _check_outside(
-    path: Path, checkpoint: Checkpoint, size: int, pruned: int, roots: dict[int, bytes], findings: _Findings
-) -> None:
+def _check_outside(path: Path, checkpoint: Checkpoint, size: int, roots: dict[int, bytes], findings: _Findings) -> None:
+    """`roots` has those of all sizes wanted but of what is gone and ended within a tile."""
     if checkpoint.size > size:
         findings.add(f"the log ends at entry {size}, {path} proves {checkpoint.size}: the tail was cut")
-    elif checkpoint.size in roots:
-        if roots[checkpoint.size] != checkpoint.root:
-            findings.add(f"the first {checkpoint.size} entries are not those that {path} proves")
-    elif checkpoint.size > pruned:
-        findings.add(f"entry {checkpoint.size}, which {path} proves, is missing")
+    elif roots.get(checkpoint.size, checkpoint.root) != checkpoint.root:
+        findings.add(f"the first {checkpoint.size} entries are not those that {path} proves")
 
 
 def _check_note(reader: AuditReader, verifier: Verifier, actual: Checkpoint, findings: _Findings) -> None:

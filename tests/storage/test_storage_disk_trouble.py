@@ -5,7 +5,7 @@ import errno
 import random
 import sqlite3
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -97,6 +97,10 @@ class FailingConnection:
         self.error.sqlite_errorcode = sqlite3.SQLITE_IOERR
         self.does_it_anyway = False
 
+    @property
+    def in_transaction(self) -> bool:
+        return bool(self.connection.in_transaction)
+
     def execute(self, statement: str, parameters: Any = ()) -> Any:
         if self.failing and statement.startswith(self.failing):
             self.failing = ""
@@ -164,3 +168,15 @@ async def test_an_outside_checkpoint_that_can_not_be_written_leaves_the_outcome_
             await store.log.append("key", b"", at=NOON)
     assert await store.log.append("key", b"", at=NOON) == 2
     assert verify(directory).ok
+
+
+@pytest.mark.parametrize("statement", ["BEGIN", "INSERT", "COMMIT"])
+async def test_events_go_on_after_whatever_the_disk_refused(store: SqliteStore, statement: str) -> None:
+    await store.events.publish(batch(1))
+    connection = FailingConnection(store.events._files._current)
+    connection.failing = statement
+    store.events._files._current = cast(sqlite3.Connection, connection)
+    with pytest.raises(DiskFailed):
+        await store.events.publish(batch(2))
+    await store.events.publish(batch(3))
+    assert [stored.batch.first_seq for stored in await store.events.read(0, 10)] == [1, 3]

@@ -1,6 +1,7 @@
 """Day files: one a day, positions that never repeat, and a lost file that costs only itself."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -185,3 +186,15 @@ async def test_what_can_be_packed_takes_less_room(store: SqliteStore, directory:
         await store.events.publish(Batch(run="r", gen="g", first_seq=number, count=1, at=1.0, body=body))
     await store.close()
     assert (directory / names(directory)[0]).stat().st_size < len(body) * 20 / 5
+
+
+async def test_no_position_is_given_twice_however_many_were_given_before_a_crash(
+    open_store: Opener, directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("opsconsole_storage.event_files.POSITIONS_RESERVED", 3)
+    store = await open_store()
+    positions = [await store.events.publish(batch(number)) for number in range(10)]
+    crashed = tmp_path / "crashed"
+    shutil.copytree(directory, crashed)
+    (crashed / "events-20270115.db").unlink()
+    assert await (await open_store(crashed)).events.publish(batch(10)) > positions[-1]

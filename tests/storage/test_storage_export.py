@@ -3,9 +3,14 @@
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
-from opsconsole_storage import Entry
+import pytest
+
+from opsconsole_storage import Entry, NewerSchema
+from opsconsole_storage.audit_reader import open_snapshot
 from opsconsole_storage.export import write_csv, write_json_lines
 from opsconsole_storage.sqlite_store import SqliteStore
 from opsconsole_storage.verify import read_entries
@@ -54,3 +59,34 @@ async def test_a_running_log_is_exported_as_it_is(store: SqliteStore, directory:
         await store.log.append(entry.key, entry.body, at=entry.at)
     assert list(read_entries(directory)) == ENTRIES
     assert list(read_entries(directory, key_prefix="approval/")) == ENTRIES[:1]
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_key_and_no_body_is_run_as_a_formula(start: str) -> None:
+    target = io.StringIO(newline="")
+    write_csv([Entry(seq=1, key=f"{start}1+1", at=1.0, body=f"{start}cmd|calc".encode())], target)
+    (row,) = csv.DictReader(io.StringIO(target.getvalue(), newline=""))
+    assert (row["key"], row["body"]) == (f"'{start}1+1", f"'{start}cmd|calc")
+
+
+def test_a_body_too_deep_for_json_is_left_to_the_exact_body() -> None:
+    target = io.StringIO()
+    assert write_json_lines([Entry(seq=1, key="k", at=1.0, body=b"[" * 100_000)], target) == 1
+    assert json.loads(target.getvalue()).keys() == {"seq", "key", "at", "body_base64"}
+
+
+async def test_what_is_read_is_one_moment_of_the_log_however_long_it_takes(store: SqliteStore, directory: Path) -> None:
+    for entry in ENTRIES:
+        await store.log.append(entry.key, entry.body, at=entry.at)
+    with open_snapshot(directory) as reader:
+        note = reader.note()
+        await store.log.append("later", b"", at=NOON)
+        assert (reader.head, reader.note(), list(reader.entries())) == (2, note, ENTRIES)
+
+
+async def test_a_log_of_a_newer_version_is_not_read(store: SqliteStore, directory: Path) -> None:
+    await store.close()
+    with closing(sqlite3.connect(directory / "audit.db")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    with pytest.raises(NewerSchema):
+        list(read_entries(directory))

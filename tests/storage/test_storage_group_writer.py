@@ -142,3 +142,46 @@ async def test_a_closed_writer_refuses() -> None:
     await writer.close()
     with pytest.raises(Closed):
         await writer.submit(1, 1)
+
+
+async def test_what_is_cancelled_while_it_is_committed_keeps_nobody_else_waiting() -> None:
+    disk = Disk()
+    writer = GroupWriter("writer", disk.commit, ignore)
+    blocking = writer.submit(0, 1)
+    assert await asyncio.to_thread(disk.begun.wait, WITHIN_SECONDS)
+    cancelled, kept = writer.submit(1, 1), writer.submit(2, 1)
+    disk.begun.clear()
+    disk.let_pass(1)
+    assert await asyncio.to_thread(disk.begun.wait, WITHIN_SECONDS)
+    cancelled.cancel()
+    disk.let_pass()
+    async with asyncio.timeout(WITHIN_SECONDS):
+        assert [await blocking, await kept] == [0, 2]
+    assert (disk.groups, writer.pending) == ([[0], [1, 2]], 0)
+    await writer.close()
+
+
+@pytest.mark.parametrize(("bound", "value"), [("GROUP_ITEMS_MAX", 3), ("GROUP_BYTES_MAX", 30)])
+async def test_a_group_is_bounded_however_much_waits(monkeypatch: pytest.MonkeyPatch, bound: str, value: int) -> None:
+    monkeypatch.setattr(group_writer, bound, value)
+    disk = Disk()
+    writer = GroupWriter("writer", disk.commit, ignore)
+    futures = [writer.submit(number, 10) for number in range(20)]
+    disk.let_pass()
+    assert await asyncio.gather(*futures) == list(range(20))
+    assert max(len(group) for group in disk.groups) <= 3
+    await writer.close()
+
+
+async def test_a_writer_is_closed_only_once_its_last_commit_is_over() -> None:
+    disk = Disk()
+    writer = GroupWriter("writer", disk.commit, ignore)
+    future = writer.submit(1, 1)
+    assert await asyncio.to_thread(disk.begun.wait, WITHIN_SECONDS)
+    closing = asyncio.create_task(writer.close())
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not closing.done()
+    disk.let_pass()
+    await closing
+    assert await future == 1

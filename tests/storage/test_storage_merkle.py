@@ -108,3 +108,33 @@ def test_there_is_no_proof_of_what_is_not_there() -> None:
         inclusion_path(3, 3, range_hash)
     with pytest.raises(ValueError, match="no earlier size 4"):
         consistency_path(4, 3, range_hash)
+
+
+@pytest.mark.parametrize("size", [4, 8, 16])
+def test_a_path_proves_nothing_of_a_tree_of_half_or_twice_the_size(size: int) -> None:
+    root = range_hash(0, size)
+    for old in range(1, size):
+        path = consistency_path(old, size, range_hash)
+        assert [consistency_holds(old, other, range_hash(0, old), root, path) for other in (size // 2, size * 2)] == [
+            False,
+            False,
+        ]
+        path = inclusion_path(old, size, range_hash)
+        assert not inclusion_holds(old, size // 2, HASHES[old], path, root)
+        assert not inclusion_holds(old, size * 2, HASHES[old], path, root)
+
+
+def test_what_no_tree_has_is_proven_by_no_path_and_never_a_crash() -> None:
+    root = range_hash(0, 8)
+    for old, size in ((3, 8), (7, 8), (9, 8), (-1, 8), (-8, -1), (8, -8)):
+        assert [consistency_holds(old, size, root, root, path) for path in ([], [root], [root] * 3)] == [False] * 3
+    for index, size in ((8, 8), (-1, 8), (0, 0), (0, -1)):
+        assert not inclusion_holds(index, size, root, [], root)
+
+
+def test_a_path_where_none_is_needed_proves_nothing() -> None:
+    root = range_hash(0, 8)
+    assert consistency_holds(8, 8, root, root, [])
+    assert not consistency_holds(8, 8, root, root, [root])
+    assert consistency_holds(0, 8, EMPTY_ROOT, root, [])
+    assert not consistency_holds(0, 8, EMPTY_ROOT, root, [root])

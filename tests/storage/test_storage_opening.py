@@ -1,19 +1,23 @@
 """What the store refuses to start on, and that it says why."""
 
 import json
+import math
 import os
 import sqlite3
 import stat
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from opsconsole_storage import Batch, Locked, NewerSchema, ReadOnly, Tampered
+from opsconsole_storage.audit_schema import create_schema
+from opsconsole_storage.files import DirectoryLock
 from opsconsole_storage.keys import PRIVATE_NAME, PUBLIC_NAME
 from opsconsole_storage.resealing import reseal
 from opsconsole_storage.sidecar import SIDECAR_NAME
-from opsconsole_storage.sqlite_store import SqliteStore
+from opsconsole_storage.sqlite_store import LOCK_NAME, SqliteStore
 from opsconsole_storage.verify import verify
 from tests.storage.conftest import NOON, Opener, open_to_all, unwritable
 
@@ -250,3 +254,121 @@ async def test_a_torn_slot_of_the_checkpoint_is_no_tampering(open_store: Opener,
     content[newest : newest + 60] = bytes(60)
     (directory / SIDECAR_NAME).write_bytes(content)
     assert await (await open_store()).log.head() == 4
+
+
+async def test_another_history_signed_with_the_logs_own_key_is_refused(open_store: Opener, directory: Path) -> None:
+    store = await open_store()
+    await fill(store, 5)
+    await store.close()
+    outside = (directory / SIDECAR_NAME).read_bytes()
+    for name in ("audit.db", SIDECAR_NAME):
+        (directory / name).unlink()
+    store = await open_store()
+    for number in range(7):
+        await store.log.append("key", b"another %d" % number, at=NOON)
+    await store.close()
+    (directory / SIDECAR_NAME).write_bytes(outside)
+    with pytest.raises(Tampered, match="the first 5 entries are not those that"):
+        await open_store()
+
+
+async def test_a_page_that_was_overwritten_is_found_at_the_start(open_store: Opener, directory: Path) -> None:
+    store = await open_store()
+    for append in [store.log.append("key", b"%d " % number * 300, at=NOON) for number in range(400)]:
+        await append
+    await store.close()
+    content = (directory / "audit.db").read_bytes()
+    page = content.index(b"3 " * 300) // 4096 * 4096
+    (directory / "audit.db").write_bytes(content[:page] + b"\xff" * 64 + content[page + 64 :])
+    with pytest.raises(Tampered, match="damaged"):
+        await open_store()
+
+
+async def test_the_newest_checkpoint_is_in_both_slots_once_a_log_goes_on(open_store: Opener, directory: Path) -> None:
+    for count in (3, 4):
+        store = await open_store()
+        await fill(store, count)
+        await store.close()
+        store = await open_store()
+        await store.close()
+        head = b"\n%d\n" % await store.log.head()
+        assert (directory / SIDECAR_NAME).read_bytes().count(head) == 2
+
+
+async def test_a_directory_is_free_only_once_its_files_are_closed(
+    open_store: Opener, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = await open_store()
+    close, refused = store._audit.close, []
+
+    def try_and_close() -> None:
+        with pytest.raises(Locked) as locked:
+            DirectoryLock(directory / LOCK_NAME)
+        refused.append(locked)
+        close()
+
+    monkeypatch.setattr(store._audit, "close", try_and_close)
+    await store.close()
+    assert len(refused) == 1
+
+
+async def test_what_was_queued_when_the_store_closes_is_stored(open_store: Opener) -> None:
+    store = await open_store()
+    appends = [store.log.append("key", b"%d" % number, at=NOON) for number in range(50)]
+    await store.close()
+    assert [append.result() for append in appends if append.done()] == list(range(1, 51))
+    assert await (await open_store()).log.head() == 50
+
+
+@pytest.mark.parametrize("at", [-0.0, 5, 1e300])
+async def test_a_log_opens_again_whatever_time_an_entry_was_given(
+    open_store: Opener, directory: Path, at: float
+) -> None:
+    store = await open_store()
+    await store.log.append("key", b"", at=at)
+    await store.close()
+    assert verify(directory).ok
+    assert await (await open_store()).log.head() == 1
+
+
+def test_a_database_whose_making_was_cut_short_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "audit.db"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.set_authorizer(lambda action, *_: int(action == sqlite3.SQLITE_PRAGMA))
+        with pytest.raises(sqlite3.DatabaseError, match="not authorized"):
+            create_schema(connection, "note")
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == []
+
+
+async def test_a_log_behind_both_of_its_checkpoints_opens_once_both_are_set_aside(
+    open_store: Opener, directory: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "elsewhere.checkpoint"
+    store = await open_store(checkpoint_copy=copy)
+    await fill(store, 5)
+    await store.close()
+    earlier = (directory / "audit.db").read_bytes()
+    store = await open_store(checkpoint_copy=copy)
+    await fill(store, 5)
+    await store.close()
+    (directory / "audit.db").write_bytes(earlier)
+    claimed = {path.name: path.read_bytes() for path in (copy, directory / SIDECAR_NAME)}
+    assert reseal(directory, actor="ada", reason="backup", now=NOON, checkpoint_copy=copy) == 6
+    aside = {path.name: path.read_bytes() for place in (directory, tmp_path) for path in place.glob("*.set-aside-*")}
+    assert aside == {f"{name}.set-aside-1800000000": content for name, content in claimed.items()}
+    assert await (await open_store(checkpoint_copy=copy)).log.head() == 6
+
+
+async def test_a_log_that_a_hub_has_open_is_not_resealed(open_store: Opener, directory: Path) -> None:
+    await open_store()
+    with pytest.raises(Locked):
+        reseal(directory, actor="ada", reason="", now=NOON)
+    assert (directory / SIDECAR_NAME).exists()
+
+
+async def test_resealing_that_cannot_be_recorded_says_so(open_store: Opener, directory: Path) -> None:
+    await (await open_store()).close()
+    (directory / SIDECAR_NAME).unlink()
+    with pytest.raises(ValueError, match="nan is not a time"):
+        reseal(directory, actor="ada", reason="", now=math.nan)

@@ -21,12 +21,16 @@ GROUPS = 60
 CUTS = 200
 
 
-def record(directory: Path, synchronous: str) -> list[Operation]:
-    """What a disk saw while 60 groups were appended and the write-ahead log was folded in several times."""
-    disk = RecordingDisk(f"recording-{directory.name}-{synchronous}")
-    connection: Any = apsw.Connection(str(directory / "audit.db"), vfs=f"recording-{directory.name}-{synchronous}")
+def record(directory: Path, *synchronous: str) -> list[Operation]:
+    """What a disk saw while 60 groups were appended and the write-ahead log was folded in several times.
+
+    Without `synchronous` as the hub has it.
+    """
+    name = "-".join(("recording", directory.name, *synchronous))
+    disk = RecordingDisk(name)
+    connection: Any = apsw.Connection(str(directory / "audit.db"), vfs=name)
     connection.execute("PRAGMA locking_mode = EXCLUSIVE")
-    set_pragmas(connection, synchronous)
+    set_pragmas(connection, *synchronous)
     create_schema(connection, SIGNER.sign(0, EMPTY_ROOT))
     connection.execute("PRAGMA wal_autocheckpoint = 25")
     audit = AuditFile(connection, SIGNER, [], database_error=apsw.Error)
@@ -68,7 +72,7 @@ def lost_by_cuts(operations: list[Operation], directory: Path) -> list[int]:
 
 @pytest.mark.slow
 def test_no_power_cut_loses_an_acknowledged_entry(tmp_path: Path) -> None:
-    assert lost_by_cuts(record(tmp_path, "FULL"), tmp_path) == [0] * CUTS
+    assert lost_by_cuts(record(tmp_path), tmp_path) == [0] * CUTS
 
 
 @pytest.mark.slow

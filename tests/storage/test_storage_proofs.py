@@ -1,7 +1,9 @@
 """Proofs that leave the house: they hold for what is there, and for nothing else."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -121,3 +123,32 @@ def test_what_is_no_proof_is_said_to_be_none_whatever_it_is(
 ) -> None:
     with pytest.raises(ValueError):
         kind.from_json(text.replace("FORMAT", kind.FORMAT))
+
+
+async def test_a_continuation_signed_by_another_key_is_refused(
+    log: SqliteStore, directory: Path, open_store: Opener, tmp_path: Path
+) -> None:
+    await open_store(tmp_path / "other")
+    trusted = (tmp_path / "other" / "audit.pub").read_text()
+    with pytest.raises(ValueError, match="no valid signature"):
+        consistency_proof(directory, 7).check(trusted)
+
+
+@pytest.mark.parametrize("old_size", [0, 7, SIZE])
+async def test_a_past_that_is_another_is_not_proven_to_be_continued(
+    log: SqliteStore, directory: Path, old_size: int
+) -> None:
+    proof = consistency_proof(directory, old_size)
+    changes: list[dict[str, Any]] = [{"old_root": bytes(32)}, {"path": (*proof.path, bytes(32))}]
+    if proof.path:
+        changes += [{"path": proof.path[:-1]}, {"path": ()}, {"old_size": old_size + 1}]
+    for change in changes:
+        with pytest.raises(ValueError, match="is not proven to start with"):
+            replace(proof, **change).check()
+
+
+async def test_a_proof_of_a_later_format_is_not_read_as_this_one(log: SqliteStore, directory: Path) -> None:
+    for proof in (inclusion_proof(directory, 7), consistency_proof(directory, 7)):
+        later = proof.to_json().replace(proof.FORMAT, f"{proof.FORMAT[:-1]}2")
+        with pytest.raises(ValueError, match="not a proof of the format"):
+            type(proof).from_json(later)

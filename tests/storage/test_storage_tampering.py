@@ -158,6 +158,27 @@ async def test_a_cut_tail_shows_by_the_outside_checkpoint(sealed: Path, open_sto
     assert "proves 301: the tail was cut" in verify(sealed).problems[0]
 
 
+async def test_a_directory_rolled_back_whole_shows_by_the_checkpoint_kept_elsewhere(
+    sealed: Path, open_store: Opener, tmp_path: Path
+) -> None:
+    copy = tmp_path / "elsewhere.checkpoint"
+    shutil.copytree(sealed, tmp_path / "earlier")
+    store = await open_store(checkpoint_copy=copy)
+    await store.log.append("key", b"", at=NOON)
+    await store.close()
+    assert (verify(sealed, checkpoint_copy=copy).ok, verify(tmp_path / "earlier").ok) == (True, True)
+    problems = verify(tmp_path / "earlier", checkpoint_copy=copy).problems
+    assert problems == [f"the log ends at entry 300, {copy} proves 301: the tail was cut"]
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\n" * 2048, b"nonsense"], ids=["gone", "empty", "blank", "nonsense"])
+def test_an_outside_checkpoint_that_says_nothing_shows(sealed: Path, content: bytes | None) -> None:
+    path = sealed / "audit.checkpoint"
+    path.unlink() if content is None else path.write_bytes(content)
+    (problem,) = verify(sealed).problems
+    assert problem.startswith(str(path))
+
+
 async def test_a_cut_write_ahead_log_shows(open_store: Opener, directory: Path, tmp_path: Path) -> None:
     store = await open_store()
     for _ in range(20):

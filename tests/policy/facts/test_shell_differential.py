@@ -94,7 +94,7 @@ def test_shfmt_reads_the_same_words() -> None:
     if shfmt is None:
         pytest.skip("shfmt is not installed")
     for command in understood():
-        done = subprocess.run([shfmt, "--to-json"], input=command.encode(), capture_output=True, timeout=10, check=True)
+        done = subprocess.run([shfmt, "--to-json"], input=command.encode(), capture_output=True, timeout=60, check=True)
         statements = json.loads(done.stdout)["Stmts"]
         assert [words for each in statements for words in simple_commands(each)] == our_words(command), command
 

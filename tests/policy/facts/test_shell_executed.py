@@ -290,7 +290,7 @@ def test_what_is_said_to_only_read_changes_nothing_and_shows_nothing_from_outsid
             env=ENVIRONMENT | {"HOME": str(home)},
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
         assert CANARY.encode() not in done.stdout + done.stderr, command
