@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from opsconsole.console.view.amounts import short_id
 from opsconsole.console.view.open_effects import OpenEffects, of_run, open_effects
 from opsconsole.console.view.status import is_dead
 from opsconsole.console.view.timeline import Timeline
+from opsconsole.domain.ids import short_id
 from opsconsole.errors import HubError
 from opsconsole.protocol.rows import RunRow
 

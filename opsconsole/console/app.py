@@ -23,6 +23,7 @@ from opsconsole.console.heap import Heap
 from opsconsole.console.keymap import Keymap, keymap
 from opsconsole.console.keys import Keys
 from opsconsole.console.link import Link
+from opsconsole.console.offered import Offered
 from opsconsole.console.pages import Pages
 from opsconsole.console.panels.alerts import AlertsPanel
 from opsconsole.console.panels.approvals import ApprovalsPanel
@@ -123,6 +124,7 @@ class ConsoleApp(TerminalApp):
         self.palette = Palette(self.painter, choices=self.commands.choices, choose=self._chosen)
         self.shift = Shift(self, self.context)
         self.deeds = Deeds(self, self.context)
+        self.offered = Offered(self, self.context)
         self.keys = Keys(self, self.context)
         self.pages: Pages = pages
         self.ringer = ringer or Ringer("off")
@@ -375,7 +377,8 @@ class ConsoleApp(TerminalApp):
             return fit_line(TYPING, width)
         if isinstance(self.focused, TextArea):
             return fit_line(WRITING, width)
-        return hint_line(self.view, width=width, without=self.deeds.off(), actions=self.context.keymap.actions)
+        off, labels, actions = self.offered.off(), self.offered.labels(), self.context.keymap.actions
+        return hint_line(self.view, width=width, without=off, labels=labels, actions=actions)
 
     def post_display_hook(self) -> None:
         """Something was painted."""

@@ -76,6 +76,10 @@ class Screenwork(Protocol):
         """Open the receipt of a kill."""
         ...
 
+    def redraw(self) -> None:
+        """Draw everything about the view shown."""
+        ...
+
 
 @dataclass(slots=True, kw_only=True)
 class Context:

@@ -100,11 +100,11 @@ class Controls:
         """Leave words on a run, for people."""
         return self._give(Command(cmd=self._new_id(), do=Do.ANNOTATE, run=run, text=text))
 
-    def take_over(self, row: RunRow) -> Entry:
-        """Ask for the baton of a run."""
+    def take_over(self, row: RunRow, why: str = "") -> Entry:
+        """Ask for the baton of a run; from another operator it is taken for a reason only."""
         self._must_live(row)
         self._must_offer(row, "takeover")
-        return self._give(Command(cmd=self._new_id(), do=Do.TAKEOVER, run=row.run))
+        return self._give(Command(cmd=self._new_id(), do=Do.TAKEOVER, run=row.run, note=why or None))
 
     def release(self, row: RunRow, summary: str) -> Entry:
         """Give the baton back, with words that the agent reads."""

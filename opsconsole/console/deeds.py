@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 
 from opsconsole.console.context import Context
 from opsconsole.console.controls import NotDone
-from opsconsole.console.view.amounts import short_id
-from opsconsole.console.view.caps_text import NoCaps, asked_caps
+from opsconsole.console.view.alerts import paused_for
+from opsconsole.console.view.caps_text import ACCEPTED, NoCaps, asked_caps
 from opsconsole.console.view.dwell import DWELL_SECONDS, Dwell
 from opsconsole.console.view.filter import parse_filter
 from opsconsole.console.view.outbox import Entry
 from opsconsole.console.view.place import Place, place_of
-from opsconsole.console.view.session import LinkPhase
 from opsconsole.console.view.status import is_dead
-from opsconsole.domain.run import HELD, TERMINAL
+from opsconsole.domain.ids import short_id
+from opsconsole.domain.run import HELD
 from opsconsole.protocol.rows import RunRow
 
 if TYPE_CHECKING:
@@ -23,12 +23,8 @@ if TYPE_CHECKING:
 
 AGAIN_SECONDS = 5.0
 """With kill_key "twice", the second press counts for this long."""
-_ON_CALLS = ("approve", "edit", "reject", "respond", "mark", "mark_alike", "claim", "pass_on", "grant")
-_COMMANDS = (
-    *("pause", "inject", "takeover", "release", "freeze", "reply", "compose", "note", "raise_cap", "send_draft"),
-    *("answer_real", "answer_fine"),
-)
-_KILLS = ("kill", "kill_many")
+GO_ON = "go"
+"""What is typed to let a run go on that an alert paused."""
 NOT_LIVE = "this is a replay, nothing can be decided here: esc goes back to what is live"
 ESCALATE_SECONDS = 1.0
 """A second kill of the same run sooner than this is a key that repeats, not a wish to leave out the ladder."""
@@ -48,7 +44,7 @@ class Deeds:
         self._killed: dict[str, float] = {}
         self._table: dict[str, Callable[[], None]] = {
             "show_runs": lambda: app.show_view("runs"),
-            "show_approvals": lambda: app.show_view("approvals"),
+            "show_approvals": self._show_approvals,
             "show_run": self._show_run,
             "show_audit": self._show_audit,
             "show_graph": self._show_graph,
@@ -68,7 +64,7 @@ class Deeds:
             "filter": self._filter_audit,
             "kill": self._kill,
             "kill_many": self._kill_many,
-            "pause": lambda: self._on_run(context.controls.pause_or_resume),
+            "pause": self._pause_or_resume,
             "freeze": lambda: self._on_run(context.controls.freeze_or_thaw),
             "thaw": lambda: self._on_run(context.controls.thaw),
             "inject": self._inject,
@@ -101,28 +97,6 @@ class Deeds:
         self._target.show(run, now=now)
         self._effect.show(self._effect_on(self._context.session.board.get(run)), now=now)
 
-    def off(self) -> list[str]:
-        """Acts that would be refused just now, left out of the hints."""
-        session, now = self._context.session, self._context.clock.monotonic()
-        if not session.may_act or session.link.phase is LinkPhase.REFUSED:
-            return [*_ON_CALLS, *_COMMANDS, *_KILLS]
-        if session.link.ever and not session.is_fresh(now=now):
-            return [*_ON_CALLS, *_COMMANDS]
-        if self._app.view == "approvals" and not self._app.approvals_panel.is_pending():
-            return list(_ON_CALLS)
-        row = self._context.session.board.get(self._app.panels[self._app.view].current_run())
-        if row is None:
-            return []
-        caps = {capability for point in row.points for capability in point.caps}
-        if "hold" in caps:
-            caps.add("pause")
-        off = [name for name in ("pause", "inject", "takeover", "freeze") if name not in caps or row.state in TERMINAL]
-        if row.baton is None or row.state in TERMINAL:
-            off.append("release")
-        if row.state in TERMINAL:
-            off += ["reply", "compose", "raise_cap"]
-        return [*off, "kill"] if is_dead(row) else off
-
     # movement
 
     def _move(self, by: int) -> None:
@@ -150,9 +124,13 @@ class Deeds:
             panel.text.to_end(end)
 
     def _scroll(self, direction: int) -> None:
+        """What was opened last is moved first: a receipt to its end, then the text of the view."""
+        if self._app.receipt.scroll(direction):
+            return
         pane = self._app.panels[self._app.view].text
-        if pane is not None:
-            pane.scroll_lines(direction * max(1, pane.size.height // 2))
+        if pane is None:
+            raise NotDone("there is no text here to move")
+        pane.scroll_lines(direction * max(1, pane.size.height // 2))
 
     def _moved(self) -> None:
         panel = self._app.panels[self._app.view]
@@ -162,6 +140,13 @@ class Deeds:
             self._app.run_panel.moved()
 
     # views
+
+    def _show_approvals(self) -> None:
+        """The queue; from elsewhere, at what waits of the run under the cursor."""
+        run = self._app.panels[self._app.view].current_run()
+        if run is not None and self._app.view != "approvals":
+            self._app.approvals_panel.go_to_run(run)
+        self._app.show_view("approvals")
 
     def _show_run(self) -> None:
         run = self._app.panels[self._app.view].current_run() or self._app.run_panel.run
@@ -251,7 +236,8 @@ class Deeds:
             self._app.say(f"new caps for {row.agent} {short_id(row.run)}: {text}")
 
         held = "raise the cap and go on" if row.state in HELD else "new caps and why"
-        self._app.ask(f"{held} ({row.agent} {short_id(row.run)}), such as $20 launch day", done)
+        self._app.say(ACCEPTED)
+        self._app.ask(f"{held} ({row.agent} {short_id(row.run)})", done)
 
     def _effect_on(self, row: RunRow | None) -> Hashable:
         if row is None:
@@ -329,11 +315,26 @@ class Deeds:
         self._app.receipt.plan(runs, wanted)
         self._app.ask(f"type {len(runs)} to kill {which}", done)
 
+    def _pause_or_resume(self) -> None:
+        row, act = self._steady_row(), self._context.controls.pause_or_resume
+        why = paused_for(row)
+        if not why:
+            self._say_sent(act(row))
+            return
+
+        def done(text: str) -> None:
+            if text.strip() != GO_ON:
+                raise NotDone(f"{row.agent} stays paused: that is not “{GO_ON}”")
+            self._say_sent(act(row))
+
+        self._app.say(f"{row.agent} {short_id(row.run)} was paused: {why}", "warn")
+        self._app.ask(f"type {GO_ON} to resume {row.agent} {short_id(row.run)}", done)
+
     def _on_run(self, act: Callable[[RunRow], Entry]) -> None:
         self._say_sent(act(self._steady_row()))
 
     def _say_sent(self, entry: Entry) -> None:
-        self._app.say(f"{entry.command.do.value}: sent")
+        self._app.say(f"{entry.command.do.value} {entry.about}: sent")
 
     def _inject(self) -> None:
         row = self._steady_row()
@@ -350,10 +351,25 @@ class Deeds:
         if controls.holds(row) and self._app.view == "takeover":
             self._say_sent(controls.release(row, ""))
             return
-        if not controls.holds(row):
+        if row.baton is None:
             self._say_sent(controls.take_over(row))
         self._app.takeover_panel.show_run(row.run)
         self._app.show_view("takeover")
+        if row.baton is not None and not controls.holds(row):
+            self._take_from(row, row.baton.by)
+
+    def _take_from(self, row: RunRow, holder: str) -> None:
+        """Ask why a run should be taken from the operator who holds it; who gives no reason looks on."""
+
+        def done(text: str) -> None:
+            current = self._context.session.board.get(row.run)
+            if current is not None and current.baton is not None and current.baton.by != holder:
+                raise NotDone(f"not taken over: {current.baton.by} holds it now, not {holder}; press again")
+            if not text.strip():
+                raise NotDone(f"not taken over: to take it from {holder} needs a reason")
+            self._say_sent(self._context.controls.take_over(row, text.strip()))
+
+        self._app.ask(f"{holder} holds {row.agent}: why take it from them", done)
 
     def _release(self) -> None:
         row = self._steady_row()

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from opsconsole.console.view.amounts import short_id
+from opsconsole.domain.ids import short_id
 from opsconsole.domain.text import safe_line
 from opsconsole.errors import CommandFailed
 

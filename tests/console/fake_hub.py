@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager, suppress
 from typing import Any
 
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -17,6 +17,7 @@ from opsconsole.errors import RemoteProtocolError
 from opsconsole.protocol.connection import Connection
 from opsconsole.protocol.frames import Bye, Command, Delta, Frame, Hello, Res, Snap, Sub, Welcome
 from opsconsole.protocol.limits import SUBPROTOCOL
+from tests.support.hub import held_port
 
 TOKEN = "ops_test_secret"
 
@@ -36,12 +37,13 @@ class FakeHub:
         self._changed: dict[str, dict[str, int]] = {"board": {}, "approvals": {}, "run": {}}
         self._peers: list[_Peer] = []
         self._server: Server | None = None
+        self._held = ExitStack()
 
     async def start(self, port: int = 0) -> None:
         self._server = await serve(
             self._serve,
             "127.0.0.1",
-            port,
+            port or self._held.enter_context(held_port()),
             subprotocols=[Subprotocol(SUBPROTOCOL)],
             process_request=self._admit,
             compression=None,
@@ -54,6 +56,7 @@ class FakeHub:
         return int(next(iter(self._server.sockets)).getsockname()[1])
 
     async def stop(self) -> None:
+        """Listen no more; the port stays this hub's."""
         assert self._server is not None
         self._server.close(close_connections=True)
         await self._server.wait_closed()
@@ -190,3 +193,4 @@ async def fake_hub(**options: Any) -> AsyncIterator[FakeHub]:
         yield hub
     finally:
         await hub.stop()
+        hub._held.close()

@@ -14,6 +14,7 @@ from opsconsole.console.view.ingest import run_row
 from opsconsole.console.view.run_summary import summary
 from opsconsole.console.view.status import status_of
 from opsconsole.domain.command import Do
+from opsconsole.protocol.frames import Command
 from opsconsole.protocol.rows import HubRow, RunRow
 from tests.console.conftest import OpenConsole
 from tests.console.support import Bench, Seat, rest, whole
@@ -89,10 +90,12 @@ def test_a_run_that_a_breaker_holds_is_capped() -> None:
 
 def test_the_head_of_a_run_tells_its_runway_and_its_alerts() -> None:
     shown = {}
-    for row in rows(*fleet()):
+    goes_on = run("run_E", "writer", runway="its $10.00 cap", runway_at=NOW + 300, cost_per_minute_usd=0.42)
+    for row in rows(*fleet(), goes_on):
         lines = summary(row, status_of(row, now=NOW, zone=UTC), now=NOW, zone=UTC)
         shown[row.run] = "\n".join("".join(text for text, _ in line) for line in lines)
-    assert "$0.42/min, reaches its $10.00 cap at" in shown["run_D"]
+    assert "$0.42/min, reaches its $10.00 cap at" in shown["run_E"]
+    assert "reaches its" not in shown["run_D"]
     assert "▲ stall deadlock" in shown["run_A"]
     assert "✓ loop fine by ben" in shown["run_C"]
 
@@ -153,9 +156,31 @@ async def test_enter_opens_the_run_and_escape_goes_back(console: OpenConsole) ->
 async def test_the_keys_for_runs_act_on_the_run_of_the_alert(console: OpenConsole) -> None:
     async with console(size=(120, 30)) as seat:
         await open_alerts_view(seat)
-        await seat.press("p")
+        await seat.press("x")
         (sent,) = seat.link.commands
-        assert (sent.do, sent.run) == (Do.RESUME, "run_A")
+        assert (sent.do, sent.run) == (Do.KILL, "run_A")
+
+
+async def test_what_an_alert_paused_goes_on_only_after_a_word(console: OpenConsole) -> None:
+    async with console(size=(120, 30)) as seat:
+        await open_alerts_view(seat)
+        await seat.press("p", "enter")
+        assert (seat.link.commands, seat.note) == ([], "looper stays paused: that is not “go”")
+        await seat.press("p")
+        assert seat.note == "looper A was paused: loop: sql called 4 times with the same outcome"
+        await seat.type("go")
+        await seat.press("enter")
+        assert seat.link.commands == [Command(cmd="cmd_1", do=Do.RESUME, run="run_A")]
+
+
+async def test_what_an_alert_paused_and_somebody_answered_goes_on_at_once(console: OpenConsole) -> None:
+    async with console(size=(120, 30)) as seat:
+        answered = alert("alr_l", severity="trip", paused=True, verdict="fine", verdict_by="ben")
+        seat.link.snap("board", [run("run_A", "looper", state="paused", alerts=[answered])])
+        await seat.settle()
+        await seat.settle()
+        await seat.press("p")
+        assert seat.link.commands == [Command(cmd="cmd_1", do=Do.RESUME, run="run_A")]
 
 
 async def test_a_cap_is_raised_and_the_run_goes_on_in_one_decision(console: OpenConsole) -> None:
@@ -165,6 +190,7 @@ async def test_a_cap_is_raised_and_the_run_goes_on_in_one_decision(console: Open
         await seat.go("spender")
         await seat.settle()
         await seat.press("b")
+        assert seat.note.startswith("give a cap such as $20, 80 turns, 500k tokens, 50 tool calls or 2h; several")
         await seat.type("$20 launch day")
         await seat.press("enter")
         (sent,) = seat.link.commands

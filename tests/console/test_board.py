@@ -14,8 +14,10 @@ from opsconsole.console.view.board import Board, bucket
 from opsconsole.console.view.family import family
 from opsconsole.console.view.filter import parse_filter
 from opsconsole.console.view.queue import Queue
+from opsconsole.console.view.status import STALLED_SECONDS, status_of
 from opsconsole.domain.run import TERMINAL
 from opsconsole.protocol.frames import Delta, Snap
+from opsconsole.protocol.rows import RunRow
 
 
 def board_of(*rows: dict[str, Any]) -> Board:
@@ -23,6 +25,10 @@ def board_of(*rows: dict[str, Any]) -> Board:
     board.now = NOW
     board.rows.snap(Snap(sub="board", epoch="e", part=0, end=True, rev=1, rows=list(rows)))
     return board
+
+
+def counted(row: RunRow) -> str:
+    return bucket(row, status_of(row, now=NOW, zone=UTC).word)
 
 
 def agents(board: Board, text: str = "", now: float = NOW) -> list[str]:
@@ -85,7 +91,7 @@ def test_counters_kept_by_change_equal_counters_made_anew(steps: list[tuple[str,
         board.rows.delta(Delta(sub="board", from_rev=1 + number, rev=2 + number, rows=rows, gone=gone))
     known = list(board.rows.by_key.values())
     assert {name: count for name, count in board.states.items() if count} == {
-        name: sum(bucket(row) == name for row in known) for name in {bucket(row) for row in known}
+        name: sum(counted(row) == name for row in known) for name in {counted(row) for row in known}
     }
     assert board.dollars_per_minute == pytest.approx(0.25 * sum(row.state not in TERMINAL for row in known))
     assert sorted(board.order(parse_filter(""), NOW)) == sorted(board.rows.by_key)
@@ -134,6 +140,29 @@ def test_a_run_that_claims_its_end_without_the_proof_of_its_kill_is_live_and_not
     assert (board.unconfirmed, board.live(["r1", "r2"])) == ({"r1"}, ["r1"])
     assert +board.states == Counter({"stopping": 1, "completed": 1})
     assert agents(board) == ["a", "b"]
+
+
+def test_only_those_shown_as_working_are_counted_as_working() -> None:
+    trip = {"id": "a1", "kind": "loop", "text": "loop", "level": "critical", "at": NOW}
+    baton = {"by": "ben", "since": NOW, "until": NOW + 60, "epoch": 1}
+    board = board_of(
+        run("r1", "a"),
+        run("r2", "b", alerts=[trip]),
+        run("r3", "c", baton=baton),
+        run("r4", "d", state="paused", alerts=[trip]),
+    )
+    assert +board.states == Counter({"working": 1, "alert": 1, "takeover": 1, "paused": 1})
+
+
+def test_a_run_that_stalls_is_counted_as_stalled_and_again_as_working_after_its_next_step() -> None:
+    board = board_of(run("r1", "a", progress_at=NOW))
+    later = NOW + STALLED_SECONDS
+    agents(board, now=later)
+    assert +board.states == Counter({"stalled": 1})
+    board.now = later
+    step = run("r1", "a", progress_at=later)
+    board.rows.delta(Delta(sub="board", from_rev=1, rev=2, rows=[step]))
+    assert +board.states == Counter({"working": 1})
 
 
 def test_a_frozen_run_is_counted_as_frozen() -> None:

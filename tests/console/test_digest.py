@@ -92,6 +92,13 @@ def test_a_kill_without_proof_stands_in_the_line() -> None:
     assert "1 kill (1 UNCONFIRMED)" in digest_line(digest_of(SHIFT[:9], since=100.0), "02:00")
 
 
+def test_a_kill_of_many_counts_each_run_and_one_of_an_ended_run_none() -> None:
+    many = [entry(120, "kill", ANA, runs=[f"r{number}" for number in range(7)])]
+    many += [entry(121, "kill.outcome", run=f"r{number}", status="dead") for number in range(7)]
+    again = [entry(130, "kill", ANA, runs=["r1"]), entry(131, "kill", ANA, runs=["r2"])]
+    assert digest_of(many + again, since=100.0).kills == 7
+
+
 def test_a_digest_that_does_not_reach_back_says_so() -> None:
     assert "older entries are not counted" in digest_line(digest_of(SHIFT, since=1.0, complete=False), "00:00")
 

@@ -29,7 +29,7 @@ def writer_to(descriptor: int, anew: list[str]) -> LoopWriter:
 async def read(descriptor: int, until: int) -> bytes:
     os.set_blocking(descriptor, False)
     data = b""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(data) < until:
             try:
                 data += os.read(descriptor, 10_000)
@@ -56,7 +56,7 @@ async def test_what_is_too_much_is_left_out_and_everything_is_drawn_anew_when_th
     writer.write("never")
     assert anew == []
     assert set(await read(pipe[0], 2 * UNTAKEN_BYTES_MAX)) == {ord("a")}
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not anew:  # noqa: ASYNC110
             await asyncio.sleep(0)
     writer.write("b")

@@ -142,7 +142,7 @@ def play(bench: Bench, screen: str, state: str) -> Any:
         setattr(bench.api, "audit", audit)  # noqa: B010  what the hub answers in this state
         runs = fill(bench, screen, state)
         await settle(pilot)
-        if runs:
+        if runs and screen not in ("approvals", "draft"):  # these begin with the most urgent call of all
             bench.app.runs_panel.list.go(runs[0]["key"])
             bench.app.redraw()
         await settle(pilot)

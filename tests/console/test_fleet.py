@@ -135,6 +135,18 @@ def test_alerts_are_counted_by_kind_the_loud_ones_first() -> None:
     ]
 
 
+def test_alerts_of_ended_runs_that_nobody_answered_are_told_beside_what_tripped() -> None:
+    def ended(key: str, *alerts: str, **more: Any) -> dict[str, Any]:
+        told = [
+            {"id": id, "kind": "loop", "detector": "loop", "text": "t", "level": "critical", "at": NOW} for id in alerts
+        ]
+        return run(key, key, alerts=[one | more for one in told], state="completed", ended_at=NOW)
+
+    found = fleet([ended("a", "1", "2"), ended("b", "2"), ended("c", "3", verdict="real")])
+    assert (found.trips, found.unanswered) == ((), 2)
+    assert "TRIPPED   nothing live  2 alerts of ended runs not answered (8)" in words(found)
+
+
 def test_the_last_stop_is_the_newest_with_a_proof() -> None:
     def killed(key: str, sent_at: float, proof: str, status: str) -> dict[str, Any]:
         kill = {"command": "c", "by": "ana", "mode": "ladder", "reason": "", "sent_at": sent_at, "points": []}
@@ -198,6 +210,15 @@ async def test_6_shows_the_fleet_with_the_first_to_shed_under_the_cursor(console
         assert seat.app.view == "fleet"
         assert "SPEND     $17.27  $1.13/min = $67.80 an hour" in seat.screen
         assert seat.app.panels["fleet"].current_run() == "run_01KALOOPE06"
+
+
+async def test_where_nothing_is_to_shed_no_act_on_a_run_is_offered(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.press("6")
+        assert " x kill " in seat.screen
+        seat.link.snap("board", [], rev=2)
+        await seat.settle()
+        assert " x kill " not in seat.screen
 
 
 async def test_x_kills_the_run_to_shed_under_the_cursor(console: OpenConsole) -> None:

@@ -521,14 +521,86 @@ async def test_t_inside_a_takeover_hands_back(console: OpenConsole) -> None:
         assert seat.link.commands == [Command(cmd="cmd_1", do=Do.RELEASE, run="run_01KATRIAG10")]
 
 
-async def test_somebody_elses_takeover_is_not_answered_from_here(console: OpenConsole) -> None:
+def held_by(who: str) -> dict[str, Any]:
+    """The run of triage, taken over by somebody."""
+    row = next(dict(row) for row in sample.runs() if row["agent"] == "triage")
+    return {**row, "baton": {"by": who, "since": NOW, "until": NOW + 100, "epoch": 1}}
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (("R",), "you do not hold this run"),
+        (("t", "escape", "r"), "ben holds this run: t takes it from them, for a reason"),
+        (("t", "escape", "c"), "ben holds this run: t takes it from them, for a reason"),
+    ],
+    ids=["R", "r", "c"],
+)
+async def test_somebody_elses_takeover_is_not_answered_from_here(
+    console: OpenConsole, keys: tuple[str, ...], words: str
+) -> None:
     async with console() as seat:
-        baton = {"by": "ben", "since": NOW, "until": NOW + 100, "epoch": 1}
-        row = next(dict(row) for row in sample.runs() if row["agent"] == "triage")
-        seat.link.delta("board", [{**row, "baton": baton}])
+        seat.link.delta("board", [held_by("ben")])
         await seat.go("triage")
-        await seat.press("R")
-        assert (seat.link.commands, seat.note) == ([], "you do not hold this run")
+        await seat.press(*keys)
+        assert (seat.link.commands, seat.note) == ([], words)
+        assert not {"reply", "call a tool", "hand back"} & set(seat.screen.splitlines()[-1].split("  "))
+
+
+async def test_a_run_is_taken_from_who_holds_it_for_a_reason(console: OpenConsole) -> None:
+    async with console(size=(120, 30)) as seat:
+        seat.link.delta("board", [held_by("ben")])
+        await seat.go("triage")
+        await seat.press("t")
+        assert "ben holds triage: why take it from them:" in seat.screen
+        assert "ben holds this run" in seat.screen
+        await seat.type("ben went home")
+        await seat.press("enter")
+        asked = Command(cmd="cmd_1", do=Do.TAKEOVER, run="run_01KATRIAG10", note="ben went home")
+        assert (seat.link.commands, seat.app.view) == ([asked], "takeover")
+
+
+async def test_without_a_reason_nothing_is_taken_from_anybody(console: OpenConsole) -> None:
+    async with console() as seat:
+        seat.link.delta("board", [held_by("ben")])
+        await seat.go("triage")
+        await seat.press("t", "enter")
+        assert (seat.link.commands, seat.note) == ([], "not taken over: to take it from ben needs a reason")
+
+
+async def test_a_run_is_not_taken_from_another_than_the_one_who_was_named(console: OpenConsole) -> None:
+    async with console() as seat:
+        seat.link.delta("board", [held_by("ben")])
+        await seat.go("triage")
+        await seat.press("t")
+        await seat.type("ben went home")
+        seat.link.delta("board", [held_by("cy")], since=2)
+        await seat.press("enter")
+        assert (seat.link.commands, seat.note) == ([], "not taken over: cy holds it now, not ben; press again")
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys", "hints"),
+    [
+        ({}, (), ["p pause", "t take over", "z freeze"]),
+        ({"state": "paused"}, (), ["p resume", "t take over", "z freeze"]),
+        ({"state": "pausing"}, (), ["p resume", "t take over", "z freeze"]),
+        ({"frozen": True}, (), ["p pause", "t take over", "z thaw"]),
+        (held_by("ana"), ("t",), ["p pause", "t hand back", "R with a summary", "z freeze"]),
+        (held_by("ben"), ("t", "escape"), ["p pause", "t take over", "z freeze"]),
+    ],
+    ids=["working", "paused", "pausing", "frozen", "held", "held by another"],
+)
+async def test_a_key_of_two_meanings_is_called_by_the_one_that_it_has(
+    console: OpenConsole, fields: dict[str, Any], keys: tuple[str, ...], hints: list[str]
+) -> None:
+    async with console(size=(200, 30)) as seat:
+        seat.link.snap("board", [{**run("run_01KATRIAG10", "triage"), **fields}])
+        await seat.settle()
+        await seat.settle()
+        await seat.press(*keys)
+        shown = [hint for hint in seat.screen.splitlines()[-1].strip().split("  ") if hint[0] in "ptzR"]
+        assert shown == hints
 
 
 # link
@@ -571,7 +643,35 @@ async def test_a_refused_command_is_told_loudly(console: OpenConsole) -> None:
         await seat.press("2", "a")
         seat.link.give(Res(cmd="cmd_1", ok=False, code="digest_mismatch", message="it changed"))
         await seat.settle()
-        assert seat.note == "decide refused: it changed"
+        assert seat.note == "approve shell of sre REXX02 refused: it changed"
+
+
+async def test_an_answer_says_of_what_it_is_when_another_call_is_under_the_cursor(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.press("2", "a")
+        seat.link.accept(seat.link.commands[0])
+        assert seat.app.approvals_panel.list.cursor != seat.link.commands[0].approval
+        assert seat.note.startswith("✔ approve shell of sre REXX02: recorded in ")
+
+
+async def test_what_is_done_to_a_run_is_said_of_that_run(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.go("looper")
+        await seat.press("p")
+        assert seat.note == "pause looper OOPE06: sent"
+        await seat.go("hanger")
+        seat.link.accept(seat.link.commands[0])
+        assert seat.note.startswith("✔ pause looper OOPE06: recorded in ")
+
+
+async def test_a_resume_that_a_limit_forbids_says_first_which_key_raises_it(console: OpenConsole) -> None:
+    async with console() as seat:
+        await seat.go("spender")
+        await seat.press("p")
+        message = "still over its limit: cost $5.02 of $5.00; raise it with the resume"
+        current = {"tripped": "cost $5.02 of $5.00"}
+        seat.link.give(Res(cmd="cmd_1", ok=False, code="precondition_failed", message=message, current=current))
+        assert seat.note.startswith("resume spender PEND08 refused, b raises it: still over its limit: cost $5.02")
 
 
 # moving and looking

@@ -69,6 +69,11 @@ def test_turns_of_the_model_have_no_effect() -> None:
     assert left(call(2, "gpt", "running", kind="model_call")) == OpenEffects()
 
 
+def test_a_call_of_which_only_the_end_is_known_is_named_by_its_id_and_a_turn_by_it_is_none() -> None:
+    ends = [row(at, type="tool", id=id, status="denied") for at, id in ((60, "call_7"), (61, "turn_9"))]
+    assert left(*ends) == OpenEffects(never_started=("call call_7",))
+
+
 def test_half_a_timeline_is_said_to_be_half() -> None:
     assert not open_effects(timeline(call(9, "x", "completed")), sent_at=NOW).is_whole
 
@@ -87,9 +92,15 @@ def test_what_is_in_doubt_is_said_first_and_loudly() -> None:
 
 @pytest.mark.parametrize(
     ("state", "checkpoint", "offered"),
-    [("killed", "ckp_1", True), ("killed", None, False), ("stopping", "ckp_1", False)],
+    [
+        ("killed", "ckp_1", True),
+        ("failed", "ckp_1", True),
+        ("completed", "ckp_1", False),
+        ("killed", None, False),
+        ("stopping", "ckp_1", False),
+    ],
 )
-def test_going_on_is_offered_where_a_checkpoint_is_and_the_run_is_over(
+def test_going_on_is_offered_where_a_checkpoint_is_and_the_run_is_over_and_not_done(
     state: str, checkpoint: str | None, offered: bool
 ) -> None:
     lines = text(resume_line(run_row(run("run_1", "a", state=state, checkpoint=checkpoint))))

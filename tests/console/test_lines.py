@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from opsconsole.console.sample import NOW, approvals, run, runs
-from opsconsole.console.view.amounts import age, bar, count, milliseconds, money, short_id
+from opsconsole.console.view.amounts import age, bar, count, milliseconds, money
 from opsconsole.console.view.ascii_text import to_ascii
 from opsconsole.console.view.columns import columns_for, run_line, titles
 from opsconsole.console.view.fence import fenced
@@ -16,6 +16,7 @@ from opsconsole.console.view.held_call import queue_line
 from opsconsole.console.view.ingest import held_call, one_line, run_row
 from opsconsole.console.view.line import cut, fit, fit_line, two_ends, width_of, wrap
 from opsconsole.console.view.status import status_of
+from opsconsole.domain.ids import short_id
 
 WORDS = st.text(st.characters(codec="utf-8"), max_size=60)
 

@@ -78,6 +78,10 @@ def test_the_queue_marks_whose_a_call_is(claim: dict[str, Any], mark: str) -> No
     assert [part for part in ("→you ", "◉you ", "→ben ", "◉ben ") if part in line(70, **claim)] == [mark] * bool(mark)
 
 
+def test_a_long_name_of_who_looks_is_cut_and_counts_nobody() -> None:
+    assert "◉operato… to=" in line(70, claimed_by="operator@bootstrap")
+
+
 def test_who_passed_a_call_on_is_told_with_it() -> None:
     call = held_call(approval("apr_1", "run_1", "mailer", "send_mail", MAIL, claimed_by="ana", passed_by="ben"))
     facts = ["".join(text for text, _ in one) for one in held_call_facts(call, None, now=NOW, width=80)]
@@ -109,6 +113,13 @@ async def test_a_proposed_answer_is_replaced_by_what_is_typed(console: OpenConso
         assert seat.app.prompt.input.value == "5 30m"
         await seat.type("2 1h")
         assert seat.app.prompt.input.value == "2 1h"
+
+
+async def test_what_a_grant_is_stands_above_its_question_to_the_end(console: OpenConsole) -> None:
+    async with console(size=(120, 30)) as seat:
+        await seat.press("2", "s")
+        told = "a grant is 5 30m or 5 30m agent: how many calls, for how long, of this run or of its agent"
+        assert (seat.note, "grant later calls like it: 5 30m" in seat.screen) == (told, True)
 
 
 async def test_a_filter_that_stands_is_gone_on_with(console: OpenConsole) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from opsconsole.console.sample import NOW, run
 from opsconsole.console.view.ingest import run_row
-from opsconsole.console.view.status import NEEDS_ME, Rank, Status, status_of
+from opsconsole.console.view.status import NEEDS_ME, Rank, Status, runway_ends, status_of
 
 KILL = {
     "command": "c",
@@ -158,3 +158,46 @@ def test_an_end_that_the_supervisor_has_not_proved_is_only_the_runs_own_word(sec
 def test_a_run_paused_for_its_budget_is_capped_though_it_has_spent_less() -> None:
     alert = {"id": "a", "kind": "limit", "text": "paused at its limit: budget", "level": "critical", "at": NOW}
     assert (status(state="paused", alerts=[alert]).word, status(state="paused").word) == ("capped", "paused")
+
+
+def test_a_run_that_is_capped_again_says_by_what_and_not_how_it_went_on_before() -> None:
+    alert = {"id": "a", "kind": "limit", "text": "paused at its limit: $8.01 of $8.00", "level": "critical", "at": NOW}
+    found = status(state="paused", reason="resumed by ana", alerts=[alert])
+    assert (found.word, found.now) == ("capped", "paused at its limit: $8.01 of $8.00")
+
+
+def test_a_run_that_a_breaker_holds_says_so_and_not_of_what_another_warns() -> None:
+    trip = {"id": "a", "kind": "breaker", "text": "breaker day: $20.00 of $20.00", "level": "critical", "at": NOW - 9}
+    warning = {**trip, "id": "b", "text": "breaker week: 80% of $100.00", "level": "warning", "at": NOW}
+    assert status(state="paused", held_by=["day"], alerts=[trip, warning]).now == "breaker day: $20.00 of $20.00"
+
+
+@pytest.mark.parametrize(
+    ("state", "now"),
+    [
+        ("working", "the same call failed 14 times"),
+        ("pausing", "not paused yet: the same call failed 14 times"),
+        ("paused", "paused: the same call failed 14 times"),
+    ],
+)
+def test_a_paused_run_with_an_alert_looks_paused(state: str, now: str) -> None:
+    alert = {"id": "a", "kind": "loop", "text": "the same call failed 14 times", "level": "critical", "at": NOW}
+    found = status(state=state, alerts=[alert])
+    assert (found.word, found.now) == ("alert", now)
+
+
+@pytest.mark.parametrize(
+    ("fields", "ends"),
+    [
+        ({}, NOW + 300),
+        ({"state": "paused"}, None),
+        ({"state": "pausing"}, None),
+        ({"frozen": True}, None),
+        ({"state": "failed"}, None),
+        ({"runway": ""}, None),
+    ],
+    ids=["working", "paused", "pausing", "frozen", "ended", "none"],
+)
+def test_only_a_run_that_goes_on_reaches_its_cap(fields: dict[str, Any], ends: float | None) -> None:
+    about = {"runway": "its $10.00 cap", "runway_at": NOW + 300, **fields}
+    assert runway_ends(run_row(run("run_1", "coder", **about))) == ends

@@ -31,6 +31,10 @@ from opsconsole.console.web import COOKIE, LOGINS_WAITING_MAX, SESSION_SECONDS, 
 from opsconsole.gateway.options import GatewayOptions
 from tests.console.fake_hub import TOKEN, FakeHub, fake_hub
 from tests.console.support import FakeClock
+from tests.support.hub import held_port
+
+PATIENCE_SECONDS = 60.0
+"""How long anything may take on a machine that does much else."""
 
 
 class Window:
@@ -41,7 +45,7 @@ class Window:
         self.screen = pyte.Screen(100, 30)
         self.stream = pyte.ByteStream(self.screen)
 
-    async def until(self, text: str, seconds: float = 60.0) -> None:
+    async def until(self, text: str, seconds: float = PATIENCE_SECONDS) -> None:
         async with asyncio.timeout(seconds):
             while text not in "\n".join(self.screen.display):
                 data = await self.socket.recv()
@@ -79,11 +83,21 @@ async def _listen(app: web.Application) -> tuple[web.AppRunner, str]:
     return runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
 
 
-def browser_socket(address: str, key: str) -> connect:
-    """A browser's socket."""
+def browser_at(address: str, **options: Any) -> httpx.AsyncClient:
+    """A browser that waits for a busy machine."""
+    return httpx.AsyncClient(base_url=address, timeout=PATIENCE_SECONDS, **options)
+
+
+def browser_socket(address: str, key: str, *, origin: str | None = None) -> connect:
+    """A browser's socket, which pages of `origin` opened."""
     place = address.replace("http", "ws") + "/ws?width=100&height=30"
-    cookie = {"Cookie": f"{COOKIE}={key}"}
-    return connect(place, origin=address, additional_headers=cookie, max_size=None)  # type: ignore[arg-type]
+    return connect(
+        place,
+        origin=origin or address,  # type: ignore[arg-type]
+        additional_headers={"Cookie": f"{COOKIE}={key}"} if key else {},
+        max_size=None,
+        open_timeout=PATIENCE_SECONDS,
+    )
 
 
 @pytest.fixture
@@ -101,7 +115,7 @@ async def logged_in(browser: httpx.AsyncClient) -> str:
 
 @pytest.mark.process
 async def test_a_stranger_gets_the_form_and_nothing_else(tmp_path: Path) -> None:
-    async with fake_hub() as hub, served(hub, tmp_path) as address, httpx.AsyncClient(base_url=address) as browser:
+    async with fake_hub() as hub, served(hub, tmp_path) as address, browser_at(address) as browser:
         form = await browser.get("/")
         assert ('name="token"' in form.text, "textual" in form.text) == (True, False)
         assert "frame-ancestors 'none'" in form.headers["Content-Security-Policy"]
@@ -110,20 +124,19 @@ async def test_a_stranger_gets_the_form_and_nothing_else(tmp_path: Path) -> None
             401,
         ]
         with pytest.raises(InvalidStatus, match="401"):
-            async with connect(address.replace("http", "ws") + "/ws", origin=address):  # type: ignore[arg-type]
-                pass
+            await browser_socket(address, "").__aenter__()
 
 
 @pytest.mark.process
 async def test_a_wrong_token_opens_nothing(tmp_path: Path) -> None:
-    async with fake_hub() as hub, served(hub, tmp_path) as address, httpx.AsyncClient(base_url=address) as browser:
+    async with fake_hub() as hub, served(hub, tmp_path) as address, browser_at(address) as browser:
         answer = await browser.post("/login", data={"token": "ops_wrong"})
         assert (answer.status_code, "does not accept" in answer.text, answer.cookies.get(COOKIE)) == (403, True, None)
 
 
 @pytest.mark.process
 async def test_a_token_opens_a_session_that_scripts_and_other_sites_cannot_use(tmp_path: Path) -> None:
-    async with fake_hub() as hub, served(hub, tmp_path) as address, httpx.AsyncClient(base_url=address) as browser:
+    async with fake_hub() as hub, served(hub, tmp_path) as address, browser_at(address) as browser:
         answer = await browser.post("/login", data={"token": TOKEN})
         kept = answer.headers["Set-Cookie"]
         assert all(word in kept for word in ("HttpOnly", "SameSite=Strict"))
@@ -132,25 +145,15 @@ async def test_a_token_opens_a_session_that_scripts_and_other_sites_cannot_use(t
         assert (page.status_code, TOKEN in page.text, 'class="textual-terminal"' in page.text) == (200, False, True)
         key = answer.cookies[COOKIE]
         with pytest.raises(InvalidStatus, match="403"):
-            async with connect(
-                address.replace("http", "ws") + "/ws",
-                origin="http://elsewhere.example",  # type: ignore[arg-type]
-                additional_headers={"Cookie": f"{COOKIE}={key}"},
-            ):
-                pass
+            await browser_socket(address, key, origin="http://elsewhere.example").__aenter__()
 
 
 @pytest.mark.process
 async def test_a_window_shows_the_fleet_and_takes_keys(tmp_path: Path) -> None:
-    async with fake_hub() as hub, served(hub, tmp_path) as address, httpx.AsyncClient(base_url=address) as browser:
+    async with fake_hub() as hub, served(hub, tmp_path) as address, browser_at(address) as browser:
         hub.rows["board"] = {row["key"]: row for row in sample.runs()}
         key = await logged_in(browser)
-        async with connect(
-            address.replace("http", "ws") + "/ws?width=100&height=30",
-            origin=address,  # type: ignore[arg-type]
-            additional_headers={"Cookie": f"{COOKIE}={key}"},
-            max_size=None,
-        ) as socket:
+        async with browser_socket(address, key) as socket:
             window = Window(socket)
             await window.until("13 runs")
             await socket.send("no envelope")
@@ -173,17 +176,16 @@ def test_a_port_that_is_taken_is_one_line_and_no_address_is_told(tmp_path: Path)
 
 
 def test_the_address_is_told_once_it_listens(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    server = ConsoleServer(hub="http://127.0.0.1:1", environment={}, host="127.0.0.1", port=port)
     answered = []
 
     def reach() -> None:
-        socket.create_connection(("127.0.0.1", port), timeout=30.0).close()
+        socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_SECONDS).close()
         answered.append(server.url)
         raise web.GracefulExit
 
-    server.run(reach)
+    with held_port() as port:
+        server = ConsoleServer(hub="http://127.0.0.1:1", environment={}, host="127.0.0.1", port=port)
+        server.run(reach)
     assert answered == [f"http://127.0.0.1:{port}"]
 
 
@@ -198,11 +200,11 @@ def test_hub_gateway_and_web_have_ports_of_their_own() -> None:
 @pytest.mark.process
 @pytest.mark.usefixtures("idle_windows")
 async def test_a_window_ends_when_its_session_is_logged_out_and_no_other_does(tmp_path: Path) -> None:
-    async with fake_hub() as hub, served(hub, tmp_path) as address, httpx.AsyncClient(base_url=address) as browser:
+    async with fake_hub() as hub, served(hub, tmp_path) as address, browser_at(address) as browser:
         stays, goes = await logged_in(browser), await logged_in(browser)
         async with browser_socket(address, stays) as kept, browser_socket(address, goes) as closed:
             await browser.post("/logout", headers={"Cookie": f"{COOKIE}={goes}"})
-            async with asyncio.timeout(30.0):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await closed.wait_closed()
             await kept.send('["ping", 7]')
             assert await kept.recv() == '["pong", 7]'
@@ -215,11 +217,11 @@ async def test_a_window_ends_when_the_time_of_its_session_is_over(tmp_path: Path
     async with (
         fake_hub() as hub,
         served(hub, tmp_path, clock=clock) as address,
-        httpx.AsyncClient(base_url=address) as browser,
+        browser_at(address) as browser,
     ):
         key = await logged_in(browser)
         clock.now += SESSION_SECONDS - 0.5
-        async with browser_socket(address, key) as socket, asyncio.timeout(30.0):
+        async with browser_socket(address, key) as socket, asyncio.timeout(PATIENCE_SECONDS):
             await socket.wait_closed()
 
 
@@ -241,10 +243,10 @@ async def test_a_window_counts_from_before_it_is_open(tmp_path: Path, monkeypatc
 
     application = ConsoleServer.application
     monkeypatch.setattr(ConsoleServer, "application", slowly)
-    async with fake_hub() as hub, served(hub, tmp_path) as address, httpx.AsyncClient(base_url=address) as browser:
+    async with fake_hub() as hub, served(hub, tmp_path) as address, browser_at(address) as browser:
         key = await logged_in(browser)
         first = asyncio.create_task(browser_socket(address, key).__aenter__())
-        async with asyncio.timeout(30.0):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await coming.wait()
             with pytest.raises(InvalidStatus, match="503"):
                 await browser_socket(address, key).__aenter__()
@@ -267,12 +269,12 @@ async def test_the_hub_is_asked_about_one_token_at_a_time_and_not_about_too_many
     async with (
         fake_hub() as hub,
         served(hub, tmp_path, accounts_say=slow) as address,
-        httpx.AsyncClient(base_url=address, timeout=60.0) as browser,
+        browser_at(address) as browser,
     ):
         asked = [
             asyncio.create_task(browser.post("/login", data={"token": TOKEN})) for _ in range(LOGINS_WAITING_MAX + 2)
         ]
-        [early], others = await asyncio.wait(asked, timeout=30.0, return_when=asyncio.FIRST_COMPLETED)
+        [early], others = await asyncio.wait(asked, timeout=PATIENCE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         assert early.result().status_code == 429
         go_on.set()
         assert {answer.status_code for answer in await asyncio.gather(*others)} == {303}
@@ -290,7 +292,7 @@ async def test_only_a_proxy_in_front_is_believed_that_the_browser_speaks_tls(
     async with (
         fake_hub() as hub,
         served(hub, tmp_path, is_behind_proxy=is_behind_proxy) as address,
-        httpx.AsyncClient(base_url=address, headers={"X-Forwarded-Proto": told}) as browser,
+        browser_at(address, headers={"X-Forwarded-Proto": told}) as browser,
     ):
         answer = await browser.post("/login", data={"token": TOKEN})
         page = await browser.get("/", headers={"Cookie": f"{COOKIE}={answer.cookies[COOKIE]}"})

@@ -148,6 +148,14 @@ class ApprovalsPanel(ListPanel):
         held = self.current()
         return None if held is None else held.row.run
 
+    def go_to_run(self, run: str) -> None:
+        """Put the cursor on what waits of a run, the most urgent first; where nothing does, it stays."""
+        queue = self.context.session.queue
+        waiting = [key for key in queue.order(run) if key in queue.pending]
+        if waiting:
+            self.list.set_keys(queue.order())
+            self.list.go(waiting[0])
+
     def looks_at(self) -> tuple[str | None, str | None]:
         """The opened call, if there is room for it or it was opened."""
         held = None if self.has_class("-short") and not self.has_class("-opened") else self.current()

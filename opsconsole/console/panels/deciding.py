@@ -123,7 +123,8 @@ class Deciding:
             whose = f"this {asked.scope}"
             self._context.app.say(f"granted: {asked.uses} later calls like it, of {whose}; a decides on this one")
 
-        self._context.app.ask(f"grant later calls like it ({HOW})", done, value="5 30m")
+        self._context.app.say(HOW)
+        self._context.app.ask("grant later calls like it", done, value="5 30m")
 
     def _must_be_shown(self, calls: list[HeldCall]) -> None:
         """Approved together is only what was shown whole, with an effect that is known. Raises: NotDone."""

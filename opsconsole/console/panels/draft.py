@@ -1,14 +1,13 @@
 """Something long that an operator writes: edited first, then read once more as it would be sent; only that is sent.
 
 WRITING ─escape─▶ REVIEWING ─a─▶ sent
-    ▲──────e──────┘    └─escape─▶ discarded
+    ▲──────e──────┘    └─escape─▶ left, and kept
 """
 
 from __future__ import annotations
 
 from textual.app import ComposeResult
 from textual.widget import Widget
-from textual.widgets import TextArea
 
 from opsconsole.console.actions import ViewName
 from opsconsole.console.context import Context, Draft
@@ -21,11 +20,12 @@ from opsconsole.console.view.held_call import standing
 from opsconsole.console.view.line import Line, Tone, fit_line
 from opsconsole.console.widgets.lines import Lines
 from opsconsole.console.widgets.text_pane import TextPane
+from opsconsole.console.widgets.typed import TypedText
 from opsconsole.domain.text import safe
 from opsconsole.protocol.frames import ProposedCall
 
 KEPT_MAX = 20
-"""Drafts that were left unsent and come back when the same call is opened again."""
+"""Drafts that were left unsent and come back when the same is begun again; one that was left empty does not."""
 
 
 class DraftPanel(Panel):
@@ -37,11 +37,12 @@ class DraftPanel(Panel):
         super().__init__(context, id="draft")
         self.draft: Draft | None = None
         self.reviewing = False
-        self._kept: dict[tuple[str, str], str] = {}
+        self._kept: dict[tuple[str, str, str], str] = {}
         self.heading = Lines(context.painter, id="draft-heading", classes="one-line")
         self.verdict = Lines(context.painter, id="draft-verdict", classes="one-line")
-        self.editor = TextArea(id="draft-editor", show_line_numbers=True, tab_behavior="focus")
+        self.editor = TypedText(id="draft-editor", show_line_numbers=True, tab_behavior="focus")
         self.editor.cursor_blink = False
+        self.editor.written = self._written
         self.pane = TextPane(context.painter, id="draft-review")
 
     def compose(self) -> ComposeResult:
@@ -98,8 +99,12 @@ class DraftPanel(Panel):
         """Judge while typing."""
         self.refresh_rows()
 
+    def _written(self) -> None:
+        self.review()
+        self.context.app.redraw()
+
     def _show(self, *, reviewing: bool) -> None:
-        self.reviewing = reviewing
+        self.reviewing, self.editor.is_open = reviewing, not reviewing
         if self.draft is not None and reviewing:
             self._keep(self.draft, self.editor.text)
         self.set_class(reviewing, "-reviewing")
@@ -127,7 +132,9 @@ class DraftPanel(Panel):
         self.context.app.show_view("takeover" if "as the model" in draft.title else "approvals")
 
     def _keep(self, draft: Draft, text: str) -> None:
-        self._kept[_place(draft)] = text
+        self._kept.pop(_place(draft), None)
+        if text.strip():
+            self._kept[_place(draft)] = text
         for old in list(self._kept)[:-KEPT_MAX]:
             del self._kept[old]
 
@@ -173,5 +180,6 @@ class DraftPanel(Panel):
         return fenced("your words", safe(str(value)), width=width, tone="plain")
 
 
-def _place(draft: Draft) -> tuple[str, str]:
-    return draft.title, draft.about.key if draft.about is not None else ""
+def _place(draft: Draft) -> tuple[str, str, str]:
+    """What a draft is one of: the same start of the same answer to the same call."""
+    return draft.title, draft.about.key if draft.about is not None else "", draft.text

@@ -12,6 +12,7 @@ from opsconsole.console.theme import Painter
 from opsconsole.console.view.palette import Choice, choice_line
 from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.lines import Lines
+from opsconsole.console.widgets.typed import TypedLine
 
 LINES_MAX = 10
 CHARS_MAX = 300
@@ -27,7 +28,9 @@ class Palette(Box):
         super().__init__(id="palette")
         self.display = False
         self.list = Lines(painter, id="palette-list")
-        self.input = Input(id="palette-input", max_length=CHARS_MAX, select_on_focus=False, placeholder="what to do")
+        self.input = TypedLine(
+            id="palette-input", max_length=CHARS_MAX, select_on_focus=False, placeholder="what to do"
+        )
         self.input.cursor_blink = False
         self.found: list[Choice] = []
         self.at = 0

@@ -56,6 +56,7 @@ class ReceiptPanel(Box):
         """Show the receipt of these commands for these runs."""
         self.entries, self.runs, self._effects, self._plan = entries, runs, None, None
         self._aftermath, self._received_at = Aftermath(), NEVER
+        self.pane.to_end(False)
         if len(runs) == 1:
             self.context.app.follow(runs[0])
         self.display = True
@@ -80,6 +81,13 @@ class ReceiptPanel(Box):
             self._plan = None
             self.display = bool(self.entries) and self.display
             self.update_lines()
+
+    def scroll(self, direction: int) -> bool:
+        """Move its text by half of what is shown; False when there is no more of it, or it is not open."""
+        was = self.pane.top
+        if self.display:
+            self.pane.scroll_lines(direction * max(1, self.pane.size.height // 2))
+        return self.pane.top != was
 
     def close(self) -> bool:
         """Close it; False when it was not open."""

@@ -17,7 +17,7 @@ from opsconsole.console.view.columns import run_line, titles
 from opsconsole.console.view.dwell import Dwell
 from opsconsole.console.view.filter import RunFilter, parse_filter
 from opsconsole.console.view.groups import Group, group_named, headed, heading_line
-from opsconsole.console.view.line import Line, Span, Tone, two_ends, wrap_words
+from opsconsole.console.view.line import Line, Span, Tone, two_ends, width_of, wrap_words
 from opsconsole.console.view.run_summary import summary
 from opsconsole.console.view.status import Status
 from opsconsole.console.view.timeline_lines import step_line
@@ -40,6 +40,9 @@ _COUNTED: tuple[tuple[str, str, Tone], ...] = (
     ("approval", "◆", "ask"),
     ("input_required", "◆", "ask"),
     ("auth_required", "◆", "ask"),
+    ("takeover", "◉", "hold"),
+    ("alert", "▲", "bad"),
+    ("stalled", "▲", "warn"),
     ("working", "●", "good"),
     ("unknown", "◌", "bad"),
     ("pausing", "‖", "hold"),
@@ -233,7 +236,8 @@ class RunsPanel(Panel):
     def _words(self, now: float) -> None:
         width, timeline = self.size.width, self.context.session.timeline
         self._worded_at, self._worded_steps = now, -1 if timeline is None else timeline.changes
-        self.counts.show([two_ends(self._left(now), self._counts(), width)])
+        left = self._left(now)
+        self.counts.show([two_ends(left, self._counts(width - width_of(left)), width)])
         self.titles.show([((" " + titles(max(1, self.list.size.width - 1)), "dim"),)])
         if self._has_side:
             self.side.show(self._side(self.side.size.width - 2))
@@ -258,9 +262,13 @@ class RunsPanel(Panel):
             return f"{len(self._runs):,} runs in {groups:,} group{'s' if groups != 1 else ''}"
         return f"{self.list.position + 1:,}/{len(self.list.keys):,}" if self.list.keys else "0"
 
-    def _counts(self) -> Line:
+    def _counts(self, room: int) -> Line:
+        """Runs by what is said of them; where there is less room, without the last of those that need nobody."""
         states = self.context.session.board.states
-        return tuple((f"{glyph}{states[name]:,} {name}  ", tone) for name, glyph, tone in _COUNTED if states[name])
+        shown = [(f"{glyph}{states[name]:,} {name}  ", tone) for name, glyph, tone in _COUNTED if states[name]]
+        while shown and shown[-1][1] == "dim" and width_of(shown) >= room:
+            shown.pop()
+        return tuple(shown)
 
     def _side(self, width: int) -> list[Line]:
         row = self.context.session.board.get(self.list.cursor)

@@ -111,6 +111,8 @@ class TakeoverPanel(Panel):
         held, row = self.waiting(), self.context.session.board.get(self.run)
         if row is not None and row.state in TERMINAL:
             raise NotDone(f"this run has ended: {row.state.value}")
+        if row is not None and row.baton is not None and not self.context.controls.holds(row):
+            raise NotDone(f"{row.baton.by} holds this run: t takes it from them, for a reason")
         if held is None:
             raise NotDone("the agent does not wait for its model now: i sends it a message instead")
         if not self.context.dwell.long_enough(_identity(self.run, held), now=self.context.clock.monotonic()):

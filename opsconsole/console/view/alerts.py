@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from opsconsole.console.view.amounts import age, short_id, time_of_day
+from opsconsole.console.view.amounts import age, time_of_day
 from opsconsole.console.view.fence import fenced
 from opsconsole.console.view.ingest import IN_PART
 from opsconsole.console.view.line import Line, Span, Tone, fit, fit_line, width_of, wrap_words
+from opsconsole.domain.ids import short_id
+from opsconsole.domain.run import HELD
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.rows import Alert, HubRow, RunRow
 
@@ -48,6 +50,13 @@ def open_alerts(row: RunRow) -> list[Alert]:
     return sorted(found, key=lambda alert: (_RANK.get(alert.severity, 2), -alert.at))
 
 
+def paused_for(row: RunRow) -> str:
+    """Of a run that stands still: what an alert says that paused it, and that nobody has answered; empty else."""
+    if row.state not in HELD:
+        return ""
+    return next((alert.text for alert in open_alerts(row) if alert.paused), "")
+
+
 def badge(row: RunRow) -> tuple[str, Tone] | None:
     """How many open alerts a run has, and how bad the worst is; None where there is none.
 
@@ -70,7 +79,7 @@ def all_alerts(rows: Iterable[RunRow], hub: Iterable[HubRow]) -> list[Shown]:
         for alert in row.alerts:
             known = found.get(alert.id)
             if alert.detector and (known is None or (alert.paused and not known.alert.paused)):
-                held = row.state.value in ("paused", "pausing")
+                held = row.state in HELD
                 found[alert.id] = Shown(
                     key=alert.id,
                     alert=alert,

@@ -94,10 +94,3 @@ def bar(share: float, width: int) -> str:
     full, rest = divmod(eighths, 8)
     partial = " ▏▎▍▌▋▊▉"[rest] if rest else ""
     return ("█" * full + partial).ljust(width, "░")[:width]
-
-
-def short_id(identifier: str) -> str:
-    """The part of an id that tells it from its neighbours: the end, for ids with a time in front."""
-    bare = identifier.split("_", 1)[-1]
-    bare = bare.partition(".")[0]  # what follows is a supervised run's seal
-    return bare if len(bare) <= 8 else bare[-6:]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from opsconsole.console.view.amounts import of_cap
+from opsconsole.console.view.status import runway_ends
 from opsconsole.protocol.rows import RunRow
 
 Value = tuple[float, str]
@@ -23,7 +24,7 @@ _VALUES: dict[str, Callable[[RunRow], Value]] = {
     "COST": lambda row: (row.cost_usd, ""),
     "$/MIN": lambda row: (row.cost_per_minute_usd, ""),
     "BUDGET": lambda row: (of_cap(row.cost_usd, row.caps.cost_usd) or 0.0, ""),
-    "TO CAP": lambda row: (-math.inf if row.runway_at is None else -row.runway_at, ""),
+    "TO CAP": lambda row: (-math.inf if (ends := runway_ends(row)) is None else -ends, ""),
     "OWNER": lambda row: (0.0, row.owner),
     "NOW": lambda row: (0.0, row.doing),
     "FOR": lambda row: (-row.progress_at, ""),

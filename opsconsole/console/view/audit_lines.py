@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from opsconsole.console.view.amounts import day_and_time, short_id, time_of_day
+from opsconsole.console.view.amounts import day_and_time, time_of_day
 from opsconsole.console.view.fence import fenced
 from opsconsole.console.view.ingest import in_pane
 from opsconsole.console.view.line import Line, fit, fit_line, width_of
 from opsconsole.console.view.timeline_lines import pretty
+from opsconsole.domain.ids import short_id
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.audit_words import audit_words
 

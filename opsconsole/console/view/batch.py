@@ -9,13 +9,14 @@ import json
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
-from opsconsole.console.view.amounts import age, short_id
+from opsconsole.console.view.amounts import age
 from opsconsole.console.view.effect import Effect, effect_in_short
 from opsconsole.console.view.fence import LINES_MAX, fenced
 from opsconsole.console.view.ingest import HeldCall
 from opsconsole.console.view.line import Line, fit_line
 from opsconsole.console.view.queue import Queue
 from opsconsole.domain.approval import ApprovalStatus
+from opsconsole.domain.ids import short_id
 from opsconsole.domain.text import safe_line
 from opsconsole.domain.tool_call import RISK_RANK, Risk
 

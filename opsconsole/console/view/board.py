@@ -31,7 +31,7 @@ from opsconsole.console.view.status import (
     status_of,
 )
 from opsconsole.console.view.unread import at_work, read, taken_in
-from opsconsole.domain.run import TERMINAL, RunState
+from opsconsole.domain.run import HELD, TERMINAL, RunState
 from opsconsole.domain.tool_call import RISK_RANK
 from opsconsole.protocol.rows import RunRow
 
@@ -59,6 +59,8 @@ _BEFORE_OVERRUN = frozenset({Rank.CAPPED, Rank.APPROVAL, Rank.TAKEOVER, Rank.INP
 _AGES = 1e10
 """Longer than anything waits, in seconds: a worse risk stands above all that waits."""
 _COUNTED_AS_WORKING = RunState.WORKING.value
+_LOUDER = frozenset({"takeover", "alert", "stalled"})
+"""What is shown, and counted, of a run in place of what it says of itself; that it is paused is counted as such."""
 NOTHING = Tally("", 0, None, False)
 """What no run counts as."""
 
@@ -176,18 +178,19 @@ class Board:
         """Time alone has put some elsewhere."""
         places = self._places
         for key in [key for key, place in places.items() if place[4] <= now]:
-            places[key] = self._place(read(self.rows.by_key[key]), now)
+            row = read(self.rows.by_key[key])
+            places[key] = self._place(row, now)
             self._moved.add(key)
+            self._recount(key, _tally(row, places[key][3]))
         self._stands_until = min((place[4] for place in places.values()), default=math.inf)
 
     def _changed(self, key: str, _before: RunRow | None, after: RunRow | None) -> None:
         self.changes += 1
-        was = self._tallies.get(key, NOTHING)
         if after is None:
             self._places.pop(key, None)
-            self._tallies.pop(key, None)
             self._moved.add(key)
-            self._recount(key, was, NOTHING)
+            self._recount(key, NOTHING)
+            self._tallies.pop(key)
             return
         place, now = self._judged(after)
         stood = self._places.get(key)
@@ -196,9 +199,8 @@ class Board:
         if place[4] < self._stands_until:
             self._stands_until = place[4]
         self._places[key] = place
-        if now != was:
-            self._tallies[key] = now
-            self._recount(key, was, now)
+        if now != self._tallies.get(key):
+            self._recount(key, now)
 
     def _judged(self, row: RunRow) -> tuple[_Place, Tally]:
         """Where it stands and what it counts as; most of a fleet does nothing but work, and needs no closer look."""
@@ -208,15 +210,16 @@ class Board:
             parent = told.parent if told.parent is None else row.parent
             return place, Tally(_COUNTED_AS_WORKING, _units(told.cost_per_minute_usd), parent, False)
         row = read(row)
-        dollars = 0.0 if row.state in TERMINAL else row.cost_per_minute_usd
-        is_unconfirmed = row.kill is not None and row.kill.status == "unconfirmed"
-        return self._place(row, self.now), Tally(bucket(row), _units(dollars), row.parent, is_unconfirmed)
+        place = self._place(row, self.now)
+        return place, _tally(row, place[3])
 
     def _place(self, row: RunRow, now: float) -> _Place:
         status = status_of(row, now=now, zone=self.zone)
         return (int(status.rank), _within(status, row), row.key, status.word, _until(status, row))
 
-    def _recount(self, key: str, was: Tally, now: Tally) -> None:
+    def _recount(self, key: str, now: Tally) -> None:
+        was = self._tallies.get(key, NOTHING)
+        self._tallies[key] = now
         self._rate += now.rate - was.rate
         if was.bucket != now.bucket:
             self.states[was.bucket] -= 1
@@ -234,8 +237,14 @@ def _units(dollars_per_minute: float) -> int:
     return round(dollars_per_minute * _RATE_UNITS) if math.isfinite(dollars_per_minute) else 0
 
 
-def bucket(row: RunRow) -> str:
-    """The word a run is counted under."""
+def _tally(row: RunRow, shown: str) -> Tally:
+    dollars = 0.0 if row.state in TERMINAL else row.cost_per_minute_usd
+    is_unconfirmed = row.kill is not None and row.kill.status == "unconfirmed"
+    return Tally(bucket(row, shown), _units(dollars), row.parent, is_unconfirmed)
+
+
+def bucket(row: RunRow, shown: str) -> str:
+    """The word a run is counted under, `shown` being its status."""
     if row.state in TERMINAL:
         is_open = row.kill is not None and not row.kill.status.endswith("dead")
         return row.state.value if is_dead(row) else RunState.STOPPING.value if is_open else "unknown"
@@ -245,7 +254,7 @@ def bucket(row: RunRow) -> str:
         return "unknown"
     if row.pending_approvals:
         return "approval"
-    return row.state.value
+    return shown if shown in _LOUDER and row.state not in HELD else row.state.value
 
 
 def _within(status: Status, row: RunRow) -> float:

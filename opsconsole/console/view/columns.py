@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from opsconsole.console.view.alerts import badge
-from opsconsole.console.view.amounts import age, bar, count, money, of_cap, rate, short_id
+from opsconsole.console.view.amounts import age, bar, count, money, of_cap, rate
 from opsconsole.console.view.line import Align, Line, Span, Tone, fit
 from opsconsole.console.view.presence import names
 from opsconsole.console.view.run_summary import RUNWAY_SHORT_SECONDS
-from opsconsole.console.view.status import Status
+from opsconsole.console.view.status import Status, runway_ends
+from opsconsole.domain.ids import short_id
 from opsconsole.domain.run import TERMINAL
 from opsconsole.protocol.rows import RunRow
 
@@ -75,9 +76,10 @@ def _budget(row: RunRow, _status: Status, _now: float) -> Span:
 
 
 def _to_cap(row: RunRow, _status: Status, now: float) -> Span:
-    if row.runway_at is None or not row.runway or row.state in TERMINAL:
+    ends = runway_ends(row)
+    if ends is None:
         return "", "dim"
-    left = row.runway_at - now
+    left = ends - now
     return age(left), "warn" if left < RUNWAY_SHORT_SECONDS else "plain"
 
 

@@ -11,6 +11,8 @@ from opsconsole.domain.text import safe_line
 
 NOTES_MAX = 200
 """Notes kept of one digest, the newest."""
+_UNCONFIRMED = "unconfirmed"
+"""What becomes of a kill that nothing proves."""
 _SETTLED = frozenset({"approval.decided", "approval.expired", "approval.cancelled", "approval.handed_back"})
 _YES = ("approve", "edit")
 _NO = ("reject",)
@@ -52,8 +54,9 @@ class Digest:
 
     since: float
     kills: int
+    """Runs that were killed, by what became of their kills: one of many counts each, one of an ended run none."""
     unconfirmed: int
-    """Kills of them without proof."""
+    """Those of them without proof."""
     answers: Counter[str]
     """Decisions by answer: approve, edit, reject, respond."""
     expired: int
@@ -91,10 +94,11 @@ def digest_of(entries: Iterable[Mapping[str, Any]], *, since: float, complete: b
     asked = {_text(entry, "approval") for entry in taken if entry.get("kind") == "approval.requested"}
     settled = {_text(entry, "approval") for entry in taken if entry.get("kind") in _SETTLED}
     ended = [entry for entry in taken if entry.get("kind") == "run.ended"]
+    killed = _killed(taken)
     return Digest(
         since=since,
-        kills=kinds["kill"],
-        unconfirmed=_unconfirmed(taken),
+        kills=killed.total(),
+        unconfirmed=killed[_UNCONFIRMED],
         answers=Counter(_text(entry, "answer") for entry in taken if entry.get("kind") == "approval.decided"),
         expired=kinds["approval.expired"] + kinds["approval.cancelled"],
         left=len(asked - settled),
@@ -150,9 +154,10 @@ def operator_of(entry: Mapping[str, Any]) -> str:
     return safe_line(str(who.get("principal", "")))
 
 
-def _unconfirmed(entries: list[Mapping[str, Any]]) -> int:
+def _killed(entries: list[Mapping[str, Any]]) -> Counter[str]:
+    """Runs by what is known last of their kill: dead or unconfirmed."""
     last = {_text(entry, "run"): _text(entry, "status") for entry in entries if entry.get("kind") == "kill.outcome"}
-    return sum(status == "unconfirmed" for status in last.values())
+    return Counter(status for status in last.values() if status in ("dead", _UNCONFIRMED))
 
 
 def _notes(entries: list[Mapping[str, Any]]) -> list[Note]:

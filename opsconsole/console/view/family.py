@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from opsconsole.console.view.amounts import age, money, short_id
+from opsconsole.console.view.amounts import age, money
 from opsconsole.console.view.board import Board
 from opsconsole.console.view.line import Line, Span
+from opsconsole.domain.ids import short_id
 
 LINES_MAX = 200
 """Lines of one tree; a run with more relatives is looked at in the runs table."""

@@ -9,10 +9,12 @@ import heapq
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from opsconsole.console.view.alerts import open_alerts
 from opsconsole.console.view.board import Board
 from opsconsole.console.view.limits import HubShown
 from opsconsole.console.view.queue import Queue
 from opsconsole.console.view.status import STALLED_SECONDS, is_dead, over_a_cap
+from opsconsole.console.view.unread import as_came
 from opsconsole.domain.approval import SETTLED
 from opsconsole.domain.proof import Proof
 from opsconsole.domain.run import TERMINAL
@@ -116,6 +118,8 @@ class Fleet:
     """The dearest runs, ended ones too."""
     shed: tuple[Shed, ...]
     trips: tuple[Trip, ...]
+    unanswered: int
+    """Alerts that nobody has answered, of runs that have ended."""
     capped: int
     """Live runs that have used up one of their limits."""
     unconfirmed: int
@@ -140,6 +144,7 @@ def fleet_of(board: Board, queue: Queue, hub: HubShown, *, now: float) -> Fleet:
         spenders=tuple(row for _, _, row in heapq.nlargest(SPENDERS_MAX, _costs(rows))),
         shed=whom_to_shed(live, now=now),
         trips=_trips(live, hub),
+        unanswered=_unanswered(rows),
         capped=sum([over_a_cap(row) for row in live]),
         unconfirmed=len(board.unconfirmed),
         last_stop=_last_stop(rows),
@@ -229,6 +234,13 @@ def _trips(live: list[RunRow], hub: HubShown) -> tuple[Trip, ...]:
         )
     rank = {"critical": 0, "warning": 1, "info": 2}
     return tuple(sorted(found.values(), key=lambda one: (rank[one.level], -one.at, one.kind)))
+
+
+def _unanswered(rows: list[RunRow]) -> int:
+    """As the alerts are listed: each once, however many runs it concerns."""
+    told = [row for row, came in zip(rows, as_came(rows), strict=True) if came.alerts]
+    of_live = {alert.id for row in told if not is_dead(row) for alert in row.alerts}
+    return len({alert.id for row in told if is_dead(row) for alert in open_alerts(row)} - of_live)
 
 
 def _last_stop(rows: list[RunRow]) -> Stop | None:

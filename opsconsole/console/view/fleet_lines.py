@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from opsconsole.console.view.amounts import age, bar, milliseconds, money, short_id
+from opsconsole.console.view.amounts import age, bar, milliseconds, money
 from opsconsole.console.view.fleet import NORMAL, Fleet, Shed, Trip
 from opsconsole.console.view.limits import words as limit_words
 from opsconsole.console.view.line import Line, Span, Tone, fit, fit_line, width_of
+from opsconsole.domain.ids import short_id
 from opsconsole.domain.proof import Proof
 
 BURNS_IN_HEAD = 4
@@ -161,7 +162,10 @@ def _tripped(fleet: Fleet) -> Line:
     tripped = fleet.trips[:TRIPS_IN_HEAD]
     spans += [(f"▲ {trip.runs or 'hub'} {trip.kind}  ", _LEVELS.get(trip.level, "plain")) for trip in tripped]
     if len(spans) == 1:
-        spans.append(("nothing", "dim"))
+        spans.append(("nothing live  " if fleet.unanswered else "nothing", "dim"))
+    if fleet.unanswered:
+        alerts = f"{fleet.unanswered} alert{'s' if fleet.unanswered > 1 else ''}"
+        spans.append((f"{alerts} of ended runs not answered (8)", "dim"))
     return tuple(spans)
 
 

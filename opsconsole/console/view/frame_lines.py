@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 
 from opsconsole.console.actions import ACTIONS, EVERYWHERE, Action, ViewName, hints
 from opsconsole.console.view.amounts import age
@@ -62,13 +64,24 @@ WRITING: Line = ((" esc ", "key"), ("see what would be sent ", "dim"))
 """The hints while a draft is written."""
 
 
-def hint_line(view: ViewName, *, width: int, without: Iterable[str] = (), actions: Iterable[Action] = ACTIONS) -> Line:
+def hint_line(
+    view: ViewName,
+    *,
+    width: int,
+    without: Iterable[str] = (),
+    labels: Mapping[str, str] = MappingProxyType({}),
+    actions: Iterable[Action] = ACTIONS,
+) -> Line:
     """The keys of a view, as many as there is room for, and always where to find the others.
 
-    `without` are acts that are off just now.
+    `without` are acts that are off just now; `labels` name those that mean something else just now.
     """
     off = {*without, f"show_{view}"}
-    shown = [action for action in hints(view, actions) if action.id not in off]
+    shown = [
+        replace(action, label=labels[action.id]) if action.id in labels else action
+        for action in hints(view, actions)
+        if action.id not in off
+    ]
     left = width - sum(_room(action) for action in shown if action.id == HELP)
     spans: list[Span] = []
     for action in shown:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import tzinfo
 
-from opsconsole.console.view.amounts import age, money, short_id, time_of_day
+from opsconsole.console.view.amounts import age, money, time_of_day
 from opsconsole.console.view.graph import Agent, Chain, Edge, Graph, Member
 from opsconsole.console.view.line import Line, Span, Tone, fit_line, width_of
 from opsconsole.console.view.told import Calls
+from opsconsole.domain.ids import short_id
 
 LINES_MAX = 400
 DEPTH_MAX = 12

@@ -8,7 +8,7 @@ from datetime import tzinfo
 from typing import Any
 
 from opsconsole.console.view.agreement import found, must_say_yes, said_yes
-from opsconsole.console.view.amounts import age, money, short_id, time_of_day
+from opsconsole.console.view.amounts import age, money, time_of_day
 from opsconsole.console.view.call_in_short import call_in_short
 from opsconsole.console.view.fence import fenced, fenced_spans, is_cut
 from opsconsole.console.view.highlight import argument_spans
@@ -19,6 +19,7 @@ from opsconsole.console.view.presence import have, names
 from opsconsole.console.view.reading import is_whole
 from opsconsole.console.view.timeline_lines import pretty
 from opsconsole.domain.approval import SETTLED, ApprovalStatus, Delivery
+from opsconsole.domain.ids import short_id
 from opsconsole.domain.text import PANE_CHARS_MAX, safe, safe_line
 from opsconsole.domain.tool_call import CallKind, Risk
 from opsconsole.protocol.rows import ApprovalRow, RunRow
@@ -42,6 +43,7 @@ RUN_FROM_CELLS = 72
 _HEADS = ((72, (10, 16, 15)), (60, (5, 12, 14)), (50, (5, 10, 9)), (0, (5, 10, 0)))
 """Least width of the queue -> cells of the risk, of the tool and of the agent; 0: no agent."""
 CLAIM_CELLS_MAX = 8
+"""Of the name of who looks at a call, in the queue."""
 _SETTLED_TONES: dict[ApprovalStatus, Tone] = {ApprovalStatus.REJECTED: "warn", ApprovalStatus.EXPIRED: "warn"}
 
 
@@ -70,7 +72,7 @@ def _whose(row: ApprovalRow, me: str) -> str:
     if row.claimed_by is None or row.status in SETTLED:
         return ""
     mark = "→" if row.passed_by else "◉"
-    return f"{mark}{'you' if row.claimed_by == me else safe_line(row.claimed_by, limit=CLAIM_CELLS_MAX)} "
+    return f"{mark}{'you' if row.claimed_by == me else cut(safe_line(row.claimed_by), CLAIM_CELLS_MAX)} "
 
 
 def _in_short(row: ApprovalRow) -> str:

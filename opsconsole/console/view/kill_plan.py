@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
 
-from opsconsole.console.view.amounts import age, short_id
+from opsconsole.console.view.amounts import age
 from opsconsole.console.view.line import Line, cut
 from opsconsole.console.view.unread import spending
+from opsconsole.domain.ids import short_id
 from opsconsole.protocol.rows import RunRow
 
 AGENTS_MAX = 6

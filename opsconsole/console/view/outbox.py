@@ -51,10 +51,14 @@ class Entry:
     status: Sent
     at: float
     until: float
+    about: str = ""
+    """The call, agent and run that it was meant for; by the answer something else may be under the cursor."""
     answered_at: float | None = None
     code: str = ""
     message: str = ""
     hub_status: str = ""
+    is_over_limit: bool = False
+    """Refused, as a limit that holds the run is still reached."""
 
     @property
     def id(self) -> str:
@@ -65,11 +69,12 @@ class Entry:
 def answer_words(entry: Entry) -> tuple[str, Tone] | None:
     """What to say of the hub's answer, and how loud; None of a kill, which has a receipt."""
     command = entry.command
+    what = f"{command.answer.value if command.answer else command.do.value} {entry.about}".rstrip()
     if entry.status is Sent.REFUSED:
-        return f"{command.do.value} refused: {entry.message or entry.code}", "bad"
+        way_on = ", b raises it" if entry.is_over_limit else ""
+        return f"{what} refused{way_on}: {entry.message or entry.code}", "bad"
     if command.do is Do.KILL:
         return None
-    what = command.answer.value if command.answer else command.do.value
     if entry.hub_status == DECOY:
         return f"{what}: {entry.message}", "ask"
     took = (entry.answered_at or entry.at) - entry.at
@@ -82,7 +87,7 @@ class CommandOutbox:
 
     entries: dict[str, Entry] = field(default_factory=dict)
 
-    def give(self, command: Command, *, online: bool, now: float) -> Entry | None:
+    def give(self, command: Command, *, online: bool, now: float, about: str = "") -> Entry | None:
         """Take a command; None when it is refused because the link is down and it is no kill."""
         if not online and command.do is not Do.KILL:
             return None
@@ -91,6 +96,7 @@ class CommandOutbox:
             status=Sent.SENT if online else Sent.QUEUED,
             at=now,
             until=now + (ANSWER_SECONDS_MAX if online else KILL_QUEUE_SECONDS),
+            about=about,
         )
         self.entries[command.cmd] = entry
         self._forget_old()
@@ -113,6 +119,7 @@ class CommandOutbox:
         entry.status = Sent.ACCEPTED if res.ok else Sent.REFUSED
         entry.answered_at = now
         entry.code, entry.message, entry.hub_status = safe_line(res.code), safe_line(res.message), safe_line(res.status)
+        entry.is_over_limit = "tripped" in res.current
         return entry
 
     def expire(self, *, now: float) -> list[Entry]:

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from opsconsole.console.actions import Action, ViewName
-from opsconsole.console.view.amounts import short_id
 from opsconsole.console.view.line import Line, Span, Tone, cut, fit, fit_line
+from opsconsole.domain.ids import short_id
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.rows import RunRow
 

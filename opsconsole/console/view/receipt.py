@@ -5,13 +5,14 @@ from __future__ import annotations
 import heapq
 from collections.abc import Sequence
 
-from opsconsole.console.view.amounts import age, milliseconds, short_id
+from opsconsole.console.view.amounts import age, milliseconds
 from opsconsole.console.view.line import Line, Span, Tone
 from opsconsole.console.view.outbox import Entry, Sent
 from opsconsole.console.view.status import is_dead
 from opsconsole.console.view.unread import as_came
+from opsconsole.domain.ids import short_id
 from opsconsole.domain.proof import Proof
-from opsconsole.domain.run import TERMINAL
+from opsconsole.domain.run import TERMINAL, RunState
 from opsconsole.protocol.rows import RunRow
 
 NAMED_MAX = 50
@@ -58,8 +59,8 @@ def receipt(
 
 
 def resume_line(row: RunRow) -> list[Line]:
-    """How the work goes on from the last checkpoint, where the run kept one; a killed run itself never does."""
-    if row.checkpoint is None or row.state not in TERMINAL:
+    """How work that was not finished goes on from the last checkpoint, where one was kept; a killed run never does."""
+    if row.checkpoint is None or row.state not in TERMINAL - {RunState.COMPLETED}:
         return []
     return [
         ((f"  checkpoint {row.checkpoint}: ", "good"), ("a new run goes on from it, on its machine, by", "plain")),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from datetime import tzinfo
 
-from opsconsole.console.view.amounts import age, count, day_and_time, money, short_id
+from opsconsole.console.view.amounts import age, count, day_and_time, money
 from opsconsole.console.view.line import Line, first_that_fits, fit_line
 from opsconsole.console.view.playhead import Playhead
+from opsconsole.domain.ids import short_id
 
 
 def headline(head: Playhead | None, *, width: int) -> Line:

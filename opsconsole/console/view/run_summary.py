@@ -8,7 +8,7 @@ from datetime import tzinfo
 from opsconsole.console.view.amounts import age, bar, count, money, of_cap, time_of_day
 from opsconsole.console.view.line import Line, Span, Tone
 from opsconsole.console.view.presence import names
-from opsconsole.console.view.status import Status
+from opsconsole.console.view.status import Status, runway_ends
 from opsconsole.domain.run import TERMINAL
 from opsconsole.protocol.rows import Alert, PointRow, RunRow
 
@@ -88,10 +88,11 @@ def _alert(alert: Alert, since: str) -> Line:
 
 def _runway(row: RunRow, now: float, zone: tzinfo) -> list[Line]:
     """How long the cap that is reached first will last, at the present pace."""
-    if not row.runway or row.runway_at is None or row.state in TERMINAL:
+    ends = runway_ends(row)
+    if ends is None:
         return []
-    left = row.runway_at - now
-    when = f"at {time_of_day(row.runway_at, zone)}" if left < DAY_SECONDS else f"in {age(left)}"
+    left = ends - now
+    when = f"at {time_of_day(ends, zone)}" if left < DAY_SECONDS else f"in {age(left)}"
     tone: Tone = "warn" if left < RUNWAY_SHORT_SECONDS else "plain"
     return [(("runway ", "dim"), (f"${row.cost_per_minute_usd:.2f}/min, reaches {row.runway} {when}", tone))]
 

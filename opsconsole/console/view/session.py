@@ -13,12 +13,14 @@ from enum import StrEnum
 from opsconsole.console.view.board import Board
 from opsconsole.console.view.hub_clock import HubClock
 from opsconsole.console.view.limits import HubShown
+from opsconsole.console.view.line import cut
 from opsconsole.console.view.outbox import CommandOutbox, Entry
 from opsconsole.console.view.presence import Others, others
 from opsconsole.console.view.queue import Queue
 from opsconsole.console.view.rows import Applied, Rows, Steps, at_once
 from opsconsole.console.view.timeline import Timeline
 from opsconsole.domain.command import Do, Role, may
+from opsconsole.domain.ids import short_id
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.frames import (
     Ack,
@@ -42,6 +44,8 @@ SIGN_LATE_SECONDS = 1.0
 """How much later than it was due a sign may come: a busy machine or line is no silence."""
 SILENT_SECONDS = 15.0
 """Silence is said after this long at the latest, however seldom a hub shows that it is alive."""
+NAME_CELLS_MAX = 16
+"""Of a name in the words about a command: on 80 columns, what became of it stands beside two of them."""
 BOARD_SUB = "board"
 APPROVALS_SUB = "approvals"
 HUB_SUB = "hub"
@@ -223,8 +227,17 @@ class Session:
         self.version += 1
         if self.link.phase is LinkPhase.REFUSED:
             return None, []
-        entry = self.outbox.give(command, online=self.online, now=now)
+        entry = self.outbox.give(command, online=self.online, now=now, about=self._about(command))
         return entry, [command] if entry is not None and self.online else []
+
+    def _about(self, command: Command) -> str:
+        """What a command is meant for: `shell of sre KASREX02`; empty where that is no one call or run."""
+        held = self.queue.get(command.approval)
+        if held is not None:
+            tool, agent = (cut(name, NAME_CELLS_MAX) for name in (held.row.tool, held.row.agent))
+            return f"{tool} of {agent} {short_id(held.row.run)}"
+        row = self.board.get(command.run)
+        return "" if row is None else f"{cut(row.agent, NAME_CELLS_MAX)} {short_id(row.run)}"
 
     def watch(self, run: str | None) -> list[Frame]:
         """Follow the timeline of one run, or of none."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import tzinfo
 from typing import Any
 
-from opsconsole.console.view.amounts import day_and_time, short_id
+from opsconsole.console.view.amounts import day_and_time
 from opsconsole.console.view.digest import Digest, Note, Standing, digest_details, digest_line, digest_of
 from opsconsole.console.view.fence import fenced
 from opsconsole.console.view.ingest import HeldCall
@@ -15,6 +15,7 @@ from opsconsole.console.view.judges import Judge, judge_words, judges
 from opsconsole.console.view.line import Line, Tone, wrap_words
 from opsconsole.console.view.presence import Others, have, is_one_of_them
 from opsconsole.domain.approval import OPEN, ApprovalStatus
+from opsconsole.domain.ids import short_id
 from opsconsole.domain.run import TERMINAL
 from opsconsole.domain.text import safe_line
 from opsconsole.protocol.rows import Present, RunRow

@@ -9,7 +9,7 @@ from enum import IntEnum
 
 from opsconsole.console.view.amounts import age, count, hour_and_minute
 from opsconsole.console.view.line import Tone
-from opsconsole.domain.run import TERMINAL, RunState
+from opsconsole.domain.run import HELD, TERMINAL, RunState
 from opsconsole.domain.tool_call import Risk
 from opsconsole.protocol.rows import Alert, RunRow
 
@@ -105,6 +105,7 @@ def is_frozen(row: RunRow) -> bool:
 
 
 _PROVEN = ("dead", "already_dead")
+_GOES_NOT_ON = HELD | TERMINAL
 
 
 def _unconfirmed(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
@@ -202,7 +203,9 @@ _LOUD_RISKS = {Risk.CRITICAL: "CRIT", Risk.HIGH: "HIGH"}
 
 
 def _limits_reached(row: RunRow) -> list[Alert]:
-    return [alert for alert in row.alerts if alert.kind == "limit" or (row.held_by and alert.kind == "breaker")]
+    """The alerts of what stops it; a breaker warns in time as well, also while the run stands still."""
+    loud = (alert for alert in row.alerts if alert.level == "critical")
+    return [alert for alert in loud if alert.kind == "limit" or (row.held_by and alert.kind == "breaker")]
 
 
 def _overrun(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
@@ -225,10 +228,10 @@ def paused_since(row: RunRow) -> float:
 
 def _capped(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
     limits = _limits_reached(row)
-    if row.state not in (RunState.PAUSED, RunState.PAUSING) or not (limits or row.held_by or over_a_cap(row)):
+    if row.state not in HELD or not (limits or row.held_by or over_a_cap(row)):
         return None
     since = row.waiting.since if row.waiting else row.progress_at
-    text = row.reason or (limits[-1].text if limits else "a cap is reached")
+    text = limits[-1].text if limits else row.reason or "a cap is reached"  # its reason may be of the time before
     if row.state is RunState.PAUSING:
         text = f"not paused yet: {text.removeprefix('paused at its limit: ')}"
     return Status(glyph="$", word="capped", tone="warn", rank=Rank.CAPPED, now=text, since=since)
@@ -238,7 +241,12 @@ def _alerted(row: RunRow, _now: float, _zone: tzinfo) -> Status | None:
     loud = [alert for alert in row.alerts if alert.level == "critical" and not alert.verdict]
     if not loud:
         return None
-    return Status(glyph="▲", word="alert", tone="bad", rank=Rank.ALERT, now=loud[-1].text, since=loud[-1].at)
+    text = _STANDING.get(row.state, "") + loud[-1].text
+    return Status(glyph="▲", word="alert", tone="bad", rank=Rank.ALERT, now=text, since=loud[-1].at)
+
+
+_STANDING = {RunState.PAUSING: "not paused yet: ", RunState.PAUSED: "paused: "}
+"""What comes before all else of a run that was told to stand still."""
 
 
 def _stalled(row: RunRow, now: float, _zone: tzinfo) -> Status | None:
@@ -292,6 +300,13 @@ def _how_it_ended(row: RunRow) -> str:
         return row.error
     exit_code = f"exit {row.exit_code}" if row.exit_code else ""
     return " ".join(part for part in (exit_code, row.stop_reason or row.reason) if part)
+
+
+def runway_ends(row: RunRow) -> float | None:
+    """When its first cap is reached at the present pace, hub clock; None also of a run that does not go on."""
+    if not row.runway or row.frozen or row.state in _GOES_NOT_ON:
+        return None
+    return row.runway_at
 
 
 def over_a_cap(row: RunRow) -> bool:

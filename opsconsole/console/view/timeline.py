@@ -29,6 +29,8 @@ TITLE_CHARS_MAX = 300
 SPEAKING_LOOKED_AT = 20
 """Newest steps among which the message that grows is looked for."""
 _ENDED = frozenset({"completed", "failed", "denied", "killed"})
+_TURN = "turn_"
+"""Begins the id of a gateway's turn: what is told of its end alone may say no more of what it was."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -307,8 +309,9 @@ _TOOL_MARKS = {"proposed": "◆ asks", "held": "◆ held", "running": "● runni
 
 def _tool(fields: dict[str, Any]) -> Described:
     status = str(fields.get("status", ""))
-    kind = str(fields.get("kind", "tool_call"))
-    name = _line(fields.get("name")) or "call"
+    id = str(fields.get("id", ""))
+    kind = str(fields.get("kind") or ("model_call" if id.startswith(_TURN) else "tool_call"))
+    name = _line(fields.get("name")) or f"call {_line(id)}".rstrip()
     what = {"model_call": "model", "handoff": "handoff"}.get(kind, "tool")
     target = _line(fields.get("target"))
     about = f"→ {target}" if target else "" if what == "model" else arguments_in_short(fields.get("args"))

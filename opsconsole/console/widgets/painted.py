@@ -24,6 +24,11 @@ class Painted(Fixed):
             self._ground = self.rich_style
         return self._ground
 
+    @property
+    def room(self) -> int:
+        """Lines that it has room for; while it is hidden, had: it is shown again as large without being told."""
+        return max(1, self.outer_size.height)
+
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Without the one that gives the terminal's own colours fixed ones: where it is on, none of them is used."""
         return [one for one in super().get_line_filters() if type(one) is not ANSIToTruecolor]

@@ -12,6 +12,7 @@ from opsconsole.console.theme import Painter
 from opsconsole.console.view.line import cut, width_of
 from opsconsole.console.widgets.fixed import Box
 from opsconsole.console.widgets.lines import Lines
+from opsconsole.console.widgets.typed import TypedLine
 
 LABEL_SHARE = 0.5
 """The label takes at most this part of the width."""
@@ -26,7 +27,7 @@ class Prompt(Box):
         super().__init__(id="prompt")
         self.display = False
         self.label = Lines(painter, id="prompt-label")
-        self.input = Input(id="prompt-input", max_length=CHARS_MAX, select_on_focus=False)
+        self.input = TypedLine(id="prompt-input", max_length=CHARS_MAX, select_on_focus=False)
         self.input.cursor_blink = False
         self._done: Callable[[str], None] | None = None
         self._typed: Callable[[str], None] | None = None

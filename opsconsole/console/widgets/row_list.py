@@ -80,7 +80,7 @@ class RowList(Painted, can_focus=True, inherit_bindings=False):
 
     @property
     def _last_top(self) -> int:
-        return max(0, len(self.keys) - max(1, self.size.height))
+        return max(0, len(self.keys) - self.room)
 
     def go(self, key: str) -> bool:
         """Put the cursor on a row; False when it is not in the list."""
@@ -176,7 +176,7 @@ class RowList(Painted, can_focus=True, inherit_bindings=False):
                 self._refresh_row(place - self.top)
 
     def _show_cursor(self) -> bool:
-        position, height = self.position, max(1, self.size.height)
+        position, height = self.position, self.room
         if position < self.top:
             return self._show_from(position)
         if position >= self.top + height:

@@ -41,7 +41,7 @@ class TextPane(Painted, can_focus=True, inherit_bindings=False):
 
     @property
     def _last_top(self) -> int:
-        return max(0, len(self._lines) - max(1, self.size.height))
+        return max(0, len(self._lines) - self.room)
 
     def scroll_lines(self, by: int) -> None:
         """Move the text; it stops at its ends."""

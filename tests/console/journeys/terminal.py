@@ -14,11 +14,13 @@ PATIENCE_SECONDS = 60.0
 LOOK_SECONDS = 0.03
 """Between two looks at a screen."""
 AGAIN_SECONDS = 0.9
-"""A key that came too early is pressed again after this: longer than any time for which the console wants a call to
-have been seen, or no other key to have come."""
+"""After a key that came too early, nothing is pressed for this long: longer than any time for which the console wants a
+call to have been seen, or no other key to have come."""
 COLUMNS, LINES = 120, 36
 TOO_EARLY = "ignored"
 """A word of every note that says that a key came before what it acts on could be read."""
+ANOTHER_NOTE = "C-c"
+"""A key that does nothing anywhere, and says so where no words are typed: what stood in the note is gone."""
 TAKES_WORDS = "enter give it"
 """Stands in the last line while what is typed is a text."""
 CONFIGURATION = "set -g status off\nset -sg escape-time 0\nset -g remain-on-exit on\nset -g history-limit 0\n"
@@ -33,6 +35,14 @@ def until(found: Callable[[], Found], what: Callable[[], str]) -> Found:
         assert time.monotonic() < deadline, what()
         time.sleep(LOOK_SECONDS)
     return value
+
+
+def _lives(pid: int) -> bool:
+    """Whether a process has not ended; whoever should collect it may never do so."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 class Tmux:
@@ -52,9 +62,9 @@ class Tmux:
 
     def open(self, name: str, command: list[str], *, cwd: Path, env: dict[str, str]) -> Terminal:
         """A terminal in which a program runs."""
-        given = [part for key, value in env.items() for part in ("-e", f"{key}={value}")]
+        given = ["env", *(f"{key}={value}" for key, value in env.items())]  # by -e no tmux before 3.2 takes them
         size = ["-x", str(COLUMNS), "-y", str(LINES)]
-        self.run("new-session", "-d", "-s", name, *size, "-c", str(cwd), *given, "--", *command)
+        self.run("new-session", "-d", "-s", name, *size, "-c", str(cwd), "--", *given, *command)
         return Terminal(self, name)
 
 
@@ -74,7 +84,7 @@ class Terminal:
         """Hang up, and wait until the program has ended."""
         pid = int(self._tmux.run("display-message", "-p", "-t", self.name, "#{pane_pid}"))
         self._tmux.run("kill-session", "-t", self.name)
-        until(lambda: not Path(f"/proc/{pid}").exists(), lambda: f"{pid} goes on without a terminal")
+        until(lambda: not _lives(pid), lambda: f"{pid} goes on without a terminal")
 
     def press(self, *keys: str) -> None:
         """Press keys, by their names in tmux."""
@@ -106,22 +116,27 @@ class Terminal:
 
     def act(self, key: str, *words: str) -> str:
         """Press a key that acts, once more whenever it came too early, until the words stand on the screen."""
-        pressed_at = float("-inf")
+        what = f"{words} after {key}"
 
         def done(screen: str) -> bool:
-            nonlocal pressed_at
-            if all(word in screen for word in words):
-                return True
-            if time.monotonic() - pressed_at > AGAIN_SECONDS and (pressed_at < 0 or TOO_EARLY in screen):
-                pressed_at = time.monotonic()
-                self.press(key)
-            return False
+            return all(word in screen for word in words)
 
-        return self.until(done, f"{words} after {key}")
+        screen = self.screen
+        while not done(screen):
+            if TOO_EARLY in screen:
+                time.sleep(AGAIN_SECONDS)
+                self.press(ANOTHER_NOTE)
+                if done(self.until(lambda seen: done(seen) or TOO_EARLY not in seen, what)):
+                    break
+                time.sleep(AGAIN_SECONDS)
+            self.press(key)
+            screen = self.until(lambda seen: done(seen) or TOO_EARLY in seen, what)
+        return self.screen
 
     def ask(self, key: str, question: str, words: str) -> None:
-        """Press a key that asks for words, and give them."""
+        """Press a key that asks for words, give them, and wait until no more are taken."""
         self.act(key, question, TAKES_WORDS)
         self.type(words)
         self.shows(words)
         self.press("Enter")
+        self.no_longer_shows(TAKES_WORDS)

@@ -9,8 +9,10 @@ import pytest
 
 from tests.console.journeys.world import World
 
-WON = "✔ approve: recorded"
-LOST = "decide refused: (another decision is being recorded|already [a-z]+ by (ana|ben))"
+WON = "✔ approve refund"
+LOST = "approve refund .* refused: (another decision is being recorded|already [a-z]+ by (ana|ben))"
+LATER_STEP = re.compile(r"step ([3-9]|\d\d+): looked at order")
+"""None of the first, which may have scrolled away before a busy machine has drawn them."""
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
 
@@ -20,7 +22,8 @@ def test_watch_and_open_a_run(world: World) -> None:
     console = world.console()
     console.shows("watched", "working")
     console.press("Enter")
-    console.shows(run, "step 3: looked at order 3")
+    console.shows(run)
+    console.until(lambda screen: LATER_STEP.search(screen) is not None, "a step that came while the run was open")
 
 
 def test_approve_a_call(world: World) -> None:
@@ -29,7 +32,7 @@ def test_approve_a_call(world: World) -> None:
     console.shows("approved", "refund")
     console.press("2")
     console.shows("waits for a decision", "order: 7", "the customer was charged twice")
-    console.act("a", "✔ approve: recorded")
+    console.act("a", "✔ approve refund")
     assert world.said("approved", "refunded")["refunded"] == {"amount": 12.5, "order": 7}
     assert "approval.decided" in world.audit(run)
 
@@ -44,7 +47,7 @@ def test_edit_a_call_and_see_the_difference_before_it_is_sent(world: World) -> N
     console.shows('"amount": 2.5,')
     console.press("Escape")
     console.shows("12.5", "2.5", "a send")
-    console.act("a", "✔ edit: recorded")
+    console.act("a", "✔ edit refund")
     assert world.said("edited", "refunded")["refunded"] == {"amount": 2.5, "order": 7}
 
 
@@ -54,7 +57,7 @@ def test_reject_a_call_with_a_reason_that_the_agent_reads(world: World) -> None:
     console.press("2")
     console.shows("waits for a decision")
     console.ask("d", "reason for the agent", "it was paid back on Monday")
-    console.shows("✔ reject: recorded")
+    console.shows("✔ reject refund")
     assert "it was paid back on Monday" in world.said("rejected", "denied")["denied"]
 
 
@@ -94,7 +97,7 @@ def test_take_over_answer_as_the_model_and_hand_back(world: World) -> None:
     console.shows("yes, on Monday and on Tuesday")
     console.press("Escape")
     console.shows("a send")
-    console.act("a", "✔ respond: recorded")
+    console.act("a", "✔ respond ")
     assert world.said("held", "answered")["answered"] == "yes, on Monday and on Tuesday"
     console.ask("R", "summary for it", "it was charged twice")
     assert "it was charged twice" in world.said("held", "read")["read"]
@@ -122,8 +125,7 @@ def test_search_the_audit_and_verify_it(world: World) -> None:
     console.press("4")
     console.ask("/", "audit filter", "tea was spilt")
     console.shows("tea was spilt at four", run[-6:])
-    console.press("v")
-    console.shows("✔ verified by the hub", "✔ signed head")
+    console.act("v", "✔ verified by the hub", "✔ signed head")
 
 
 def test_replay_a_run_and_record_it_as_a_case(world: World) -> None:
@@ -131,7 +133,7 @@ def test_replay_a_run_and_record_it_as_a_case(world: World) -> None:
     console = world.console()
     console.press("2")
     console.shows("waits for a decision")
-    console.act("a", "✔ approve: recorded")
+    console.act("a", "✔ approve refund")
     world.said("recorded", "refunded")
     console.press("1")
     console.shows("recorded", "completed")

@@ -17,7 +17,7 @@ from typing import Any
 import httpx
 
 from tests.console.journeys.terminal import PATIENCE_SECONDS, Terminal, Tmux, until
-from tests.support.hub import RunningHub, free_port, hub_process
+from tests.support.hub import RunningHub, held_port, hub_process
 
 
 class World:
@@ -27,7 +27,7 @@ class World:
         self.directory = directory
         self.tmux = Tmux(directory)
         self._stack = ExitStack()
-        self._port = free_port()
+        self._port = self._stack.enter_context(held_port())
         self._data = directory / "hub"
         self._data.mkdir()
         self._consoles: list[Terminal] = []
