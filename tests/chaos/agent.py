@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from opsconsole.errors import CallDenied, RunStopped
-from opsconsole.sdk import CallInterrupted, Run, connect
+from opsconsole.sdk import CallInterrupted, Run, connect, link, run_host
 from opsconsole.sdk.journal import Journal
 
 DELIVERY_SECONDS = 30.0
@@ -71,6 +71,7 @@ async def call(run: Run, calls: Path, tool: str, id: str, args: dict[str, Any]) 
 
 async def main(name: str, directory: Path) -> None:
     """One life of the agent."""
+    run_host.FLUSH_SECONDS = link.LOST_FLUSH_SECONDS = DELIVERY_SECONDS  # the storm looks what is left undelivered
     watch_journal(directory / f"{name}.events")
     dice = random.Random(f"{name} {os.getpid()}")
     async with connect(data_dir=directory / "agents") as hub:

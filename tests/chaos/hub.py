@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 
-from tests.support.hub import eventually, free_port
+from tests.support.hub import eventually
 
 START_SECONDS = 60.0
 
@@ -28,11 +28,12 @@ BEAT_SECONDS = 0.6
 
 
 class HubProcess:
-    """One data directory and whoever serves it now."""
+    """One data directory and whoever serves it now, on a port that is held for it."""
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, port: int, *, beat_seconds: float = BEAT_SECONDS) -> None:
         self.data_dir = data_dir
-        self.port = free_port()
+        self.port = port
+        self._beat_seconds = beat_seconds
         self.url = f"http://127.0.0.1:{self.port}"
         self.starts = 0
         self._process: Popen[bytes] | None = None
@@ -44,7 +45,7 @@ class HubProcess:
     async def start(self) -> None:
         """Start it and wait until it is ready."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-c", SERVE, str(self.data_dir), str(self.port), str(BEAT_SECONDS)]
+        command = [sys.executable, "-c", SERVE, str(self.data_dir), str(self.port), str(self._beat_seconds)]
         with (self.data_dir / "hub.out").open("ab") as out:
             self._process = Popen(command, stdin=DEVNULL, stdout=out, stderr=out)  # noqa: ASYNC220  it is waited for
         self.starts += 1
@@ -80,7 +81,7 @@ class HubProcess:
     async def get(self, path: str, **params: Any) -> Any:
         """JSON of an operator's request."""
         headers = {"Authorization": f"Bearer {self.token()}"}
-        async with httpx.AsyncClient(base_url=self.url, headers=headers) as client:
+        async with httpx.AsyncClient(base_url=self.url, headers=headers, timeout=START_SECONDS) as client:
             response = await client.get(path, params=params)
         response.raise_for_status()
         return json.loads(response.content)

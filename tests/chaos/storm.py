@@ -33,6 +33,7 @@ from tests.chaos.findings import (
 from tests.chaos.hub import HubProcess
 from tests.chaos.operators import Operator
 from tests.chaos.proxy import Proxy
+from tests.support.hub import held_port
 
 AGENTS = 6
 OPERATORS = 5
@@ -49,13 +50,13 @@ APPROVALS_COMPARED = ("approval", "status", "decided_by", "delivery", "digest", 
 class Storm:
     """One storm. `story` tells what was done to whom, and when."""
 
-    def __init__(self, directory: Path, seed: int) -> None:
+    def __init__(self, directory: Path, seed: int, port: int) -> None:
         self.seed = seed
         self.story: list[str] = []
         self.counts: Counter[str] = Counter()
         self._directory = directory
         self._dice = random.Random(seed)
-        self._hub = HubProcess(directory / "hub")
+        self._hub = HubProcess(directory / "hub", port)
         self._agents: dict[str, Popen[bytes]] = {}
         self._operators: list[Operator] = []
         self._begin = time.monotonic()
@@ -249,12 +250,13 @@ def _tracebacks(output: str) -> list[str]:
 
 async def storm(directory: Path, seed: int, seconds: float) -> tuple[Findings, list[str]]:
     """One storm: what was found, and its story."""
-    one = Storm(directory, seed)
-    try:
-        return await one.rage(seconds), one.story
-    except BaseException:
-        print("\n".join(one.story), file=sys.stderr)
-        raise
+    with held_port() as port:
+        one = Storm(directory, seed, port)
+        try:
+            return await one.rage(seconds), one.story
+        except BaseException:
+            print("\n".join(one.story), file=sys.stderr)
+            raise
 
 
 def main() -> int:

@@ -28,7 +28,10 @@ def _let_files_grow(hub: RunningHub, limits: tuple[int, int]) -> None:
 
 
 async def _ready(hub: RunningHub, status: int) -> str:
-    async with httpx.AsyncClient(base_url=hub.url) as client, asyncio.timeout(PATIENCE_SECONDS):
+    async with (
+        httpx.AsyncClient(base_url=hub.url, timeout=PATIENCE_SECONDS) as client,
+        asyncio.timeout(PATIENCE_SECONDS),
+    ):
         response = await client.get("/readyz")
         while response.status_code != status:
             await asyncio.sleep(0.05)

@@ -79,14 +79,14 @@ def mutated(data: bytes, dice: random.Random, seeds: list[bytes]) -> bytes:
     return bytes(changed[:INPUT_BYTES_MAX])
 
 
-def search_at_random(name: str, seconds: float, seed: int) -> int:
+def search_at_random(name: str, seconds: float, seed: int, inputs_max: int = sys.maxsize) -> int:
     """Gives how many inputs were tried; the input that failed is in the message of what is raised."""
     fuzz_one, seeds = load(name)
     run, dice = watched(fuzz_one), random.Random(seed)
     kept, tried, until = list(seeds), 0, time.monotonic() + seconds
     for data in seeds:
         run(data)
-    while tried < TRIED_MIN or time.monotonic() < until:
+    while tried < TRIED_MIN or (tried < inputs_max and time.monotonic() < until):
         data = mutated(dice.choice(kept), dice, seeds)
         tried += 1
         try:

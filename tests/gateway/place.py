@@ -15,7 +15,7 @@ from openai import AsyncOpenAI
 from opsconsole.gateway.serve import Service
 from opsconsole.gateway.settings import GatewaySettings
 from opsconsole.sdk.settings import agent_url
-from tests.support.hub import ConsoleSocket, RunningHub, eventually, running_hub
+from tests.support.hub import PATIENCE_SECONDS, ConsoleSocket, RunningHub, eventually, running_hub
 from tests.support.model_upstream import RunningUpstream, running_upstream
 
 CALLS = iter(range(1, 1_000_000))
@@ -97,11 +97,11 @@ class Place:
 
     async def post(self, path: str, **more: Any) -> httpx.Response:
         """A plain request to the gateway."""
-        async with httpx.AsyncClient(base_url=self.gateway.url, timeout=30) as client:
+        async with httpx.AsyncClient(base_url=self.gateway.url, timeout=PATIENCE_SECONDS) as client:
             return await client.post(path, **more)
 
 
-async def until(look: Any, seconds: float = 30.0) -> None:
+async def until(look: Any, seconds: float = PATIENCE_SECONDS) -> None:
     """Asks an async question again and again until the answer is yes."""
     async with asyncio.timeout(seconds):
         while True:

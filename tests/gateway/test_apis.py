@@ -139,8 +139,8 @@ async def test_an_operator_answers_as_the_model(place: Place, ask: Ask, streamed
 
 @EVERY
 async def test_a_killed_run_is_an_error_to_its_client(place: Place, ask: Ask, streamed: bool) -> None:
-    slow = Delivery(delay_seconds=0.05) if streamed else Delivery(first_delay_seconds=20)
-    place.upstream.script("long", Turn(text="word " * 100, delivery=slow))
+    endless = Delivery(stall_after=3) if streamed else Delivery(first_delay_seconds=3_600.0)
+    place.upstream.script("long", Turn(text="word " * 100, delivery=endless))
     asked = asyncio.create_task(ask(place, "long", streamed))
     await place.told(lambda event: event["type"] == "tool" and event["status"] == "running")
     await asyncio.sleep(0.1)

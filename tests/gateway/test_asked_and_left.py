@@ -24,7 +24,7 @@ from opsconsole.sdk.calls import Calls
 from opsconsole.sdk.journal import journal_folder
 from tests.gateway.place import Place, running_gateway, running_place
 from tests.gateway.raw_upstream import RawPlace, raw_place
-from tests.support.hub import eventually, running_hub
+from tests.support.hub import PATIENCE_SECONDS, eventually, running_hub
 from tests.support.model_script import mark
 from tests.support.model_upstream import running_upstream
 
@@ -149,7 +149,7 @@ async def test_the_embeddings_of_a_paused_run_are_counted_among_what_is_held(tmp
 async def test_a_turn_whose_call_could_not_be_begun_is_not_left_open_on_record(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise sqlite3.OperationalError("the disk is full")
 
     monkeypatch.setattr(Calls, "begin", fail)
@@ -174,7 +174,7 @@ async def test_whoever_comes_back_for_an_answer_after_a_kill_does_not_get_it(
 
     def slow(*given: Any) -> Any:
         is_read.set()
-        may_go_on.wait(10)
+        may_go_on.wait(PATIENCE_SECONDS)
         return read(*given)
 
     monkeypatch.setattr(app, "_read", slow)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from opsconsole.hub.service import Service
-from opsconsole.hub.settings import HubSettings, ShellLimits
 from tests.gateway.place import Place, running_gateway, until
-from tests.support.hub import RunningHub, eventually, running_hub
+from tests.support.hub import eventually, held_port, running_hub
 from tests.support.model_script import Call, Turn, Usage, mark
 from tests.support.model_upstream import running_upstream
 
-QUICK: dict[str, Any] = {"keepalive_seconds": 0.1, "patience_seconds": 0.1, "grace_seconds": 2.0}
+QUICK: dict[str, Any] = {"keepalive_seconds": 0.1, "patience_seconds": 0.1, "grace_seconds": 60.0}
 LS = Turn(calls=[Call(name="shell", args={"cmd": "ls"})], usage=Usage(input_tokens=100, output_tokens=7))
 
 
@@ -24,10 +20,9 @@ def body(script: str) -> dict[str, Any]:
 
 
 async def test_a_call_that_is_held_while_the_hub_restarts_is_released_once_by_the_new_one(tmp_path: Path) -> None:
-    with running_upstream() as upstream:
+    with running_upstream() as upstream, held_port() as port:
         upstream.script("ls", LS)
-        async with running_hub(tmp_path / "hub") as hub:
-            port = int(hub.url.rpartition(":")[2])
+        async with running_hub(tmp_path / "hub", port=port) as hub:
             gateway = running_gateway(hub, upstream, tmp_path, **QUICK)
             service = await gateway.__aenter__()
             client = Place(hub, service, upstream).openai()
@@ -35,7 +30,7 @@ async def test_a_call_that_is_held_while_the_hub_restarts_is_released_once_by_th
             row = await Place(hub, service, upstream).approval()
         await eventually(lambda: not service.runs.link.view.up)
         still_held = not asked.done()
-        async with hub_at(tmp_path / "hub", port) as hub:
+        async with running_hub(tmp_path / "hub", port=port) as hub:
             place = Place(hub, service, upstream)
             await eventually(lambda: service.runs.link.view.up)
             again = await place.approval()
@@ -52,17 +47,6 @@ async def test_a_call_that_is_held_while_the_hub_restarts_is_released_once_by_th
     assert (still_held, again["call"], len(answer.choices[0].message.tool_calls or [])) == (True, row["call"], 1)
     assert [one["status"] for one in events if one["type"] == "tool" and one["id"] == row["call"]].count("running") == 1
     assert (row_then["turns"], row_then["input_tokens"], row_then["output_tokens"]) == (1, 100, 7)
-
-
-@asynccontextmanager
-async def hub_at(data_dir: Path, port: int) -> AsyncIterator[RunningHub]:
-    """A hub that takes the place of one before it."""
-    service = Service(HubSettings(data_dir=data_dir, port=port, limits=ShellLimits()))
-    await service.start(None)
-    try:
-        yield RunningHub(url=service.url, data_dir=data_dir, service=service)
-    finally:
-        await service.stop()
 
 
 async def is_counted(place: Place) -> bool:

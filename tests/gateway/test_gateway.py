@@ -14,7 +14,7 @@ import pytest
 from opsconsole.gateway.keys import secret_of
 from opsconsole.gateway.run_tokens import run_token
 from tests.gateway.place import Place, running_gateway, running_place, until
-from tests.support.hub import RunningHub, eventually, running_hub
+from tests.support.hub import PATIENCE_SECONDS, RunningHub, eventually, running_hub
 from tests.support.model_script import Call, Delivery, Turn, mark
 from tests.support.model_upstream import running_upstream
 
@@ -43,7 +43,7 @@ async def test_its_numbers_are_for_those_who_may_observe_the_hub(place: Place, r
     import httpx
 
     headers = {"authorization": f"Bearer {place.hub.token(role)}"} if role else {}
-    async with httpx.AsyncClient(base_url=place.gateway.url, headers=headers) as client:
+    async with httpx.AsyncClient(base_url=place.gateway.url, headers=headers, timeout=PATIENCE_SECONDS) as client:
         answers = [(await client.get("/metrics")).status_code for _ in range(2)]
     assert answers == [status, status]
 
@@ -52,7 +52,7 @@ async def test_its_numbers_are_for_those_who_may_observe_the_hub(place: Place, r
 async def test_a_gateway_tells_how_it_is(place: Place, path: str) -> None:
     import httpx
 
-    async with httpx.AsyncClient(base_url=place.gateway.url) as client:
+    async with httpx.AsyncClient(base_url=place.gateway.url, timeout=PATIENCE_SECONDS) as client:
         assert (await client.get(path)).status_code == 200
 
 
@@ -79,7 +79,7 @@ async def test_a_websocket_is_told_at_once_to_come_back_without(place: Place) ->
     headers = KEY | {"connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13"}
     import httpx
 
-    async with httpx.AsyncClient(base_url=place.gateway.url) as client:
+    async with httpx.AsyncClient(base_url=place.gateway.url, timeout=PATIENCE_SECONDS) as client:
         answer = await client.get("/openai/v1/responses", headers=headers)
     assert answer.status_code == 426
 
@@ -126,12 +126,19 @@ async def test_headers_and_query_reach_the_provider_unchanged_but_for_ours(place
 
 
 async def test_a_client_that_waits_for_a_person_is_shown_that_it_is_waited_for(place: Place) -> None:
+    import httpx
+
     place.upstream.script("call", Turn(calls=[Call(name="shell", args={"cmd": "ls"})]))
-    async with place.openai(timeout=0.4) as client:
-        asked = asyncio.create_task(client.chat.completions.create(**body("call")))
-        await asyncio.sleep(1.0)
-        await place.decide("approve")
-        assert (await asked).choices[0].message.tool_calls
+    url = f"{place.gateway.url}{CHAT}"
+    asked = {"json": body("call"), "headers": KEY}
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client, client.stream("POST", url, **asked) as answer:
+        heard = aiter(answer.aiter_bytes())
+        signs = [await anext(heard) for _ in range(3)]
+        [run] = place.gateway.runs.live
+        await place.decide("approve", run=run.id)
+        words = b"".join([part async for part in heard])
+    assert (b"".join(signs).strip(), answer.status_code) == (b"", 200)
+    assert json.loads(words)["choices"][0]["message"]["tool_calls"]
     assert len(place.upstream.calls("call")) == 1
 
 

@@ -205,6 +205,7 @@ async def test_a_paused_run_buys_no_embeddings_until_it_is_resumed(raw: RawPlace
     assert (status.split()[1], before, len(raw.upstream.asked)) == (b"200", 1, 2)
 
 
+@pytest.mark.usefixtures("lasting_leases")
 async def test_a_lease_ends_with_the_connection_that_brought_it(place: Place) -> None:
     await place.post(RUN_CHAT, json=body(), headers=KEY)
     [run] = place.gateway.runs.live

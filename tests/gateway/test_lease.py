@@ -72,6 +72,7 @@ async def turns(place: Place, count: int) -> None:
             await client.chat.completions.create(**ASK)
 
 
+@pytest.mark.usefixtures("lasting_leases")
 async def test_of_several_turns_of_a_run_only_the_first_asks_and_all_are_told(place: Place) -> None:
     await turns(place, 5)
     await place.told(lambda event: event["type"] == "usage" and event["turns"] == 5)
@@ -81,6 +82,7 @@ async def test_of_several_turns_of_a_run_only_the_first_asks_and_all_are_told(pl
     assert (await place.row())["turns"] == 5
 
 
+@pytest.mark.usefixtures("lasting_leases")
 @pytest.mark.parametrize("do", ["pause", "takeover"])
 async def test_after_a_pause_or_a_takeover_the_next_turn_asks(place: Place, do: str) -> None:
     await turns(place, 2)
@@ -93,6 +95,7 @@ async def test_after_a_pause_or_a_takeover_the_next_turn_asks(place: Place, do: 
     assert len(place.upstream.calls("onward")) == 2
 
 
+@pytest.mark.usefixtures("lasting_leases")
 async def test_a_killed_run_has_no_lease(place: Place) -> None:
     await turns(place, 2)
     run = place.gateway.runs.live[0].live
@@ -101,6 +104,7 @@ async def test_a_killed_run_has_no_lease(place: Place) -> None:
     assert run.may_go_ahead(0.0, 1) == ""
 
 
+@pytest.mark.usefixtures("lasting_leases")
 async def test_after_the_limits_are_lowered_the_next_turn_asks(place: Place) -> None:
     await turns(place, 2)
     run = place.gateway.runs.live[0].live

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import openai
 import pytest
 
+from opsconsole.gateway import pacing
 from opsconsole.gateway.flow.breaker import read_fallbacks
 from tests.gateway.place import Place, running_place, until
 from tests.support.model_script import Call, Delivery, Fault, Turn, mark
@@ -65,12 +68,33 @@ async def test_a_retried_turn_is_one_turn_of_the_run(place: Place) -> None:
     assert usage["turns"] == 1
 
 
-async def test_a_limit_that_is_reached_makes_others_wait_for_their_share(place: Place) -> None:
+class Clock:
+    """The traffic's time: it stands still until the test lets it pass."""
+
+    def __init__(self) -> None:
+        self.at = time.monotonic()
+
+    def passes(self, place: Place, seconds: float) -> None:
+        """And whose waiting is over then is let go."""
+        self.at += seconds
+        place.gateway.paced._look()
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(pacing, "time", SimpleNamespace(monotonic=lambda: made.at, time=time.time))
+    return made
+
+
+async def test_a_limit_that_is_reached_makes_others_wait_for_their_share(place: Place, clock: Clock) -> None:
     place.upstream.script("first", Turn(text="One.", headers=limits(0, reset="60s")))
     place.upstream.script("second", Turn(text="Two."))
     await said(place, "first")
-    assert await said(place, "second", run="run_2") == "Two."
-    assert place.gateway.paced.traffic.totals.waited == 1
+    waiting = asyncio.create_task(said(place, "second", run="run_2"))
+    await until(lambda: waits(place))
+    clock.passes(place, 29.0)
+    assert (await waiting, place.gateway.paced.traffic.totals.waited) == ("Two.", 1)
 
 
 async def test_who_would_wait_too_long_is_told_when_to_come_back(place: Place) -> None:
@@ -147,7 +171,9 @@ async def waits(place: Place) -> bool:
     return place.gateway.paced.traffic.waiting == 1
 
 
-async def test_a_run_that_is_paused_while_it_waits_for_its_share_is_not_sent_until_it_is_resumed(place: Place) -> None:
+async def test_a_run_that_is_paused_while_it_waits_for_its_share_is_not_sent_until_it_is_resumed(
+    place: Place, clock: Clock
+) -> None:
     place.upstream.script("first", Turn(text="One.", headers=limits(0, limit=60_000, reset="60s")))
     place.upstream.script("second", Turn(text="Two."))
     await said(place, "first")
@@ -156,13 +182,14 @@ async def test_a_run_that_is_paused_while_it_waits_for_its_share_is_not_sent_unt
     await place.command("pause", run="run_2")
     run = next(one for one in place.gateway.runs.live if one.id == "run_2")
     await until(lambda: asyncio.sleep(0, run.live.session.paused))
+    clock.passes(place, 29.0)
     await until(lambda: asyncio.sleep(0, place.gateway.paced.traffic.waiting == 0))
     before = list(place.upstream.calls("second"))
     await place.command("resume", run="run_2")
     assert (before, await waiting) == ([], "Two.")
 
 
-async def test_a_streams_client_is_shown_life_while_its_turn_waits_for_its_share(place: Place) -> None:
+async def test_a_streams_client_is_shown_life_while_its_turn_waits_for_its_share(place: Place, clock: Clock) -> None:
     place.upstream.script("first", Turn(text="One.", headers=limits(0, limit=60_000, reset="60s")))
     place.upstream.script("second", Turn(text="Two."))
     await said(place, "first")
@@ -170,16 +197,20 @@ async def test_a_streams_client_is_shown_life_while_its_turn_waits_for_its_share
     async with place.openai("run_2") as agent:
         stream = await agent.chat.completions.create(**request, stream=True)
         was_waiting = place.gateway.paced.traffic.waiting
+        clock.passes(place, 29.0)
         words = [chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices]
     assert (was_waiting, "".join(words), words[0]) == (1, "Two.", "")
 
 
 async def test_a_streams_client_is_shown_life_while_the_model_is_silent_amid_a_call(place: Place) -> None:
     call = Call(name="read_file", args={"path": "a" * 80})
-    place.upstream.script("stalls", Turn(calls=[call], delivery=Delivery(stall_after=3, stall_seconds=1.2)))
+    place.upstream.script("stalls", Turn(calls=[call], delivery=Delivery(stall_after=3)))
     request = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": mark("stalls")}]}
     async with place.openai() as agent:
         stream = await agent.chat.completions.create(**request, stream=True)
-        named = [chunk.choices[0].delta.tool_calls async for chunk in stream if chunk.choices]
-    first = next(at for at, calls in enumerate(named) if calls)
-    assert (first > 2, named[first][0].function.name) == (True, "read_file")
+        chunks = aiter(stream)
+        silent = [(await anext(chunks)).choices[0].delta.tool_calls for _ in range(3)]
+        place.upstream.go_on("stalls")
+        named = [chunk.choices[0].delta.tool_calls async for chunk in chunks if chunk.choices]
+    calls = [call for call in named if call]
+    assert (silent, calls[0][0].function.name) == ([None] * 3, "read_file")

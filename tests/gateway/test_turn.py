@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
-from tests.gateway.place import Place, until
+from tests.gateway.place import Place, running_place, until
 from tests.support.hub import eventually
 from tests.support.model_script import Call, Delivery, Fault, Turn, Usage, mark
 
@@ -104,7 +105,7 @@ async def test_of_two_calls_the_one_that_is_allowed_reaches_the_client(place: Pl
 
 
 async def test_a_run_that_is_killed_breaks_its_stream_and_gets_no_other(place: Place) -> None:
-    place.upstream.script("long", Turn(text="word " * 200, delivery=Delivery(delay_seconds=0.02)))
+    place.upstream.script("long", Turn(text="word " * 200, delivery=Delivery(stall_after=10)))
     async with place.openai() as agent:
         stream = await agent.chat.completions.create(**ask("long", stream=True))
         await anext(aiter(stream))
@@ -179,14 +180,15 @@ async def test_an_operators_words_go_with_the_next_request(place: Place) -> None
     assert "mind the gap" in json.dumps(place.upstream.calls("two")[0].body["messages"])
 
 
-async def test_a_client_that_times_out_and_asks_again_joins_its_own_turn(place: Place) -> None:
-    place.upstream.script("call", LS)
-    asked = asyncio.create_task(plain(place, "call", max_retries=5, timeout=1.0))
-    await place.approval()  # only a turn whose call is held waits for a client that has gone
-    await asyncio.sleep(1.2)  # so that the client has timed out, and asks again
-    await place.decide("approve")
-    assert calls_of(await asked) == [("shell", {"cmd": "ls"})]
-    assert len(place.upstream.calls("call")) == 1
+async def test_a_client_that_times_out_and_asks_again_joins_its_own_turn(tmp_path: Path) -> None:
+    async with running_place(tmp_path, patience_seconds=60.0, grace_seconds=60.0) as mute:
+        mute.upstream.script("call", LS)
+        asked = asyncio.create_task(plain(mute, "call", max_retries=20, timeout=1.0))
+        await mute.approval()
+        await eventually(lambda: mute.gateway.counts.joined)
+        await mute.decide("approve")
+        assert calls_of(await asked) == [("shell", {"cmd": "ls"})]
+        assert len(mute.upstream.calls("call")) == 1
 
 
 async def test_a_call_is_withdrawn_when_its_client_does_not_come_back(place: Place) -> None:

@@ -87,7 +87,7 @@ def worked(machine: Machine) -> str:
     for answer in ("approve", "approve", "reject"):
         held: Any = until(lambda: machine.get("approvals")["rows"], "a held call")
         machine.cli(answer, held[0]["approval"], *(["--reason", "no"] if answer == "reject" else []))
-    assert process.wait(20) == 0
+    assert process.wait(60) == 0
     row = until(lambda: machine.row("cleaner"), "the run")
     until(lambda: (machine.row("cleaner") or {}).get("ended_at"), "its end")
     return str(row["run"])

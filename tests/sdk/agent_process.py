@@ -11,7 +11,9 @@ import signal
 import sys
 from pathlib import Path
 
-from opsconsole.sdk import CallDenied, CallInterrupted, RunInUse, RunStopped, connect
+from opsconsole.sdk import CallDenied, CallInterrupted, RunInUse, RunStopped, connect, run_host
+
+run_host.FLUSH_SECONDS = 30.0  # the tests look at what has been delivered when it has ended
 
 
 def say(*words: object) -> None:

@@ -8,16 +8,23 @@ from typing import Any
 
 import pytest
 
+from opsconsole.sdk import run_host
 from opsconsole.sdk.hub import Hub
 from opsconsole.sdk.link import Pace
 from opsconsole.sdk.opening import Adoption
 from opsconsole.sdk.run_host import RunHost
 from opsconsole.sdk.settings import read_settings
 from opsconsole.sdk.sync import Hub as SyncHub
-from tests.sdk.fake_hub import FakeHub, running_hub
+from tests.sdk.fake_hub import TIME_LIMIT_SECONDS, FakeHub, running_hub
 
 PACE = Pace(first_seconds=0.01, last_seconds=0.05)
 Connect = Callable[..., Hub]
+
+
+@pytest.fixture(autouse=True)
+def patient_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An agent that leaves gives its hub as long as a test does, on a machine that does much else."""
+    monkeypatch.setattr(run_host, "FLUSH_SECONDS", TIME_LIMIT_SECONDS)
 
 
 @pytest.fixture

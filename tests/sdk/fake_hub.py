@@ -32,6 +32,7 @@ from opsconsole.protocol.frames import (
     Welcome,
 )
 from opsconsole.protocol.limits import FRAME_BYTES_MAX, SUBPROTOCOL
+from tests.support.hub import held_port
 
 TIME_LIMIT_SECONDS = 30.0
 """Beyond this a test that waits has failed."""
@@ -87,9 +88,9 @@ class Link:
 
 
 class FakeHub:
-    """Runs in a thread of its own, so that it lives while an agent's loop is blocked."""
+    """Runs in a thread of its own, so that it lives while an agent's loop is blocked; on a port that is held for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int) -> None:
         self.verdict: Verdict = allow
         self.beat_seconds = 10.0
         self.token = "good"
@@ -102,7 +103,7 @@ class FakeHub:
         self.byes: list[Bye] = []
         self.problems: list[str] = []
         self.frames = 0
-        self.port = 0
+        self.port = port
         self.changed = threading.Condition()
         self._links: set[Link] = set()
         self._server: Server | None = None
@@ -198,7 +199,6 @@ class FakeHub:
             max_size=FRAME_BYTES_MAX,
             close_timeout=0.1,
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def _stop_listening(self) -> None:
         if self._server:
@@ -350,9 +350,10 @@ class FakeHub:
 
 @contextmanager
 def running_hub() -> Iterator[FakeHub]:
-    hub = FakeHub().up()
-    try:
-        yield hub
-    finally:
-        hub.stop()
-        assert hub.problems == []
+    with held_port() as port:
+        hub = FakeHub(port).up()
+        try:
+            yield hub
+        finally:
+            hub.stop()
+            assert hub.problems == []

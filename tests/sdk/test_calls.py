@@ -137,7 +137,7 @@ async def test_a_synchronous_tool_leaves_the_agents_loop_alive(connect: Connect,
     loop = asyncio.get_running_loop()
 
     def tool(q: str) -> bool:
-        asyncio.run_coroutine_threadsafe(_set(turned), loop).result(5)
+        asyncio.run_coroutine_threadsafe(_set(turned), loop).result(TIME_LIMIT_SECONDS)
         return turned.is_set()
 
     async with connect() as hub, hub.run(agent="a") as run:

@@ -105,6 +105,7 @@ async def test_a_call_of_small_risk_runs_unseen_and_the_hub_learns_of_it_later(
 
 async def test_a_run_with_a_lease_stops_itself_when_nothing_is_heard(connect: Connect, fake_hub: FakeHub) -> None:
     async with connect() as hub:
+        assert await hub.wait_connected(TIME_LIMIT_SECONDS)
         with pytest.raises(HubLost, match=r"for 0\.3 s"):
             async with hub.run(agent="a", on_hub_lost=OnHubLost(run="stop", lease_seconds=0.3)):
                 fake_hub.down()

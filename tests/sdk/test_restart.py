@@ -121,7 +121,7 @@ def test_two_processes_cannot_speak_for_one_run(start: Start, fake_hub: FakeHub)
 def test_two_programs_at_once_under_one_supervisor_are_parent_and_child(start: Start, fake_hub: FakeHub) -> None:
     assert start("hold", OPSCONSOLE_RUN="run_supervised").line().startswith("run run_supervised")
     assert start("none", OPSCONSOLE_RUN="run_supervised").ended()[0] == 0
-    fake_hub.wait(lambda: len(fake_hub.runs) == 2)
+    fake_hub.wait(lambda: [bool(record.of("run")) for record in fake_hub.runs.values()] == [True, True])
     assert sorted(record.of("run")[0].get("parent", "") for record in fake_hub.runs.values()) == ["", "run_supervised"]
 
 

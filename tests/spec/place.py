@@ -10,7 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import httpx
 
 from tests.cli.machine import PATIENCE_SECONDS, PROGRAM, Machine, living, until
-from tests.support.hub import RunningHub
+from tests.support.hub import RunningHub, held_port
 
 __all__ = ["PATIENCE_SECONDS", "PROGRAM", "Place", "Puppet", "living", "until"]
 
@@ -31,7 +31,8 @@ PUPPET = str(Path(__file__).with_name("puppet.py"))
 class Puppet:
     """A real agent process: told by `does`, heard by `says`."""
 
-    def __init__(self, argv: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, argv: list[str], environment: dict[str, str], *, known: Callable[[str], object]) -> None:
+        """`known` returns when the hub knows the run with this id."""
         self.process = subprocess.Popen(
             argv,
             env=environment,
@@ -43,6 +44,8 @@ class Puppet:
         self._lines: queue.Queue[str] = queue.Queue()
         self._heard: deque[Row] = deque()
         self._run: str | None = None
+        self._is_known = False
+        self._known = known
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
@@ -52,9 +55,12 @@ class Puppet:
 
     @property
     def run(self) -> str:
-        """The id of its run, which is the first thing it says."""
+        """The id of its run, which is the first thing it says; the hub knows it as well then."""
         while self._run is None:
             self._hear()
+        if not self._is_known:
+            self._known(self._run)
+            self._is_known = True
         return self._run
 
     def does(self, do: str, **what: Any) -> None:
@@ -106,6 +112,13 @@ class Place(Machine):
     settings: dict[str, str] = field(default_factory=dict)
     puppets: list[Puppet] = field(default_factory=list)
     made: int = 0
+    _ports: ExitStack = field(default_factory=ExitStack)
+
+    def start_hub(self) -> None:
+        """On a port that is held for it: while it is down nobody else gets it."""
+        if not self.port:
+            self.port = self._ports.enter_context(held_port())
+        super().start_hub()
 
     @property
     def environment(self) -> dict[str, str]:
@@ -122,9 +135,18 @@ class Place(Machine):
         """Start an agent."""
         own = [sys.executable, PUPPET, agent, *args]
         argv = [*PROGRAM, "run", "--agent", agent, "--", *own] if supervised else own
-        made = Puppet(argv, self.environment | (environment or {}))
+        made = Puppet(argv, self.environment | (environment or {}), known=self._known)
         self.puppets.append(made)
         return made
+
+    def _known(self, run: str) -> None:
+        """Wait until the hub has heard that the run has begun: an agent does not wait for that."""
+
+        def is_known() -> bool:
+            answer = self.ask("GET", f"runs/{run}")
+            return answer.status_code == 200 and answer.json()["row"]["state"] != "submitted"
+
+        until(is_known, f"the beginning of {run}")
 
     def token(self, role: str = "operator") -> str:
         return (self.data_dir / f"{role}.token").read_text().strip()
@@ -156,11 +178,12 @@ class Place(Machine):
         return dict(self.get(f"runs/{run}")["row"])
 
     def row_when(self, run: str, holds: Callable[[Row], Any]) -> Row:
-        """The run's row once it is so."""
+        """The run's row once it is so; the hub need not have heard of the run before."""
 
         def look() -> Row | None:
-            row = self.row_of(run)
-            return row if holds(row) else None
+            answer = self.ask("GET", f"runs/{run}")
+            row = dict(answer.json()["row"]) if answer.status_code == 200 else None
+            return row if row is not None and holds(row) else None
 
         return until(look, f"the awaited row of {run}")
 
@@ -208,3 +231,4 @@ class Place(Machine):
         for puppet in self.puppets:
             puppet.close(max(0.0, deadline - time.monotonic()))
         super().close()
+        self._ports.close()

@@ -103,6 +103,14 @@ class Puppet:
     async def injected(self) -> None:
         say(injected=self.run.injected())
 
+    async def tidy(self, seconds: float) -> None:
+        """Works until it is stopped, and then needs so long to leave everything in order."""
+        say(tidy=True)
+        try:
+            await asyncio.Event().wait()
+        finally:
+            time.sleep(seconds)  # noqa: ASYNC251
+
     async def hang(self, seconds: float) -> None:
         say(hanging=True)
         time.sleep(seconds)  # noqa: ASYNC251

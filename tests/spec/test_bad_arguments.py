@@ -144,7 +144,7 @@ def test_an_agent_whose_clock_is_an_hour_off_is_held_and_allowed_by_the_hubs(
     held = place.held(agent.run)
     assert abs(held["expires_at"] - time.time() - 60.0) < 30.0
     assert abs(place.row_of(agent.run)["started_at"] - time.time()) < 60.0
-    place.json("approve", held["approval"], "--timeout", "10")
+    place.json("approve", held["approval"], "--timeout", "60")
     assert agent.says()["result"] == "written"
     positions = [one["position"] for one in place.get(f"runs/{agent.run}/events")["events"]]
     assert positions == sorted(positions)

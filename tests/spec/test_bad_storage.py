@@ -111,7 +111,7 @@ def full_disk(place: Place) -> Iterator[None]:
 
 
 def status_of(place: Place, path: str) -> int:
-    return httpx.get(f"{place.url}/{path}", trust_env=False).status_code
+    return httpx.get(f"{place.url}/{path}", trust_env=False, timeout=PATIENCE_SECONDS).status_code
 
 
 @pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="a limit is set on a running process")
@@ -142,7 +142,7 @@ async def test_on_a_full_disk_nothing_is_allowed_a_kill_acts_and_nothing_is_lost
     assert place.decide(held, "approve")["ok"] is True
     assert agent.says()["result"] == "written"
     assert (tmp_path / "out").read_text() == "x"
-    assert "on the full disk" in [event.get("text") for event in place.timeline(other.run)]
+    until(lambda: "on the full disk" in [event.get("text") for event in place.timeline(other.run)], "the note")
     entries = until(lambda: place.get("audit", kind="kill", run="run_dies")["entries"], "the record of the kill")
     assert (entries[0]["reason"], entries[0]["command"]) == ("on a full disk", killed["cmd"])
     assert place.get("audit/verify")["ok"] is True

@@ -52,7 +52,7 @@ def test_an_approved_call_runs_as_it_was_shown(place: Place, agent: Puppet, args
     agent.does("tool", args=args)
     place.held(agent.run)
     (held,) = place.json("approvals", "--run", agent.run)
-    answer = place.json("approve", held["approval"], "--digest", held["digest"], "--timeout", "10")
+    answer = place.json("approve", held["approval"], "--digest", held["digest"], "--timeout", "60")
     assert (answer["answer"], answer["status"]) == ("approve", "applied")
     assert agent.says() == {"tool": "write_file", "result": "written"}
     assert trace(args) == "as proposed"

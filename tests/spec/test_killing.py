@@ -16,6 +16,8 @@ from tests.spec.puppet import ESCAPEES
 
 pytestmark = [pytest.mark.process, pytest.mark.skipif(sys.platform != "linux", reason="finds leftovers by /proc")]
 
+ANSWERS_MS = "4000"
+"""How long an agent may take to answer that it has stopped, before its tree is ended."""
 LADDER = ["supervisor.freeze", "supervisor.kill", "supervisor.verify"]
 
 
@@ -31,7 +33,9 @@ def with_escapees(place: Place, agent: str, **environment: str) -> Puppet:
 
 @proves("kill.escapees", "kill.receipt")
 def test_a_kill_ends_the_whole_tree_with_proof_and_a_receipt(place: Place) -> None:
-    agent = with_escapees(place, "ladder")
+    agent = with_escapees(place, "ladder", OPSCONSOLE_KILL_COOPERATIVE_MS=ANSWERS_MS)
+    agent.does("tidy", seconds=1.0)
+    assert agent.says() == {"tidy": True}
     (receipt,) = place.json("kill", agent.run, "--reason", "runaway")
     assert (receipt["run"], receipt["proof"], receipt["status"]) == (agent.run, "process", "dead")
     names = [point["name"] for point in receipt["points"]]
@@ -80,7 +84,7 @@ def test_a_held_call_of_a_killed_run_is_cancelled_and_never_runs(place: Place) -
 
 @proves("kill.child")
 def test_a_run_that_was_handed_work_dies_with_its_parent(place: Place) -> None:
-    agent = place.puppet("parent")
+    agent = place.puppet("parent", environment={"OPSCONSOLE_KILL_COOPERATIVE_MS": "30000"})
     parent = place.supervised(agent)
     agent.does("handoff", to="helper")
     child = agent.says()["child"]
@@ -124,8 +128,9 @@ def test_a_second_kill_hurries_the_first_and_both_have_their_receipt(place: Plac
 def test_a_kill_of_a_dead_run_is_done_and_says_so(place: Place) -> None:
     agent = place.puppet("brief", supervised=False)
     run = agent.run
-    agent.close()
-    place.row_when(run, lambda row: row["ended_at"])
+    agent.leaves()
+    assert agent.ends() == 0
+    place.row_when(run, lambda row: row.get("ended_at"))
     (receipt,) = place.json("kill", run)
     assert receipt["status"] == "already_dead"
 

@@ -129,7 +129,7 @@ def test_a_run_that_was_killed_while_its_agent_was_gone_is_not_restarted(place: 
     while not said or "stopped" not in said[-1]:
         said.append(again.says())
     assert [line for line in said if "result" in line] == []
-    assert place.row_when(run, lambda row: row["ended_at"])["state"] == "killed"
+    assert place.row_when(run, lambda row: row.get("ended_at"))["state"] == "killed"
     third = place.puppet("cancelled", "--key", "thursday", supervised=False)
     assert ("stopped" in third.says(), third.ends()) == (True, 7)
     assert not (tmp_path / "out").exists()
@@ -155,6 +155,6 @@ def test_an_agent_killed_from_outside_is_told_as_failed_by_its_supervisor(place:
     (own,) = [pid for pid in living(run) if b"puppet.py" in Path(f"/proc/{pid}/cmdline").read_bytes()]
     os.kill(own, signal.SIGKILL)
     assert agent.ends() == 137
-    row = place.row_when(run, lambda row: row["ended_at"])
+    row = place.row_when(run, lambda row: row.get("ended_at"))
     assert (row["state"], row["exit_signal"]) == ("failed", "SIGKILL")
     assert child not in living(run)

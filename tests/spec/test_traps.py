@@ -31,7 +31,7 @@ def test_a_call_that_nobody_decides_on_never_runs(place: Place, tmp_path: Path) 
 async def test_a_denial_is_a_denial_after_its_time_is_over_too(place: Place, hub: RunningHub) -> None:
     async with hub.agent("run_denied") as agent:
         await agent.begin()
-        await agent.stored(await agent.emit(proposal("call_1", "shell", {}) | {"ttl_seconds": 1.0}))
+        await agent.stored(await agent.emit(proposal("call_1", "shell", {}) | {"ttl_seconds": 6.0}))
         held = place.held("run_denied")
     assert place.decide(held, "reject", note="no")["ok"]
     until(lambda: time.time() > held["expires_at"] + 0.2, "the end of its time")

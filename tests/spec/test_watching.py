@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.spec.manifest import proves
 from tests.spec.place import Place, Puppet, Row
-from tests.support.hub import RunningHub, free_port
+from tests.support.hub import RunningHub, held_port
 
 pytestmark = pytest.mark.process
 
@@ -23,7 +24,7 @@ def agent(place: Place) -> Puppet:
 def test_a_live_run_is_listed_with_what_scripts_rely_on(place: Place, agent: Puppet) -> None:
     run = agent.run
     agent.does("model", input_tokens=1_000)
-    place.row_when(run, lambda row: row["turns"] == 1)
+    place.row_when(run, lambda row: (row["turns"], row["input_tokens"]) == (1, 1_000))
     (listed,) = [row for row in place.json("runs") if row["run"] == run]
     names = ("run", "agent", "state", "link", "turns", "input_tokens")
     assert {name: listed[name] for name in names} == {
@@ -67,9 +68,16 @@ def test_any_command_is_supervised_without_knowing_it(place: Place) -> None:
     assert ended["exit"]["last_output"] == ["got tea"]
 
 
+@pytest.fixture(scope="module")
+def nowhere() -> Iterator[str]:
+    """Where no hub is, and none comes."""
+    with held_port() as port:
+        yield f"http://127.0.0.1:{port}"
+
+
 @proves("watch.without-hub")
-def test_an_agent_runs_though_no_hub_is_there(place: Place, tmp_path: object) -> None:
-    elsewhere = {"OPSCONSOLE_HUB": f"http://127.0.0.1:{free_port()}", "OPSCONSOLE_DATA_DIR": str(tmp_path)}
+def test_an_agent_runs_though_no_hub_is_there(place: Place, nowhere: str, tmp_path: object) -> None:
+    elsewhere = {"OPSCONSOLE_HUB": nowhere, "OPSCONSOLE_DATA_DIR": str(tmp_path)}
     done = place.cli("run", "--", "sh", "-c", "echo on; exit 5", **elsewhere)
     assert (done.returncode, done.stdout) == (5, "on\n")
     assert done.stderr == "opsconsole: the hub cannot be reached; the command goes on, and is reported later\n"
@@ -84,7 +92,7 @@ def test_a_beginning_that_fits_several_runs_does_nothing(place: Place, agent: Pu
 
 
 @pytest.fixture(scope="module")
-def refused(place: Place, agent: Puppet) -> dict[str, tuple[int, str, str]]:
+def refused(place: Place, agent: Puppet, nowhere: str) -> dict[str, tuple[int, str, str]]:
     """What the program says in each situation; all at the same time."""
     agent.does("tool", args={"path": str(place.data_dir / "never"), "text": "x"})
     held = place.held(agent.run)
@@ -97,7 +105,7 @@ def refused(place: Place, agent: Puppet) -> dict[str, tuple[int, str, str]]:
         "refused": (("freeze", alone.run), {}),
         "misused": (("kill",), {}),
         "misconfigured": (("runs",), {"OPSCONSOLE_HUB": "carrier-pigeon://home"}),
-        "unreachable": (("runs",), {"OPSCONSOLE_HUB": f"http://127.0.0.1:{free_port()}"}),
+        "unreachable": (("runs",), {"OPSCONSOLE_HUB": nowhere}),
         "forbidden": (("kill", agent.run), {"OPSCONSOLE_TOKEN": observer}),
         "unauthorised": (("runs",), {"OPSCONSOLE_TOKEN": "nonsense"}),
         "unknown": (("show", "run_nobody"), {}),

@@ -230,10 +230,10 @@ def quick(**changes: Any) -> ShellLimits:
 
 @asynccontextmanager
 async def running_hub(
-    data_dir: Path, *, limits: ShellLimits | None = None, store: Store | None = None, **settings: Any
+    data_dir: Path, *, limits: ShellLimits | None = None, store: Store | None = None, port: int = 0, **settings: Any
 ) -> AsyncIterator[RunningHub]:
     """A hub in this process and on this loop, on a free port of loopback."""
-    chosen = HubSettings(data_dir=data_dir, port=0, limits=limits or ShellLimits(), **settings)
+    chosen = HubSettings(data_dir=data_dir, port=port, limits=limits or ShellLimits(), **settings)
     service = Service(chosen)
     await service.start(store)
     try:
@@ -249,6 +249,18 @@ async def mint(hub: RunningHub, role: Role | str, **more: Any) -> dict[str, Any]
     response.raise_for_status()
     body: dict[str, Any] = response.json()
     return body
+
+
+@contextmanager
+def held_port() -> Iterator[int]:
+    """A port of loopback on which only whoever is told of it listens: until the end of the block no other gets it."""
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind(("127.0.0.1", 0))
+        port = int(holder.getsockname()[1])
+        if sys.platform != "linux":  # elsewhere nobody could listen beside it
+            holder.close()
+        yield port
 
 
 def free_port() -> int:

@@ -27,6 +27,8 @@ from tests.support.model_script import MARK, Delivery, Fault, Play, Refused, Scr
 
 UNSCRIPTED = Script(turns=[Turn(text="Hello from the scripted model. Grüße, 世界 👋.")], repeats=True)
 """What a conversation hears that names no script."""
+PATIENCE_SECONDS = 60.0
+"""How long its thread may take to begin and to end, on a machine that does much else."""
 REQUEST_BYTES_MAX = 67_108_864
 """Of one request; larger ones are refused as the real APIs do."""
 STREAMS = re.compile(rb'"stream": ?true')
@@ -61,6 +63,8 @@ class Seen:
     finished: bool = False
     writes: int = 0
     """Pieces of the answer that were sent."""
+    goes_on: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set to end a stall before its time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -390,7 +394,9 @@ class Conversation(asyncio.Protocol):
                 self._die(api, delivery)
                 return
             if number == delivery.stall_after:
-                await asyncio.sleep(delivery.stall_seconds)
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(delivery.stall_seconds):
+                        await seen.goes_on.wait()
             if delivery.delay_seconds:
                 await asyncio.sleep(delivery.delay_seconds)
             self.transport.write(b"%x\r\n%b\r\n" % (len(data), data))
@@ -458,6 +464,7 @@ class RunningUpstream:
 
     url: str
     provider: Upstream
+    loop: asyncio.AbstractEventLoop
 
     def script(self, name: str, *turns: Turn, repeats: bool = False) -> None:
         """What the conversation of this name will hear."""
@@ -466,6 +473,11 @@ class RunningUpstream:
     def calls(self, script: str) -> list[Seen]:
         """The requests of a conversation, in their order."""
         return self.provider.calls(script)
+
+    def go_on(self, script: str) -> None:
+        """Ends the stalls of a conversation's answers."""
+        for seen in self.calls(script):
+            self.loop.call_soon_threadsafe(seen.goes_on.set)
 
 
 async def serving(upstream: Upstream, host: str = "127.0.0.1", port: int = 0) -> asyncio.Server:
@@ -487,13 +499,13 @@ def running_upstream(**options: Any) -> Iterator[RunningUpstream]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="scripted-upstream", daemon=True)
     thread.start()
-    server = asyncio.run_coroutine_threadsafe(serving(upstream), loop).result(10)
+    server = asyncio.run_coroutine_threadsafe(serving(upstream), loop).result(PATIENCE_SECONDS)
     try:
-        yield RunningUpstream(url=url_of(server), provider=upstream)
+        yield RunningUpstream(url=url_of(server), provider=upstream, loop=loop)
     finally:
-        asyncio.run_coroutine_threadsafe(_stop(server), loop).result(10)
+        asyncio.run_coroutine_threadsafe(_stop(server), loop).result(PATIENCE_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
-        thread.join(10)
+        thread.join(PATIENCE_SECONDS)
         loop.close()
 
 

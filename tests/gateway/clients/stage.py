@@ -256,7 +256,8 @@ class Stage:
     upstream: RunningUpstream
     operator: Operator
     strict_gateway: str = ""
-    """Another gateway, which strips every refused call from its answer and waits a second for a client that left."""
+    """Another gateway, which strips every refused call from its answer, leaves a waiting client without a word for a
+    minute, and waits a second for one that left."""
     mute_gateway: str = ""
     """A third, which leaves a waiting client without a word for a minute."""
     _workers: dict[str, Worker] = field(default_factory=dict)
@@ -369,7 +370,9 @@ async def stage(place: Path) -> AsyncIterator[Stage]:
         upstream = parts.enter_context(running_upstream())
         hub = await asyncio.to_thread(parts.enter_context, hub_process(place))
         usual = gateway_process(hub, upstream.url, place)
-        strict = gateway_process(hub, upstream.url, place / "strict", deny='"strip"', grace_seconds="1.0")
+        mutely = {"patience_seconds": "60.0", "keepalive_seconds": "60.0"}
+        strictly = {"deny": '"strip"', "grace_seconds": "1.0", **mutely}
+        strict = gateway_process(hub, upstream.url, place / "strict", **strictly)
         mute = gateway_process(hub, upstream.url, place / "mute", patience_seconds="60.0")
         built = Stage(
             hub=hub,

@@ -135,7 +135,7 @@ async def test_a_kill_amid_an_answer_ends_an_agent_program_and_its_processes(sta
     await stage.until(lambda: any(call.writes for call in stage.upstream.calls("mini-killed")), "the first words")
     await stage.operator.say("kill", run=program.run)
     assert await program.ended() != 0
-    row = await stage.operator.until(program.run, lambda row: row["state"] == "killed")
-    assert (row["kill"]["status"], row["kill"]["proof"]) == ("dead", "process")
+    row = await stage.operator.until(program.run, lambda row: row["kill"]["status"] == "dead")
+    assert (row["state"], row["kill"]["proof"]) == ("killed", "process")
     (call,) = stage.upstream.calls(program.script)
     await stage.until(lambda: call.aborted_at is not None, "the end of the upstream connection")

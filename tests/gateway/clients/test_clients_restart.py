@@ -10,6 +10,7 @@ import pytest
 
 from tests.gateway.clients.casts import FEW, Client, played_by
 from tests.gateway.clients.stage import BASES, Stage, gateway_process, plays
+from tests.support.hub import held_port
 from tests.support.model_script import Call, Turn
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -23,7 +24,8 @@ ASKS = Turn(calls=[SHELL])
 async def test_after_a_gateways_death_the_retry_is_held_anew(stage: Stage, client: Client) -> None:
     place: Path = stage.hub.data_dir / f"restart-{client.program}"
     with ExitStack() as parts:
-        start = gateway_process(stage.hub, stage.upstream.url, place)
+        port = str(parts.enter_context(held_port()))
+        start = gateway_process(stage.hub, stage.upstream.url, place, port=port)
         first = await asyncio.to_thread(parts.enter_context, start)
         run = f"restart-{client.program}"
         base_url = f"{first.url}/r/{run}/agent{BASES[client.program.partition('.')[0]]}"
@@ -32,7 +34,6 @@ async def test_after_a_gateways_death_the_retry_is_held_anew(stage: Stage, clien
         )
         await stage.operator.asked(run, "shell")
         first.process.kill()
-        port = first.url.rpartition(":")[2]
         again = gateway_process(stage.hub, stage.upstream.url, place, port=port)
         await asyncio.to_thread(parts.enter_context, again)
         await stage.until(lambda: len(stage.calls(agent)) == 2, "the second request")

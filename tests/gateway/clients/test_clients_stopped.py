@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.clients.casts import CURRENT, EVERYBODY, FEW, Client, played_by
-from tests.gateway.clients.stage import Agent, Stage, plays
+from tests.gateway.clients.stage import Agent, Stage, plays, waits
 from tests.support.model_script import Call, Delivery, Turn
 
 pytestmark = [pytest.mark.process, pytest.mark.slow]
@@ -24,8 +24,8 @@ async def killed(stage: Stage, agent: Agent) -> dict[str, Any]:
     """The agent's end after the run's kill, proven."""
     await stage.operator.say("kill", run=agent.run, note="runaway")
     end = await agent.end()
-    row = await stage.operator.until(agent.run, lambda row: row["state"] == "killed")
-    assert (row["kill"]["status"], row["kill"]["proof"]) == ("dead", "cooperative")
+    row = await stage.operator.until(agent.run, lambda row: row["kill"]["status"] == "dead")
+    assert (row["state"], row["kill"]["proof"]) == ("killed", "cooperative")
     return end
 
 
@@ -147,9 +147,9 @@ async def test_an_operators_words_reach_the_model_with_the_next_turn(stage: Stag
 
 
 @played_by(FEW)
-@plays
+@waits
 async def test_a_client_that_leaves_while_held_takes_its_call_with_it(stage: Stage, client: Client) -> None:
-    agent = await stage.agent(**client.task, turns=[Turn(calls=[SHELL])], timeout=0.7, by="strict_gateway")
+    agent = await stage.agent(**client.task, turns=[Turn(calls=[SHELL])], timeout=10.0, by="strict_gateway")
     await stage.operator.asked(agent.run, "shell")
     end = await agent.end()
     assert end["error"] is not None

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.support.model_script import Call, Delivery, Fault, Script, Turn, mark, plain, script_from
-from tests.support.model_upstream import RunningUpstream, running_upstream
+from tests.support.model_upstream import PATIENCE_SECONDS, RunningUpstream, running_upstream
 
 OPENAI = {"authorization": "Bearer k"}
 ANTHROPIC = {"x-api-key": "k", "anthropic-version": "2023-06-01"}
@@ -37,7 +37,8 @@ def ask(upstream: RunningUpstream, path: str, headers: dict[str, str] | None = N
     more = {"max_tokens": 10} if path == MESSAGES else {}
     known = ANTHROPIC if path == MESSAGES else OPENAI
     asked = {"model": "m", **more, **body}
-    return httpx.post(upstream.url + path, json=asked, headers=headers or known, trust_env=False)
+    sent = {"json": asked, "headers": headers or known, "timeout": PATIENCE_SECONDS}
+    return httpx.post(upstream.url + path, trust_env=False, **sent)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

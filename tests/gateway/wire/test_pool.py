@@ -57,12 +57,12 @@ class Provider:
 
 
 @asynccontextmanager
-async def provider(*says: list[bytes], read_seconds: float = 10.0) -> AsyncIterator[tuple[Provider, Pool]]:
+async def provider(*says: list[bytes], read_seconds: float = 60.0) -> AsyncIterator[tuple[Provider, Pool]]:
     """A provider and a pool that asks it."""
     found = Provider(list(says))
     server = await asyncio.start_server(found.serve, "127.0.0.1", 0, limit=2**26)
     found.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
-    pool = Pool(connect_seconds=5.0, read_seconds=read_seconds)
+    pool = Pool(connect_seconds=60.0, read_seconds=read_seconds)
     try:
         yield found, pool
     finally:
@@ -97,7 +97,7 @@ async def test_an_answer_is_the_same_however_it_is_framed_and_cut(framing: str, 
         writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
-        pool = Pool(connect_seconds=5.0, read_seconds=10.0)
+        pool = Pool(connect_seconds=60.0, read_seconds=60.0)
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"
         assert await Answer(await pool.ask("GET", url, [], b"")).body() == b"words"
         pool.close()
@@ -299,7 +299,7 @@ async def test_a_place_where_nobody_listens_cannot_be_asked() -> None:
     async with provider() as (found, _):
         pass
     with pytest.raises(UpstreamFailed, match="cannot be asked"):
-        await ask(Pool(connect_seconds=5.0, read_seconds=5.0), found)
+        await ask(Pool(connect_seconds=60.0, read_seconds=60.0), found)
 
 
 async def test_what_changes_nothing_is_sent_again_where_a_kept_connection_had_ended() -> None:

@@ -41,7 +41,7 @@ async def serving(answer: object, context: ssl.SSLContext | None = None) -> Asyn
 
 @asynccontextmanager
 async def pool() -> AsyncIterator[Pool]:
-    found = Pool(connect_seconds=5.0, read_seconds=5.0)
+    found = Pool(connect_seconds=60.0, read_seconds=60.0)
     try:
         yield found
     finally:
