@@ -67,10 +67,12 @@ class Service:
         upstream = await self._closing.enter_async_context(
             Upstream(connect_seconds=settings.connect_seconds, read_seconds=settings.read_seconds, flow=self.paced)
         )
+        prices = PriceList(settings.prices, clock=time.time)
+        prices.load()
         shop = Shop(
             settings=settings,
             upstream=upstream,
-            price=PriceList(settings.prices, clock=time.time),
+            price=prices,
             counts=self.counts,
             held=self.held,
         )

@@ -10,7 +10,7 @@ from typing import Any
 import openai
 import pytest
 
-from opsconsole.policy.prices import prices_of
+from opsconsole.policy.prices import PriceList, prices_of
 from tests.gateway.place import Place, running_gateway, running_place, until
 from tests.gateway.test_turn import ask, plain, words
 from tests.support.hub import running_hub
@@ -41,6 +41,17 @@ async def test_the_price_of_each_answer_is_added_up_and_believed(priced: Place) 
     assert usage["cost_usd"] == pytest.approx(2 * USED_USD)
     assert usage["priced_by"].startswith("genai-prices ")
     assert (await priced.row())["cost_usd"] == pytest.approx(2 * USED_USD)
+
+
+async def test_a_gateway_reads_the_price_list_before_the_first_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    async with running_hub(tmp_path / "hub") as hub:
+        monkeypatch.setattr(PriceList, "load", lambda _self: read.append("the list"))
+        with running_upstream() as upstream:
+            async with running_gateway(hub, upstream, tmp_path):
+                assert read == ["the list"]
 
 
 async def test_an_answer_that_was_cut_costs_what_it_is_thought_to_have_used(priced: Place) -> None:

@@ -17,6 +17,14 @@ LETTERS = "abcdefghijklmnopqrstuvwxyz"
 HEX = "0123456789abcdef"
 LONG = LETTERS + "0123456789" + LETTERS.upper()
 BODY = "MIIEvQIBADANBgkqhkiG9w0BAQEFAASC"
+PGP = "\n".join(
+    [
+        "-----BEGIN PGP PRIVATE KEY BLOCK-----",
+        "Version: GnuPG v2.0.22 (GNU/Linux)",
+        *[BODY + str(line) for line in range(90)],
+        "-----END PGP PRIVATE KEY BLOCK-----",
+    ]
+)
 EXAMPLES = {
     "github": [f"gh{kind}_{LETTERS}" for kind in "pousr"] + [f"github_pat_{LETTERS}"],
     "anthropic": [f"sk-ant-{LETTERS}"],
@@ -70,7 +78,8 @@ EXAMPLES = {
             ("PGP ", " BLOCK", "Version: GnuPG v2.0.22 (GNU/Linux)\nComment: it is-mine\n\n"),
         )
     ]
-    + [f"-----BEGIN PRIVATE KEY-----\n{BODY}\n{BODY}"],
+    + [f"-----BEGIN PRIVATE KEY-----\n{BODY}\n{BODY}"]
+    + [PGP],
     "card": ["4111 1111 1111 1111", "5500000000000004", "3782 822463 10005", "6011-0009-9013-9424", "4222222222222"],
     "iban": ["DE89370400440532013000", "RO49 AAAA 1B31 0075 9384 0000", "RO83BTRLRONCRT0ABCDEFGHI"],
 }  # fmt: skip

@@ -73,6 +73,7 @@ def test_text_that_only_speaks_of_secrets_is_left_alone(text: str) -> None:
         ({"token": 123_456, "secret": -1234}, {"token": HIDDEN, "secret": HIDDEN}),
         ({"passphrase": "open"}, {"passphrase": HIDDEN}),
         ({OPENAI: 1, "plain": 2}, {HIDDEN: 1, "plain": 2}),
+        ({OPENAI: "of the other company"}, {HIDDEN: "of the other company"}),
         (
             ["mysql", "--password", "x", "--db-token", "y", "z"],
             ["mysql", "--password", HIDDEN, "--db-token", HIDDEN, "z"],
@@ -209,3 +210,31 @@ def test_a_kind_is_found_at_the_beginning_of_a_word_only() -> None:
     token = "ghp_abcdefghijklmnopqrstuvwxyz012345"
     told = [plainly(redact_text(text, MASK)) for text in (f"x {token}", f"({token})", f"x{token}", f"_{token}")]
     assert told == [f"x {HIDDEN}", f"({HIDDEN})", f"x{token}", f"_{token}"]
+
+
+@pytest.mark.parametrize("name", [*NAMED, "private_key", "api_key", "secret", "password"])
+@pytest.mark.parametrize("quote", ["'", '"'])
+def test_a_quoted_value_is_masked_behind_every_name_of_a_secret(name: str, quote: str) -> None:
+    masked = plainly(redact_text(f"the {name} = {quote}it is mine{quote}", MASK))
+    if name in ("apikey", "privatekey"):
+        assert "mine" not in masked
+    assert masked == f"the {name} = {quote}{HIDDEN}{quote}"
+
+
+def test_secrets_written_without_a_space_between_them_uncover_each_other() -> None:
+    token = "ghp_abcdefghijklmnopqrstuvwxyz012345"
+    text = f"SG.abcdefghijklmnopqrstuv.{'x' * 60}{token}"
+    assert plainly(redact_text(text, MASK)) == f"{HIDDEN}{HIDDEN}"
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"),
+    [
+        ("password=[secret:url:0a1b]hunter2hunter2", f"password={HIDDEN}"),
+        ("password=[secret:url:0a1b]", f"password={HIDDEN}"),
+        ("redis://:hunter2@host/0", f"redis://:{HIDDEN}@host/0"),
+        ("headers:\\nBearer abc123def456ghi", f"headers:\\nBearer {HIDDEN}"),
+    ],
+)
+def test_a_mask_before_a_secret_an_empty_name_and_an_escape_hide_none(text: str, masked: str) -> None:
+    assert plainly(redact_text(text, MASK)) == masked

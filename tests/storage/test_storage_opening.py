@@ -278,7 +278,7 @@ async def test_a_page_that_was_overwritten_is_found_at_the_start(open_store: Ope
         await append
     await store.close()
     content = (directory / "audit.db").read_bytes()
-    page = content.index(b"3 " * 300) // 4096 * 4096
+    page = content.index(b"100 " * 200) // 4096 * 4096
     (directory / "audit.db").write_bytes(content[:page] + b"\xff" * 64 + content[page + 64 :])
     with pytest.raises(Tampered, match="damaged"):
         await open_store()
@@ -312,10 +312,20 @@ async def test_a_directory_is_free_only_once_its_files_are_closed(
     assert len(refused) == 1
 
 
-async def test_what_was_queued_when_the_store_closes_is_stored(open_store: Opener) -> None:
+async def test_what_was_queued_when_the_store_closes_is_stored(
+    open_store: Opener, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store = await open_store()
+    close, pending = store._audit.close, []
+
+    def count_and_close() -> None:
+        pending.append(store.log.pending)
+        close()
+
+    monkeypatch.setattr(store._audit, "close", count_and_close)
     appends = [store.log.append("key", b"%d" % number, at=NOON) for number in range(50)]
     await store.close()
+    assert pending == [0]
     assert [append.result() for append in appends if append.done()] == list(range(1, 51))
     assert await (await open_store()).log.head() == 50
 

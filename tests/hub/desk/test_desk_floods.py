@@ -216,3 +216,37 @@ def test_turns_without_usage_still_count_after_a_restart() -> None:
     agent.turn("m2")
     office.restart()
     assert office.row().turns == 2
+
+
+def test_an_act_is_offered_to_a_full_disk_until_it_is_taken_and_no_flood_pushes_it_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(world, "UNRECORDED_MAX", 3)
+    office = Office()
+    agent = office.agent()
+    office.storage.problem = "disk full"
+    for number in range(10):
+        agent.propose(f"c{number}", "sql", {"q": number})
+    assert office.operator().ask("kill", run="run_1").status == "unrecorded"
+    office.pass_time(30)
+    for number in range(10, 20):
+        agent.propose(f"c{number}", "sql", {"q": number})
+    office.pass_time(30)
+    office.storage.problem = ""
+    office.pass_time(5)
+    assert [fact["command"] for fact in office.storage.facts("kill")] == ["cmd_ana1"]
+
+
+@pytest.mark.parametrize("is_saved", [True, False])
+def test_what_became_of_a_call_is_on_record_once_however_often_the_hub_starts(is_saved: bool) -> None:
+    office = Office()
+    agent = office.agent()
+    agent.propose("c1")
+    office.operator().decide("approve")
+    agent.tool("c1", "completed", result="done")
+    for _ in range(2):
+        if is_saved:
+            office.save_records()
+        office.restart()
+        agent.connect()
+    assert [fact["status"] for fact in office.storage.facts("call.outcome")] == ["completed"]

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from opsconsole.policy.default import DefaultPolicy
+from opsconsole.policy.interface import Proposal, Verdict
 from opsconsole.protocol.limits import Close
 from tests.hub.desk.office import RUN, START, Office
 
@@ -163,6 +167,33 @@ def test_a_secret_in_the_result_of_a_decided_call_is_masked_before_the_result_is
     told = f"{outcome['result']} {office.approval().result}"
     assert told.count(shown) == 2
     assert not [part for part in ("MII", "Bgk", "hunter2", "ghp_") if part in told]
+
+
+class Looking(DefaultPolicy):
+    """Shows what it looked at, and remembers what changes a schema."""
+
+    def judge(self, proposal: Proposal) -> Verdict:
+        return replace(super().judge(proposal), facts={"seen": str(proposal.args)})
+
+    def schema_change(self, _tool: str, args: dict[str, Any], _facts: Any) -> str:
+        return str(args)
+
+
+def test_a_secret_in_the_facts_and_in_what_a_call_changes_and_does_is_neither_stored_nor_shown() -> None:
+    office = Office(policy=Looking())
+    agent = office.agent()
+    secret = "ghp_abcdefghijklmnopqrstuvwxyz0123456789"
+    agent.propose("c1", "sql", {"query": f"CREATE USER {secret}"})
+    assert "[secret:github:" in office.approval().facts["seen"]
+    office.operator().decide("approve")
+    agent.tool("c1", "running", name="sql", args={"query": f"CREATE USER {secret}"})
+    assert office.row().doing.startswith("sql CREATE USER [secret:github:")
+    office.save_records()
+    agent.tool("c1", "completed", result="done")
+    office.save_records()
+    rows = office.row().model_dump_json() + office.approval().model_dump_json()
+    kept = [entry.body for entry in office.storage.entries] + [one.body or b"" for one in office.saved.values()]
+    assert secret.encode() not in rows.encode() + b"".join(kept)
 
 
 def test_an_unknown_event_is_kept_and_changes_nothing() -> None:

@@ -133,6 +133,13 @@ def test_a_secret_is_never_part_of_a_grant() -> None:
     assert grant(office.operator()).code == "bad_request"
 
 
+def test_a_secret_of_the_granters_own_is_never_part_of_a_grant() -> None:
+    office = Office()
+    office.agent().propose("c1", "sql", {"query": "x"})
+    asked = grant(office.operator(), args={"query": "ghp_abcdefghijklmnopqrstuvwxyz0123456789"})
+    assert (asked.code, office.desk.grants(office.now)) == ("bad_request", [])
+
+
 def test_one_person_grants_nothing_that_two_must_approve() -> None:
     office = ruled_office()
     office.agent().propose("c1", "pay", {"amount": 50.0})
