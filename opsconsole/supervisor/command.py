@@ -95,7 +95,6 @@ class Commands:
         dead = {info.pid for info in receipt.killed} | {process.pid}
         dead |= await _snapshot(before) if before is not None else set()
         proven = receipt.proof == "process"
-        dead -= {info.pid for info in receipt.survivors}
         self._report().answer(
             order.cmd,
             ok=proven,

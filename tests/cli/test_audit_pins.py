@@ -144,6 +144,14 @@ def test_a_later_head_of_another_process_is_not_taken_back(log: Path, pin: Pin, 
     assert AuditWitness(pins, "http://hub").since() == 4
 
 
+def test_pins_of_a_later_format_are_not_read_as_these(pin: Pin, tmp_path: Path) -> None:
+    path = tmp_path / PINS_FILE
+    Pins(path).keep("http://hub", pin)
+    path.write_text(path.read_text().replace("pins/1", "pins/2"))
+    with pytest.raises(ConfigError, match=r"it is not of the format opsconsole\.audit\.pins/1"):
+        Pins(path).get("http://hub")
+
+
 @pytest.mark.parametrize("text", ["", "[]", '{"format": "opsconsole.audit.pins/1", "pins": {"http://hub": {}}}'])
 def test_a_file_that_cannot_be_read_is_no_reason_to_believe_anything(tmp_path: Path, text: str) -> None:
     (tmp_path / PINS_FILE).write_text(text)

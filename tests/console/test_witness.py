@@ -214,3 +214,54 @@ async def test_the_hub_counts_as_asked_only_once_something_came_of_it(
             seat.app.pages.second(epoch)
         await compared(seat)
         assert witnessed_line(seat).startswith("✔ signed head")
+
+
+async def test_a_hub_that_refuses_the_proof_is_not_let_off_with_a_lesser_one(
+    console: OpenConsole, witness: FakeWitness
+) -> None:
+    async with console(filled=False, witness=lambda: witness) as seat:
+        seat.api.consistency_problem = lambda since: HubRefused("503 unavailable", status=503) if since else None
+        seat.link.open()
+        await compared(seat)
+        assert (asked(seat), witness.proofs) == ([("consistency", 1_180)], [])
+
+
+async def test_a_memory_that_cannot_be_written_is_said(console: OpenConsole, witness: FakeWitness) -> None:
+    witness.problem = OSError(28, "No space left on device")
+    async with console(size=(160, 45), witness=lambda: witness) as seat:
+        await compared(seat)
+        assert seat.note.startswith("? not compared with what this console saw: [Errno 28] No space left on device")
+
+
+async def test_a_hub_that_starts_anew_while_it_is_compared_is_compared_again(
+    console: OpenConsole, witness: FakeWitness
+) -> None:
+    async with console(filled=False, witness=lambda: witness) as seat:
+        held = asyncio.Event()
+        seat.api.consistency_held = held
+        seat.link.open(epoch="e1")
+        await seat.settle()
+        seat.link.close()
+        seat.link.open(epoch="e2")
+        held.set()
+        await compared(seat)
+        await compared(seat)
+        assert len(asked(seat)) == 2
+
+
+async def test_a_comparison_that_keeps_failing_is_not_begun_each_second(
+    console: OpenConsole, witness: FakeWitness
+) -> None:
+    witness.problem = RuntimeError("a defect")
+    async with console(witness=lambda: witness) as seat:
+        await compared(seat)
+        epoch, witness.problem = seat.app.session.link.epoch, None
+        for _ in range(2):
+            seat.app.pages.second(epoch)
+        await compared(seat)
+        assert asked(seat) == []
+
+
+def test_what_is_still_compared_is_not_kept_yet() -> None:
+    kept = [HELD, Witnessed(under_way=True), Witnessed(unproven="away"), CUT]
+    assert [found.is_kept for found in kept] == [True, False, False, False]

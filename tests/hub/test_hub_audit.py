@@ -10,7 +10,7 @@ import pytest
 from opsconsole.hub import http_audit
 from opsconsole.hub.admission import Fact
 from opsconsole.hub.http_audit import PAGE_ENTRIES
-from opsconsole_storage import StorageError
+from opsconsole_storage import Entry, StorageError
 from opsconsole_storage.proofs import ConsistencyProof, InclusionProof
 from tests.support.hub import RunningHub, eventually
 
@@ -147,3 +147,37 @@ async def test_the_whole_log_is_verified_beside_the_running_hub(disk_hub: Runnin
 async def test_an_agent_may_not_read_the_audit(hub: RunningHub) -> None:
     async with hub.http("agent") as client:
         assert (await client.get("/v1/audit")).status_code == 403
+
+
+def test_no_body_of_an_entry_says_which_entry_it_is() -> None:
+    entry = Entry(seq=7, key="run/a", at=2.5, body=b'{"seq": 1, "key": "run/b", "at": 0.0, "kind": "kill"}')
+    assert http_audit.shown(entry) == {"seq": 7, "key": "run/a", "at": 2.5, "kind": "kill"}
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff", b"[" * 100_000])
+def test_an_entry_whose_body_is_none_of_ours_is_shown_by_its_place(body: bytes) -> None:
+    assert http_audit.shown(Entry(seq=7, key="k", at=2.5, body=body)) == {"seq": 7, "key": "k", "at": 2.5}
+
+
+@pytest.mark.parametrize("seq", ["0", "9" * 16, "9" * 17, "9" * 30, "-1", "٣", "x"])
+async def test_a_number_that_no_entry_has_is_not_found(disk_hub: RunningHub, seq: str) -> None:
+    async with disk_hub.http() as client:
+        answers = [await client.get(f"/v1/audit/{seq}{what}") for what in ("", "/proof")]
+    assert [answer.status_code for answer in answers] == [404, 404]
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+async def test_one_request_looks_through_so_many_entries_and_says_where_to_go_on(
+    hub: RunningHub, monkeypatch: pytest.MonkeyPatch, backwards: bool
+) -> None:
+    monkeypatch.setattr(http_audit, "LOOKED_AT_MAX", 10)
+    await write(hub, "test.many", 40)
+    async with hub.http() as client:
+        head = (await page(client, "limit=1"))["head"]
+        end, looked = head + 1 if backwards else 0, []
+        for _ in range(3):
+            looked.append(await page(client, f"kind=test.none&{'before' if backwards else 'after'}={end}"))
+            end = looked[-1]["looked_to"]
+    assert [one["entries"] for one in looked] == [[]] * 3
+    reached = [one["looked_to"] for one in looked]
+    assert reached == ([head + 1 - 10, head + 1 - 20, head + 1 - 30] if backwards else [10, 20, 30])

@@ -11,7 +11,7 @@ import pytest
 
 from opsconsole.hub.desk.effects import HUB_GEN, Record, Store
 from opsconsole.hub.recorder import GATHERED_MAX, MISSING_RUNS_MAX, OFFERED_MAX, Recorder
-from opsconsole_storage import Batch, Conflict, DiskFull
+from opsconsole_storage import Batch, Closed, Conflict, DiskFull
 from tests.support.hub import PATIENCE_SECONDS, eventually
 
 
@@ -23,15 +23,24 @@ class SlowStore:
         self.events = self
         self.published: list[tuple[Batch, asyncio.Future[int]]] = []
         self.appended: list[tuple[str, asyncio.Future[int]]] = []
+        self.expected: list[int | None] = []
+        self.closed = False
 
     def publish_all(self, batches: Sequence[Batch]) -> asyncio.Future[Sequence[int | Exception]]:
         parts: list[asyncio.Future[int]] = [asyncio.get_running_loop().create_future() for _ in batches]
         self.published.extend(zip(batches, parts, strict=True))
-        return asyncio.ensure_future(asyncio.gather(*parts, return_exceptions=True))  # type: ignore[arg-type]
+        return asyncio.ensure_future(self._answers(parts))
+
+    async def _answers(self, parts: Sequence[asyncio.Future[int]]) -> Sequence[int | Exception]:
+        answers: list[Any] = await asyncio.gather(*parts, return_exceptions=True)
+        if self.closed:
+            raise Closed("the store is closed")
+        return answers
 
     def append(self, key: str, _body: bytes, *, at: float, expect: int | None = None) -> asyncio.Future[int]:
         future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self.appended.append((key, future))
+        self.expected.append(expect)
         return future
 
 
@@ -325,3 +334,43 @@ async def test_whatever_the_disk_refuses_and_when_it_holds_what_came_first(seed:
         await told.recorder.idle()
     assert store.held == list(range(1, 201))
     assert [token for token, _ in told.heard] == list(range(1, 201))
+
+
+async def test_an_entry_that_can_not_be_stored_is_no_problem_of_the_disk() -> None:
+    store = SlowStore()
+    told = Told(store)
+    told.recorder.record(Record(token=5, key="k", body=b"{}"), 0.0)
+    store.appended[0][1].set_exception(ValueError("no such time"))
+    await turn()
+    assert (told.heard, told.recorder.problem) == ([("failed", 5, "no such time")], "")
+
+
+@pytest.mark.parametrize("expect", [None, 0, 41])
+async def test_an_entry_is_appended_behind_the_one_that_it_expects(expect: int | None) -> None:
+    store = SlowStore()
+    Told(store).recorder.record(Record(token=5, key="k", body=b"{}", expect=expect), 0.0)
+    assert store.expected == [expect]
+
+
+async def test_the_disk_is_offered_so_many_bytes_at_once_and_one_batch_however_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("opsconsole.hub.recorder.OFFERED_BYTES_MAX", 10)
+    store = SlowStore()
+    told = Told(store, gather_seconds=3_600.0)
+    for token, size in ((1, 50), (2, 4), (3, 4), (4, 4)):
+        told.recorder.store(Store(token=token, run="run_1", gen="g", first_seq=token, count=1, body=b"x" * size), 0.0)
+    await turn()
+    assert [published.first_seq for published, _ in store.published] == [1]
+
+
+async def test_a_closed_store_is_offered_nothing_more_and_keeps_nobody_waiting() -> None:
+    store = SlowStore()
+    told = Told(store, batches_max=1)
+    told.recorder.store(batch(1), 0.0)
+    await turn()
+    store.closed = True
+    store.published[0][1].set_result(1)
+    async with asyncio.timeout(5.0):
+        await told.recorder.idle()
+    assert (told.heard, told.recorder.batches_waiting, told.recorder.is_congested) == ([], 0, False)

@@ -162,3 +162,61 @@ def test_whatever_comes_no_minute_has_more_than_the_rate_of_ordinary_messages(
     ]
     ordinary = [at for at, urgency in sent if urgency < Urgency.CRITICAL]
     assert all(sum(start <= at < start + 60 for at in ordinary) <= 3 for start in ordinary)
+
+
+CRITICAL = {
+    "approval.escalated",
+    "policy.rejected",
+    "kill.outcome",
+    "call.unpermitted",
+    "run.zombie",
+    "supervisor.refused",
+    "storage.failed",
+    "audit.gap",
+}
+"""What nobody may sleep through."""
+NOT_CRITICAL = {
+    "approval.requested",
+    "approval.reminded",
+    "alert.raised",
+    "breaker.tripped",
+    "limit.tripped",
+    "run.given_up",
+}
+
+
+def test_what_is_told_even_in_quiet_hours_is_what_nobody_may_sleep_through() -> None:
+    entry = {"run": "run_1", "status": "unconfirmed", "severity": "trip"}
+    told = {kind: message_of(entry | {"kind": kind}) for kind in RULES}
+    assert {kind for kind, one in told.items() if one and one.urgency is Urgency.CRITICAL} == CRITICAL
+    assert {kind for kind, one in told.items() if one and one.urgency < Urgency.CRITICAL} == NOT_CRITICAL
+
+
+def test_a_call_that_others_are_asked_about_too_is_another_message() -> None:
+    entry = {"kind": "approval.escalated", "approval": "apr_1", "run": "run_1"}
+    told = [message_of(entry | {"to": group}) for group in ("leads", "board", "leads")]
+    assert len({one.about for one in told if one}) == 2
+
+
+@pytest.mark.parametrize("urgency", [Urgency.NOTICE, Urgency.CRITICAL])
+def test_what_was_kept_back_is_told_once_and_counts_like_any_message(urgency: Urgency) -> None:
+    throttle = Throttle(per_minute=1)
+    throttle.admit([said(str(number), urgency) for number in range(9)], now=0, minute_of_day=NOON)
+    assert len(throttle.admit([], now=60, minute_of_day=NOON)) == 1
+    assert throttle.admit([], now=200, minute_of_day=NOON) == []
+
+
+def test_the_confession_takes_the_place_of_a_message() -> None:
+    throttle = Throttle(per_minute=1)
+    throttle.admit([said("a"), said("b")], now=0, minute_of_day=NOON)
+    assert len(throttle.admit([], now=60, minute_of_day=NOON)) == 1
+    assert throttle.admit([said("c")], now=61, minute_of_day=NOON) == []
+
+
+def test_the_subjects_said_longest_ago_are_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("opsconsole.notify.rules.REMEMBERED_MAX", 2)
+    throttle = Throttle(per_minute=100)
+    for about in ("a", "b", "c"):
+        throttle.admit([said(about)], now=0, minute_of_day=NOON)
+    again = [said("c"), said("b"), said("a")]
+    assert throttle.admit(again, now=1, minute_of_day=NOON) == [said("a")]

@@ -216,8 +216,6 @@ def test_a_kind_is_found_at_the_beginning_of_a_word_only() -> None:
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_a_quoted_value_is_masked_behind_every_name_of_a_secret(name: str, quote: str) -> None:
     masked = plainly(redact_text(f"the {name} = {quote}it is mine{quote}", MASK))
-    if name in ("apikey", "privatekey"):
-        assert "mine" not in masked
     assert masked == f"the {name} = {quote}{HIDDEN}{quote}"
 
 

@@ -140,3 +140,20 @@ def test_a_transaction_that_cannot_be_committed_leaves_none_open(tmp_path: Path)
     with pytest.raises(sqlite3.IntegrityError), journal.transaction():
         journal._db.execute("INSERT INTO later VALUES ('no such name')")
     assert not journal._db.in_transaction
+
+
+def test_a_stop_that_comes_again_to_a_full_disk_is_obeyed_once(tmp_path: Path) -> None:
+    point = Point(tmp_path)
+    full(point.journal)
+    for _ in range(3):
+        point.hear(command(1, "kill"))
+    assert point.done == ["cmd_1"]
+
+
+def test_a_stop_that_was_kept_before_the_disk_was_full_is_not_done_again(tmp_path: Path) -> None:
+    point = Point(tmp_path)
+    point.hear(command(1, "kill"))
+    full(point.journal)
+    point.connected(0)
+    point.hear(command(1, "kill"))
+    assert point.done == ["cmd_1"]

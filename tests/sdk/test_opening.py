@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from opsconsole.domain.command import Do
 from opsconsole.domain.run import RunState
 from opsconsole.errors import ConfigError, RunStopped
 from opsconsole.sdk.journal import CallRecord, Journal
 from opsconsole.sdk.opening import Adoption, open_run
+from opsconsole.sdk.order import Order
 from opsconsole.sdk.settings import agent_url, hub_name, read_settings
 
 
@@ -98,6 +100,15 @@ def test_a_supervised_run_that_was_killed_is_not_taken_up_by_the_next_program(tm
     ended(opened(tmp_path, adopted="run_1"), RunState.KILLED)
     with pytest.raises(RunStopped, match="was killed"):
         opened(tmp_path, adopted="run_1")
+
+
+def test_a_kill_that_was_kept_and_not_obeyed_stops_the_next_run_of_the_key(tmp_path: Path) -> None:
+    journal = opened(tmp_path, "k")
+    journal.command("cmd_1", 1, Order(cmd="cmd_1", cseq=1, do=Do.KILL).to_json())
+    journal.close()
+    for adopted in (None, "run_1"):
+        with pytest.raises(RunStopped, match="was killed"):
+            opened(tmp_path, "k", adopted)
 
 
 @pytest.mark.parametrize(

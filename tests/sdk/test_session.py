@@ -232,3 +232,35 @@ def test_a_hand_back_of_a_hub_that_lost_some_epochs_ends_the_takeover_all_the_sa
     session = Session(OnHubLost(), memory={"holder": "ben", "epoch": 3})
     session.order(order(Do.RELEASE, epoch=3), 0.0)
     assert session.holder == ""
+
+
+def test_a_call_that_was_allowed_does_not_begin_after_the_fence() -> None:
+    session = Session(OnHubLost())
+    session.propose(call())
+    session.order(allow(), 0.0)
+    session.order(order(Do.KILL), 1.0)
+    assert (session.started("call_1"), session.executing) == (False, set())
+
+
+def test_what_fenced_a_run_first_is_why_it_stops() -> None:
+    session = Session(OnHubLost())
+    session.order(order(Do.KILL), 0.0)
+    session.fence("nothing was heard")
+    assert session.fenced == "killed by ann"
+
+
+def test_a_killed_run_takes_no_verdict_and_no_resume() -> None:
+    session = Session(OnHubLost())
+    session.order(order(Do.KILL), 0.0)
+    told = [*session.order(allow("call_9"), 1.0), *session.order(order(Do.RESUME, "cmd_2"), 2.0)]
+    assert [(one.cmd, one.status, one.code) for one in told if isinstance(one, Answer)] == [
+        ("cmd_v1", "void", "settled"),
+        ("cmd_2", "void", "fenced"),
+    ]
+    assert states(told) == []
+
+
+def test_a_kill_after_the_end_cancels_nobody_and_waits_for_its_answer() -> None:
+    session = Session(OnHubLost())
+    session.end()
+    assert (session.order(order(Do.KILL), 0.0), [one.cmd for one in session.kills]) == ([], ["cmd_1"])

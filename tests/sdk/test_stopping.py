@@ -110,6 +110,19 @@ async def test_a_kill_waits_for_the_thread_of_a_running_tool(connect: Connect, f
     assert fake_hub.only().statuses()[-1] == "completed"
 
 
+async def test_a_call_that_a_kill_cancels_is_on_record_as_killed(connect: Connect, fake_hub: FakeHub) -> None:
+    async with connect() as hub:
+        with pytest.raises(RunStopped):
+            async with hub.run(agent="a") as run:
+
+                async def tool() -> None:
+                    fake_hub.send(run.id, "kill")
+                    await asyncio.sleep(TIME_LIMIT_SECONDS)
+
+                await run.tool("slow", {}, tool)
+    assert fake_hub.only().statuses() == ["proposed", "running", "killed"]
+
+
 async def test_a_held_call_of_a_killed_run_is_stopped_and_later_calls_too(connect: Connect, fake_hub: FakeHub) -> None:
     fake_hub.verdict = silent
     raised: list[Any] = []

@@ -317,6 +317,13 @@ async def test_what_outlives_the_command_is_left_on_request(start: Start, place:
     assert (await process.kill(now=True)).proof == "process"
 
 
+async def test_what_was_left_can_still_be_killed_with_proof(start: Start, place: Bench) -> None:
+    process = await start(LEAVES_A_DAEMON, outlive="leave")
+    left = await process.wait()
+    receipt = await process.kill(now=True)
+    assert (left.survivors, receipt.proof, place.leftovers()) == (1, "process", [])
+
+
 async def test_a_process_that_was_left_outlives_its_supervision(start: Start, place: Bench) -> None:
     process = await start(LEAVES_A_DAEMON, outlive="leave")
     left = (await process.wait()).left

@@ -160,18 +160,18 @@ def test_what_falls_with_its_cgroup_falls_before_the_first_is_signalled() -> Non
 def test_a_child_of_one_that_dies_while_it_is_looked_at_is_stopped_too(is_collected: bool) -> None:
     @dataclass
     class Dying(Table):
-        """The second process dies as it is looked at, and its child moves to the top."""
+        """The topmost process dies as it is looked at, and its child takes its place."""
 
         def look(self, pid: int) -> ProcessInfo | None:
-            if pid == 2 and self.live[3].parent == 2:
-                self.live[3] = replace(self.live[3], parent=0)
-                self.live[2] = replace(self.live[2], state="Z")
+            if pid == 1 and self.live[2].parent == 1:
+                self.live[2] = replace(self.live[2], parent=0)
+                self.live[1] = replace(self.live[1], state="Z")
                 if is_collected:
-                    del self.live[2]
+                    del self.live[1]
             return super().look(pid)
 
-    kept = Keeper(Dying({1: process(1, 0), 2: process(2, 1), 3: process(3, 2)}))
-    assert [info.pid for info in sweep.freeze(kept).held] == [1, 3]
+    kept = Keeper(Dying({1: process(1, 0), 2: process(2, 1)}))
+    assert [info.pid for info in sweep.freeze(kept).held] == [2]
 
 
 def test_what_joins_the_cgroup_during_the_kill_falls_with_it_again() -> None:
