@@ -325,7 +325,10 @@ class Deeds:
         def done(text: str) -> None:
             if text.strip() != GO_ON:
                 raise NotDone(f"{row.agent} stays paused: that is not “{GO_ON}”")
-            self._say_sent(act(row))
+            current = self._context.session.board.get(row.run)
+            if current is None or paused_for(current) != why:
+                raise NotDone(f"not resumed: what holds {row.agent} has changed meanwhile; press again")
+            self._say_sent(act(current))
 
         self._app.say(f"{row.agent} {short_id(row.run)} was paused: {why}", "warn")
         self._app.ask(f"type {GO_ON} to resume {row.agent} {short_id(row.run)}", done)

@@ -173,6 +173,19 @@ async def test_what_an_alert_paused_goes_on_only_after_a_word(console: OpenConso
         assert seat.link.commands == [Command(cmd="cmd_1", do=Do.RESUME, run="run_A")]
 
 
+async def test_a_word_for_what_held_a_run_before_does_not_undo_what_holds_it_now(console: OpenConsole) -> None:
+    async with console(size=(120, 30)) as seat:
+        await open_alerts_view(seat)
+        await seat.press("p")
+        other = alert("alr_m", severity="trip", paused=True, text="retry storm: 9 of 10 calls failed")
+        seat.link.snap("board", [run("run_A", "looper", state="paused", alerts=[other])])
+        await seat.settle()
+        await seat.type("go")
+        await seat.press("enter")
+        assert seat.link.commands == []
+        assert seat.note == "not resumed: what holds looper has changed meanwhile; press again"
+
+
 async def test_what_an_alert_paused_and_somebody_answered_goes_on_at_once(console: OpenConsole) -> None:
     async with console(size=(120, 30)) as seat:
         answered = alert("alr_l", severity="trip", paused=True, verdict="fine", verdict_by="ben")
